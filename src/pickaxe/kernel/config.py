@@ -1,0 +1,35 @@
+"""Typed configuration: a frozen pydantic model beside its component, unknown keys refused."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pickaxe.kernel.errors import BadInput
+
+
+class Config(BaseModel):
+    """Base of every step's and backend's configuration.
+
+    The values of a config are part of a run's key, so a config holds what decides the result and nothing else
+    (no paths to scratch space, no thread counts that leave the result alone).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], *, where: str = "config") -> Self:
+        """Validate `values`; raise `BadInput` that names each offending field and the keys that exist."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{where}.{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r:.80})"
+                for item in error.errors()
+            )
+            raise BadInput(
+                f"{where} is not valid: {problems}",
+                expected=f"keys of {cls.__name__}: {', '.join(cls.model_fields)}",
+                remedy="correct or remove the fields named above",
+            ) from None

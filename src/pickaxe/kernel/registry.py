@@ -1,0 +1,49 @@
+"""The whole extension surface: every kind of backend, by name, imported only when asked for.
+
+Our own backends are listed here as import paths; another package adds its own through the entry-point groups of the same
+name (``[project.entry-points."pickaxe.predictors"]``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from pickaxe.kernel.errors import BadInput
+
+PREDICTORS = "pickaxe.predictors"
+
+_OWN: dict[str, dict[str, str]] = {
+    PREDICTORS: {
+        "encoder": "pickaxe.train.backends.encoder:load",
+        "linear": "pickaxe.compress.backends.linear:load",
+        "static": "pickaxe.compress.backends.static:load",
+        "onnx": "pickaxe.compress.backends.onnx:load",
+    },
+}
+
+
+def names(group: str) -> list[str]:
+    """Every name registered in `group`, ours first."""
+    theirs = [point.name for point in entry_points(group=group)]
+    return [*_OWN.get(group, {}), *(name for name in theirs if name not in _OWN.get(group, {}))]
+
+
+def load_named(group: str, name: str | None, *, what: str) -> Any:
+    """The object registered as `name`; raises `BadInput` with the nearest known name."""
+    own = _OWN.get(group, {})
+    if name in own:
+        module, _, attribute = own[name].partition(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=group):
+        if point.name == name:
+            return point.load()
+    known = names(group)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    raise BadInput(
+        f"unknown {what} {name!r}",
+        expected=f"one of {', '.join(known)}",
+        remedy=f"did you mean {near[0]!r}?" if near else f"install the package that provides it (entry point {group!r})",
+    )
