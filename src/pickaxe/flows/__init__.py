@@ -1,0 +1,1 @@
+"""Journeys across rooms: from raw data to a served model, and round again."""
