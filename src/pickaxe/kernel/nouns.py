@@ -105,12 +105,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A share of a pool held by a run (or an endpoint) for a time. Times are integer nanoseconds since the epoch."""
+    """`amount` units of a pool (cores, accelerators) held for a time. Times are integer nanoseconds since the epoch."""
 
     id: str
     pool_id: str
     holder: str
-    cores: int
+    amount: int
     start_ns: int
     end_ns: int | None
 

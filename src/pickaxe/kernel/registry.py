@@ -47,3 +47,8 @@ def load_named(group: str, name: str | None, *, what: str) -> Any:
         expected=f"one of {', '.join(known)}",
         remedy=f"did you mean {near[0]!r}?" if near else f"install the package that provides it (entry point {group!r})",
     )
+
+
+def own_modules(group: str) -> list[str]:
+    """The modules behind our own entries of `group`."""
+    return sorted({target.partition(":")[0] for target in _OWN.get(group, {}).values()})

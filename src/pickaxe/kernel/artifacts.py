@@ -1,0 +1,171 @@
+"""Artifacts: names, versions and aliases over content that is somewhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.schema import aliases, artifacts
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
+
+
+def checked_name(name: str) -> str:
+    """`name` if it may name an artifact or a run; raises `BadInput`."""
+    if not _NAME.fullmatch(name) or len(name) > 200 or ".." in name:
+        raise BadInput(
+            f"{name!r:.80} is not a usable name",
+            expected="parts of a-z, 0-9, '_', '.', '-' joined by '/', 200 characters at most",
+            remedy="choose another name, for example headlines/rows",
+        )
+    return name
+
+
+def artifact_id(maker: str, output: str) -> str:
+    """An artifact's id follows from what made it, so the same line run elsewhere gives the same ids (and row contents)."""
+    return "art-" + hashlib.sha256(f"{maker}\n{output}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Content that is safely in a store and waits for its catalog row: the snapshot first, the pin second."""
+
+    kind: str
+    digest: str
+    stored: str
+    pin: dict[str, Any]
+    size: int
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Artifacts:
+    """Reads and writes artifact rows of one tenant."""
+
+    def __init__(self, catalog: Catalog, tenant_id: str) -> None:
+        self._catalog = catalog
+        self._tenant_id = tenant_id
+
+    def add(self, connection: sa.Connection, name: str, stored: Stored, *, id: str, run_id: str | None, at_ns: int) -> None:
+        """Insert the next version of `name` inside the caller's transaction."""
+        newest = sa.select(sa.func.coalesce(sa.func.max(artifacts.c.version), 0)).where(
+            artifacts.c.tenant_id == self._tenant_id, artifacts.c.name == checked_name(name)
+        )
+        connection.execute(
+            artifacts.insert().values(
+                id=id,
+                tenant_id=self._tenant_id,
+                name=name,
+                version=connection.execute(newest).scalar_one() + 1,
+                kind=stored.kind,
+                digest=stored.digest,
+                stored=stored.stored,
+                pin=stored.pin,
+                size=stored.size,
+                meta=stored.meta,
+                run_id=run_id,
+                created_ns=at_ns,
+            )
+        )
+
+    def get(self, reference: str) -> Artifact:
+        """By id, ``name`` (newest version), ``name:3`` or ``name@alias``; raises `NotFound` with the nearest names."""
+        with self._catalog.read() as connection:
+            row = connection.execute(self._select(reference)).first()
+            if row is None:
+                raise self._not_found(connection, reference)
+            return _artifact(connection, row)
+
+    def find(self, *, id: str | None = None, digest: str | None = None, name: str | None = None) -> Artifact | None:
+        """The newest artifact that matches every given property."""
+        wanted = [artifacts.c.tenant_id == self._tenant_id]
+        for column, value in ((artifacts.c.id, id), (artifacts.c.digest, digest), (artifacts.c.name, name)):
+            if value is not None:
+                wanted.append(column == value)
+        query = sa.select(artifacts).where(*wanted).order_by(artifacts.c.created_ns.desc()).limit(1)
+        with self._catalog.read() as connection:
+            row = connection.execute(query).first()
+            return _artifact(connection, row) if row else None
+
+    def list(self, *, kind: str | None = None, prefix: str = "") -> list[Artifact]:
+        """Every version, oldest first."""
+        query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id).order_by(artifacts.c.created_ns, artifacts.c.id)
+        if kind:
+            query = query.where(artifacts.c.kind == kind)
+        if prefix:
+            query = query.where(artifacts.c.name.startswith(prefix, autoescape=True))
+        with self._catalog.read() as connection:
+            return [_artifact(connection, row) for row in connection.execute(query).all()]
+
+    def pin(self, artifact: Artifact) -> dict[str, Any]:
+        """Where the content is, in the terms of its store."""
+        with self._catalog.read() as connection:
+            return connection.execute(sa.select(artifacts.c.pin).where(artifacts.c.id == artifact.id)).scalar_one()
+
+    def alias(self, artifact: Artifact, alias: str) -> None:
+        """Point ``name@alias`` at this version, taking it from any other."""
+        checked_name(alias)
+        with self._catalog.write() as connection:
+            here = (aliases.c.tenant_id == self._tenant_id) & (aliases.c.name == artifact.name) & (aliases.c.alias == alias)
+            connection.execute(aliases.delete().where(here))
+            connection.execute(
+                aliases.insert().values(
+                    tenant_id=self._tenant_id,
+                    name=artifact.name,
+                    alias=alias,
+                    artifact_id=artifact.id,
+                    set_ns=self._catalog.clock.now_ns(),
+                )
+            )
+
+    def _select(self, reference: str) -> sa.Select[Any]:
+        query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
+        if reference.startswith("art-"):
+            return query.where(artifacts.c.id == reference)
+        if "@" in reference:
+            name, _, alias = reference.partition("@")
+            pointed = sa.select(aliases.c.artifact_id).where(
+                aliases.c.tenant_id == self._tenant_id, aliases.c.name == name, aliases.c.alias == alias
+            )
+            return query.where(artifacts.c.id == pointed.scalar_subquery())
+        name, _, version = reference.partition(":")
+        if version:
+            if not version.isdecimal():
+                raise BadInput(f"{reference!r:.80} is not an artifact reference", expected="name, name:3, name@alias or an id")
+            return query.where(artifacts.c.name == name, artifacts.c.version == int(version))
+        return query.where(artifacts.c.name == name).order_by(artifacts.c.version.desc()).limit(1)
+
+    def _not_found(self, connection: sa.Connection, reference: str) -> NotFound:
+        import difflib
+
+        names = connection.execute(sa.select(artifacts.c.name).distinct()).scalars().all()
+        near = difflib.get_close_matches(reference, names, n=3, cutoff=0.4)
+        return NotFound(
+            f"no artifact {reference!r:.120}",
+            expected="name, name:3, name@alias or an id",
+            remedy=f"did you mean {', '.join(near)}?" if near else "list what there is: pickaxe artifacts",
+        )
+
+
+def _artifact(connection: sa.Connection, row: Any) -> Artifact:
+    names = connection.execute(sa.select(aliases.c.alias).where(aliases.c.artifact_id == row.id).order_by(aliases.c.alias))
+    return Artifact(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        kind=row.kind,
+        digest=row.digest,
+        stored=row.stored,
+        size=row.size,
+        created_at=as_datetime(row.created_ns),
+        run_id=row.run_id,
+        aliases=tuple(names.scalars().all()),
+        meta=row.meta,
+    )

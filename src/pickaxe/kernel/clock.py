@@ -1,0 +1,26 @@
+"""Time that never runs backwards, whatever happens to the wall clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+SECOND = 1_000_000_000
+
+
+class Clock:
+    """Nanoseconds since the epoch, anchored once and carried on by the monotonic clock.
+
+    `floor_ns` is the latest instant already recorded in the workspace: after the wall clock was moved back, time goes on from
+    there, so that no lease gets a negative length and no newer event sorts before an older one.
+    """
+
+    def __init__(self, floor_ns: int = 0) -> None:
+        self._anchor = max(time.time_ns(), floor_ns) - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return self._anchor + time.monotonic_ns()
+
+
+def as_datetime(ns: int) -> datetime:
+    return datetime.fromtimestamp(ns / SECOND, tz=UTC)

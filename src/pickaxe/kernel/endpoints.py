@@ -1,0 +1,66 @@
+"""Endpoints: what is serving, by name, over which artifact versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.nouns import Endpoint, Route
+from pickaxe.kernel.schema import endpoints
+
+
+class Endpoints:
+    """Reads and publishes the endpoints of one tenant."""
+
+    def __init__(self, catalog: Catalog, tenant_id: str) -> None:
+        self._catalog = catalog
+        self._tenant_id = tenant_id
+
+    def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None) -> Endpoint:
+        """Create the endpoint, or move it to new routes in one step."""
+        if not routes or any(route.weight < 0 for route in routes) or not any(route.weight > 0 for route in routes):
+            raise BadInput(f"endpoint {name!r} needs routes", expected="one or more, weights >= 0, one of them > 0")
+        checked_name(name)
+        values = {
+            "routes": [{"artifact_id": route.artifact_id, "weight": route.weight} for route in routes],
+            "state": "serving",
+            "meta": dict(meta or {}),
+        }
+        here = (endpoints.c.tenant_id == self._tenant_id) & (endpoints.c.name == name)
+        with self._catalog.write() as connection:
+            if connection.execute(endpoints.update().where(here).values(values)).rowcount == 0:
+                connection.execute(
+                    endpoints.insert().values(
+                        id=f"endpoint-{name}",
+                        tenant_id=self._tenant_id,
+                        name=name,
+                        created_ns=self._catalog.clock.now_ns(),
+                        **values,
+                    )
+                )
+        return self.get(name)
+
+    def get(self, name: str) -> Endpoint:
+        query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id, endpoints.c.name == name)
+        with self._catalog.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            known = ", ".join(endpoint.name for endpoint in self.list()) or "none yet; a passed gate publishes one"
+            raise NotFound(f"no endpoint {name!r:.120}", expected=f"one of: {known}")
+        return _endpoint(row)
+
+    def list(self) -> list[Endpoint]:
+        query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id).order_by(endpoints.c.name)
+        with self._catalog.read() as connection:
+            return [_endpoint(row) for row in connection.execute(query).all()]
+
+
+def _endpoint(row: Any) -> Endpoint:
+    routes = tuple(Route(route["artifact_id"], route["weight"]) for route in row.routes)
+    return Endpoint(row.id, row.name, routes, row.state, as_datetime(row.created_ns), row.meta)

@@ -1,0 +1,94 @@
+"""Events: append-only facts, readable live from any process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.schema import events
+
+
+class Events:
+    """Reads and appends the events of one tenant."""
+
+    def __init__(self, catalog: Catalog, tenant_id: str) -> None:
+        self._catalog = catalog
+        self._tenant_id = tenant_id
+
+    def emit(
+        self,
+        kind: str,
+        subject: str,
+        *,
+        name: str = "",
+        value: float | None = None,
+        step: int | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one fact; when this returns, it survives a kill."""
+        self.emit_many([{"kind": kind, "subject": subject, "name": name, "value": value, "step": step, "body": body or {}}])
+
+    def emit_many(self, facts: Iterable[Mapping[str, Any]], *, connection: sa.Connection | None = None) -> None:
+        """Append facts (keys kind, subject and optionally name, value, step, body) in one transaction: all or none."""
+        now = self._catalog.clock.now_ns()
+        rows = [
+            {
+                "tenant_id": self._tenant_id,
+                "at_ns": now,
+                "kind": fact["kind"],
+                "subject": fact["subject"],
+                "name": fact.get("name") or "",
+                "value": fact.get("value"),
+                "step": fact.get("step"),
+                "body": dict(fact.get("body") or {}),
+            }
+            for fact in facts
+        ]
+        if not rows:
+            return
+        if connection is not None:
+            connection.execute(events.insert(), rows)
+            return
+        with self._catalog.write() as own:
+            own.execute(events.insert(), rows)
+
+    def list(
+        self,
+        *,
+        kind: str | Sequence[str] | None = None,
+        subject: str | None = None,
+        after_seq: int = 0,
+        limit: int = 1000,
+        newest_first: bool = False,
+    ) -> list[Event]:
+        """A page of events in order; go on with ``after_seq=page[-1].seq``.
+
+        With `newest_first` the page ends the log, and `after_seq` (when not 0) means: older than that.
+        """
+        query = sa.select(events).where(events.c.tenant_id == self._tenant_id).limit(limit)
+        if newest_first:
+            query = query.order_by(events.c.seq.desc())
+            if after_seq:
+                query = query.where(events.c.seq < after_seq)
+        else:
+            query = query.order_by(events.c.seq).where(events.c.seq > after_seq)
+        if kind is not None:
+            query = query.where(events.c.kind.in_([kind] if isinstance(kind, str) else list(kind)))
+        if subject is not None:
+            query = query.where(events.c.subject == subject)
+        with self._catalog.read() as connection:
+            return [_event(row) for row in connection.execute(query).all()]
+
+    def count(self, kind: str) -> int:
+        query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)
+        with self._catalog.read() as connection:
+            return connection.execute(query).scalar_one()
+
+
+def _event(row: Any) -> Event:
+    return Event(row.seq, as_datetime(row.at_ns), row.kind, row.subject, row.name, row.value, row.step, row.body)

@@ -1,0 +1,201 @@
+"""Runs: a state machine over (code, config, inputs) -> outputs, with one row per key.
+
+The same key is the same run: a second attempt goes on in the same row, and a succeeded one is the cache.
+
+    queued -> running -> succeeded
+                      -> failed | cancelled | interrupted -> queued (another attempt)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id, checked_name
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.clock import SECOND, as_datetime
+from pickaxe.kernel.errors import Conflict, NotFound
+from pickaxe.kernel.nouns import Artifact, Run, RunState
+from pickaxe.kernel.schema import edges, runs
+
+HEARTBEAT_EVERY = timedelta(seconds=2)
+STALE_AFTER = timedelta(seconds=8)
+"""A running run whose heart has not beaten for this long is shown as interrupted, whoever looks."""
+
+_AFTER = {
+    RunState.QUEUED: {RunState.RUNNING, RunState.CANCELLED},
+    RunState.RUNNING: {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED},
+    RunState.SUCCEEDED: set[RunState](),
+    RunState.FAILED: {RunState.QUEUED},
+    RunState.CANCELLED: {RunState.QUEUED},
+    RunState.INTERRUPTED: {RunState.QUEUED},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What decides a run: its key, and what the key was made of."""
+
+    key: str
+    name: str
+    step: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Artifact]
+
+    @property
+    def run_id(self) -> str:
+        return "run-" + self.key[:24]
+
+
+class Runs:
+    """Reads and moves the runs of one tenant."""
+
+    def __init__(self, catalog: Catalog, artifacts: Artifacts, tenant_id: str, principal_id: str) -> None:
+        self._catalog = catalog
+        self._artifacts = artifacts
+        self._tenant_id = tenant_id
+        self._principal_id = principal_id
+
+    def queue(self, spec: RunSpec) -> Run:
+        """Put the run (or another attempt of it) in the queue; raises `Conflict` if it is already under way."""
+        now = self._catalog.clock.now_ns()
+        with self._catalog.write() as connection:
+            state = connection.execute(sa.select(runs.c.state).where(runs.c.key == spec.key)).scalar()
+            if state is None:
+                connection.execute(
+                    runs.insert().values(
+                        id=spec.run_id,
+                        tenant_id=self._tenant_id,
+                        principal_id=self._principal_id,
+                        name=checked_name(spec.name),
+                        key=spec.key,
+                        state=RunState.QUEUED,
+                        step=spec.step,
+                        config=dict(spec.config),
+                        attempt=0,
+                        created_ns=now,
+                    )
+                )
+                for role, artifact in spec.inputs.items():
+                    connection.execute(edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id))
+            elif state != RunState.QUEUED:
+                self._move(connection, spec.run_id, RunState.QUEUED)
+        return self.get(spec.run_id)
+
+    def start(self, run_id: str) -> Run:
+        now = self._catalog.clock.now_ns()
+        with self._catalog.write() as connection:
+            self._move(
+                connection,
+                run_id,
+                RunState.RUNNING,
+                started_ns=now,
+                heartbeat_ns=now,
+                ended_ns=None,
+                error=None,
+                attempt=runs.c.attempt + 1,
+            )
+        return self.get(run_id)
+
+    def beat(self, run_id: str) -> None:
+        with self._catalog.write() as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.id == run_id, runs.c.state == RunState.RUNNING)
+                .values(heartbeat_ns=self._catalog.clock.now_ns())
+            )
+
+    def succeed(self, connection: sa.Connection, spec: RunSpec, outputs: Mapping[str, Stored]) -> None:
+        """Publish every output and the success in the caller's transaction."""
+        now = self._catalog.clock.now_ns()
+        self._move(connection, spec.run_id, RunState.SUCCEEDED, ended_ns=now)
+        scope = spec.name.rpartition("/")[0]
+        for role, stored in outputs.items():
+            id = artifact_id(spec.key, role)
+            name = f"{scope}/{role}" if scope else role
+            self._artifacts.add(connection, name, stored, id=id, run_id=spec.run_id, at_ns=now)
+            connection.execute(edges.insert().values(run_id=spec.run_id, direction="out", role=role, artifact_id=id))
+
+    def end(self, connection: sa.Connection, run_id: str, state: RunState, error: Mapping[str, Any] | None) -> None:
+        """Record an end without outputs."""
+        self._move(connection, run_id, state, ended_ns=self._catalog.clock.now_ns(), error=dict(error) if error else None)
+
+    def interrupt_orphans(self) -> list[str]:
+        """Mark what a dead writer left under way. Only the holder of the workspace's lock may call this."""
+        under_way = runs.c.state.in_([RunState.RUNNING, RunState.QUEUED])
+        with self._catalog.write() as connection:
+            orphans = list(connection.execute(sa.select(runs.c.id).where(under_way)).scalars())
+            error = {"code": "interrupted", "message": "the process that ran it ended", "remedy": "start it again; it resumes"}
+            connection.execute(
+                runs.update()
+                .where(under_way)
+                .values(
+                    state=RunState.INTERRUPTED,
+                    error=error,
+                    ended_ns=sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns),
+                )
+            )
+        return orphans
+
+    def get(self, run_id: str) -> Run:
+        with self._catalog.read() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)).first()
+            if row is None:
+                raise NotFound(f"no run {run_id!r:.120}", remedy="list them: pickaxe runs")
+            return self._run(connection, row)
+
+    def cached(self, key: str) -> Run | None:
+        """The succeeded run of this key, if there is one."""
+        query = sa.select(runs).where(runs.c.key == key, runs.c.state == RunState.SUCCEEDED)
+        with self._catalog.read() as connection:
+            row = connection.execute(query).first()
+            return self._run(connection, row) if row else None
+
+    def list(self, *, prefix: str = "", limit: int = 1000) -> list[Run]:
+        """Newest first."""
+        query = sa.select(runs).where(runs.c.tenant_id == self._tenant_id).order_by(runs.c.created_ns.desc()).limit(limit)
+        if prefix:
+            query = query.where(runs.c.name.startswith(prefix, autoescape=True))
+        with self._catalog.read() as connection:
+            return [self._run(connection, row) for row in connection.execute(query).all()]
+
+    def _move(self, connection: sa.Connection, run_id: str, state: RunState, **values: Any) -> None:
+        before = [old for old, after in _AFTER.items() if state in after]
+        moved = connection.execute(
+            runs.update().where(runs.c.id == run_id, runs.c.state.in_(before)).values(state=state, **values)
+        ).rowcount
+        if not moved:
+            now = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar()
+            raise Conflict(f"run {run_id} cannot become {state}", expected=f"one of {', '.join(before)}", got=str(now))
+
+    def _run(self, connection: sa.Connection, row: Any) -> Run:
+        ends: dict[str, dict[str, str]] = {"in": {}, "out": {}}
+        for edge in connection.execute(sa.select(edges).where(edges.c.run_id == row.id).order_by(edges.c.role)):
+            ends[edge.direction][edge.role] = edge.artifact_id
+        return Run(
+            id=row.id,
+            name=row.name,
+            key=row.key,
+            state=self._seen_state(row),
+            step=row.step,
+            config=row.config,
+            created_at=as_datetime(row.created_ns),
+            started_at=as_datetime(row.started_ns) if row.started_ns else None,
+            ended_at=as_datetime(row.ended_ns) if row.ended_ns else None,
+            heartbeat_at=as_datetime(row.heartbeat_ns) if row.heartbeat_ns else None,
+            attempt=row.attempt,
+            error=row.error,
+            inputs=ends["in"],
+            outputs=ends["out"],
+        )
+
+    def _seen_state(self, row: Any) -> RunState:
+        """What a reader should believe: a run whose engine died without a word is interrupted before anybody writes so."""
+        stale = STALE_AFTER / timedelta(seconds=1) * SECOND
+        if row.state == RunState.RUNNING and self._catalog.clock.now_ns() - row.heartbeat_ns > stale:
+            return RunState.INTERRUPTED
+        return RunState(row.state)

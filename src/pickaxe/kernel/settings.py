@@ -1,0 +1,55 @@
+"""Process-wide settings: a handful of environment variables, read once, unknown ones refused."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from pickaxe.kernel.errors import BadInput
+
+_PREFIX = "PICKAXE_"
+_ELSEWHERE = {"PICKAXE_CACHE", "PICKAXE_DEMO_DATA", "PICKAXE_TORCH"}
+"""Read by the demo's downloads and the set-up, not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the workspace is and how much of the machine it may use.
+
+    Attributes:
+        workspace: folder (PICKAXE_WORKSPACE), default ``.pickaxe`` in the current folder.
+        cores: cores of the local pool (PICKAXE_CORES), default all this process may use.
+    """
+
+    workspace: Path = Path(".pickaxe")
+    cores: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        environment = os.environ if environment is None else environment
+        known = {_PREFIX + field.name.upper() for field in fields(cls)}
+        for name in environment:
+            if name.startswith(_PREFIX) and name not in known | _ELSEWHERE:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise BadInput(
+                    f"unknown setting {name}",
+                    expected=", ".join(sorted(known | _ELSEWHERE)),
+                    remedy=f"did you mean {near[0]}?" if near else "unset it",
+                )
+        return cls(
+            workspace=Path(environment.get("PICKAXE_WORKSPACE") or cls().workspace),
+            cores=_positive(environment, "PICKAXE_CORES"),
+        )
+
+
+def _positive(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise BadInput(f"{name} is not usable", expected="a whole number from 1", got=repr(text))
+    return int(text)

@@ -1,0 +1,349 @@
+"""The workspace: one folder (or, later, one URL) that holds everything, with one writer and any number of readers."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id
+from pickaxe.kernel.attempt import Limits, Output
+from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.code import fingerprint
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.digest import canonical_json
+from pickaxe.kernel.endpoints import Endpoints
+from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
+from pickaxe.kernel.errors import BadInput, Conflict
+from pickaxe.kernel.events import Events
+from pickaxe.kernel.ledger import Ledger, Usage
+from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
+from pickaxe.kernel.registry import PREDICTORS, own_modules
+from pickaxe.kernel.runs import HEARTBEAT_EVERY, Runs, RunSpec
+from pickaxe.kernel.settings import Settings
+from pickaxe.kernel.worker import address_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pickaxe.kernel.tables import LakeTables
+
+Mode = Literal["w", "r"]
+
+
+class Workspace:
+    """Opens the stores of one folder and ties them together.
+
+    Raises `WriterBusy` when another process writes, `NewerWorkspace` when a newer version did, `NotFound` when a reader finds
+    nothing there. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, path: Path | str | None = None, *, mode: Mode = "w", settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.from_environment()
+        self.path = Path(path or self.settings.workspace).absolute()
+        self.mode: Mode = mode
+        self.watcher: Watcher | None = None
+        self._closing = threading.Event()
+        self._lock = self._acquire() if mode == "w" else None
+        try:
+            self._open_stores()
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def scratch(self) -> Path:
+        return self.path / "scratch"
+
+    @cached_property
+    def tables(self) -> LakeTables:
+        """The lake; DuckDB is loaded when a table is first touched."""
+        from pickaxe.kernel.tables import LakeTables
+
+        return LakeTables(self.path, mode=self.mode)
+
+    # Runs
+
+    def run(
+        self,
+        step: Callable[..., Any],
+        config: Config,
+        *,
+        name: str,
+        inputs: Mapping[str, Artifact] | None = None,
+        cores: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        watcher: Watcher | None = None,
+    ) -> RunResult:
+        """Run `step`, or return the outputs of the same code, config and inputs from the cache.
+
+        Raises the step's own `PickaxeError`, otherwise `RunFailed` or `RunCancelled`.
+        """
+        spec = self.spec(step, config, name=name, inputs=inputs or {})
+        cached = self.runs.cached(spec.key)
+        if cached is not None:
+            return self.result(cached, cached=True)
+        return self._submit(spec, step, config, cores, limits, watcher).result()
+
+    def submit(
+        self,
+        step: Callable[..., Any],
+        config: Config,
+        *,
+        name: str,
+        inputs: Mapping[str, Artifact] | None = None,
+        cores: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        watcher: Watcher | None = None,
+    ) -> RunHandle:
+        """Like `run` but returns at once; the cache is not asked. Raises `Conflict` when that very run is under way or done."""
+        return self._submit(self.spec(step, config, name=name, inputs=inputs or {}), step, config, cores, limits, watcher)
+
+    def spec(self, step: Callable[..., Any], config: Config, *, name: str, inputs: Mapping[str, Artifact]) -> RunSpec:
+        """The run's key (code + config + input digests) and what it was made of."""
+        # A step that is handed a model runs the code of the model's format too, which it does not import by name.
+        models = own_modules(PREDICTORS) if any(artifact.kind == "model" for artifact in inputs.values()) else []
+        values = config.model_dump(mode="json")
+        decides = {
+            "step": address_of(step),
+            "code": fingerprint(step, *models),
+            "config": values,
+            "inputs": {role: artifact.digest for role, artifact in inputs.items()},
+        }
+        key = hashlib.sha256(canonical_json(decides)).hexdigest()
+        return RunSpec(key, name, decides["step"], values, dict(inputs))
+
+    def result(self, run: Run, *, cached: bool) -> RunResult:
+        outputs = {role: self.artifacts.get(id) for role, id in run.outputs.items()}
+        return RunResult(run, outputs, cached)
+
+    def _submit(
+        self,
+        spec: RunSpec,
+        step: Callable[..., Any],
+        config: Config,
+        cores: int | None,
+        limits: Limits,
+        watcher: Watcher | None,
+    ) -> RunHandle:
+        self._must_write()
+        wanted = cores or self.engine.cores
+        if not 1 <= wanted <= self.engine.cores:
+            raise BadInput(f"{spec.name} asks for {wanted} cores", expected=f"1 to {self.engine.cores}")
+        return self.engine.submit(Job(spec, step, config, wanted, limits, watcher or self.watcher))
+
+    # Artifacts
+
+    def artifact(self, reference: str) -> Artifact:
+        """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
+        return self.artifacts.get(reference)
+
+    def import_files(self, path: Path, name: str, *, kind: str = "source") -> Artifact:
+        """Take a file or folder from outside into the workspace; the same content under the same name is taken once."""
+        self._must_write()
+        if not path.exists():
+            raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
+        stored = self._store_files(path, kind, {"file": path.name})
+        id = artifact_id("import", f"{name}\n{stored.digest}")
+        known = self.artifacts.find(id=id)
+        if known is not None:
+            return known
+        with self.catalog.write() as connection:
+            self.artifacts.add(connection, name, stored, id=id, run_id=None, at_ns=self.catalog.clock.now_ns())
+        return self.artifacts.get(id)
+
+    def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows in the order they were saved. Raises `Corrupted` when the files are damaged."""
+        from pickaxe.kernel.tables import Pin
+
+        self._must_be(artifact, "table")
+        return self.tables.read(Pin.from_json(self.artifacts.pin(artifact)), columns)
+
+    def files(self, artifact: Artifact) -> Path:
+        """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
+        self._must_be(artifact, "files")
+        pin = self.artifacts.pin(artifact)
+        folder = self.blobs.materialise(pin["blob"], "folder")
+        return folder / pin["file"] if pin["file"] else folder
+
+    def read_json(self, artifact: Artifact) -> Any:
+        import json
+
+        self._must_be(artifact, "json")
+        return json.loads(self.blobs.read_bytes(self.artifacts.pin(artifact)["blob"]))
+
+    def alias(self, artifact: Artifact, alias: str) -> None:
+        self.artifacts.alias(artifact, alias)
+
+    # Storing what a step saved
+
+    def store(self, run_name: str, outputs: Mapping[str, Output]) -> dict[str, Stored]:
+        """Put outputs into their stores, tables in one snapshot; their catalog rows come after, in the caller's transaction."""
+        scope = run_name.rpartition("/")[0]
+        stored = self._store_tables(scope, {role: out for role, out in outputs.items() if out.stored == "table"})
+        for role, output in outputs.items():
+            if output.stored == "files":
+                stored[role] = self._store_files(output.path, output.kind, output.meta)
+            elif output.stored == "json":
+                stored[role] = self._store_json(output)
+        return stored
+
+    def _store_tables(self, scope: str, outputs: Mapping[str, Output]) -> dict[str, Stored]:
+        if not outputs:
+            return {}
+        import pyarrow as pa
+
+        from pickaxe.kernel.digest import table_digest
+
+        read: dict[str, pa.Table] = {}
+        for role, output in outputs.items():
+            with pa.memory_map(str(output.path)) as source:
+                read[role] = pa.ipc.open_file(source).read_all()
+        names = {role: f"{scope}/{role}" if scope else role for role in outputs}
+        pins = self.tables.write_many({names[role]: table for role, table in read.items()})
+        return {
+            role: Stored(
+                kind=output.kind,
+                digest=table_digest(read[role]),
+                stored="table",
+                pin=pins[names[role]].as_json(),
+                size=pins[names[role]].bytes,
+                meta=dict(output.meta) | {"rows": read[role].num_rows},
+            )
+            for role, output in outputs.items()
+        }
+
+    def _store_files(self, path: Path, kind: str, meta: Mapping[str, Any]) -> Stored:
+        if path.is_dir():
+            digest, size = self.blobs.put_folder(path)
+            return Stored(kind, digest, "files", {"blob": digest, "file": ""}, size, dict(meta))
+        # A single file is kept as a folder of one, so that it comes back under its own name.
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            shutil.copy2(path, Path(folder) / path.name)
+            digest, size = self.blobs.put_folder(Path(folder))
+        return Stored(kind, digest, "files", {"blob": digest, "file": path.name}, size, dict(meta))
+
+    def _store_json(self, output: Output) -> Stored:
+        content = output.path.read_bytes()
+        digest, size = self.blobs.put_bytes(content)
+        return Stored(output.kind, digest, "json", {"blob": digest}, size, dict(output.meta))
+
+    def measured_outputs(
+        self, stored: Mapping[str, Stored], outputs: Mapping[str, Output], inputs: Mapping[str, Artifact]
+    ) -> list[Usage]:
+        """What the outputs themselves say was spent: bytes kept, and the human time in annotations made by this run."""
+        from pickaxe.kernel.human import human_usage
+
+        readings = [Usage("stored_bytes", sum(item.size for item in stored.values()), "measured", "bytes written")] if stored else []
+        return readings + human_usage(self, outputs, inputs)
+
+    # Events, endpoints
+
+    def emit(self, kind: str, subject: str, **fact: Any) -> None:
+        """Append one event (see `Events.emit`); when this returns it survives a kill."""
+        self.log.emit(kind, subject, **fact)
+
+    def emit_many(self, facts: Sequence[Mapping[str, Any]]) -> None:
+        self.log.emit_many(facts)
+
+    def events(self, **query: Any) -> list[Event]:
+        """A page of events (see `Events.list`)."""
+        return self.log.list(**query)
+
+    def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None) -> Endpoint:
+        """Serve these artifact versions under `name`, and say so in an event."""
+        endpoint = self.serving.publish(name, routes, meta)
+        self.emit_many([{"kind": "publish", "subject": route.artifact_id, "name": name} for route in routes])
+        return endpoint
+
+    def endpoint(self, name: str) -> Endpoint:
+        return self.serving.get(name)
+
+    def endpoints(self) -> list[Endpoint]:
+        return self.serving.list()
+
+    # Opening and closing
+
+    def close(self) -> None:
+        """Close the pool's life, the stores and the lock. Idempotent."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        if self.mode == "w":
+            self._heart.join()
+            self.ledger.close_pool(self.pool_id)
+        if "tables" in self.__dict__:
+            self.tables.close()
+        self.catalog.close()
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _acquire(self) -> WriterLock:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Conflict(f"cannot make the workspace {self.path} ({error.strerror})", remedy="choose another folder") from None
+        return WriterLock(self.path / "writer.lock").acquire()
+
+    def _open_stores(self) -> None:
+        self.catalog = Catalog(self.path / "catalog.db", writable=self.mode == "w")
+        self.blobs = LocalBlobs(self.path / "blobs")
+        tenant_id, principal_id = "tenant-local", "principal-local"
+        if self.mode == "w":
+            tenant_id, principal_id = self.catalog.identity("local", getpass.getuser())
+        self.log = Events(self.catalog, tenant_id)
+        self.artifacts = Artifacts(self.catalog, tenant_id)
+        self.runs = Runs(self.catalog, self.artifacts, tenant_id, principal_id)
+        self.serving = Endpoints(self.catalog, tenant_id)
+        self.ledger = Ledger(self.catalog)
+        if self.mode == "w":
+            self._begin_life()
+
+    def _begin_life(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(exist_ok=True)
+        self.interrupted = self.runs.interrupt_orphans()
+        cores = self.settings.cores or _usable_cores()
+        self.pool_id = self.ledger.open_pool("cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores})
+        self.engine = Engine(self, cores=cores)
+        self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
+        self._heart.start()
+
+    def _beat(self) -> None:
+        while not self._closing.wait(HEARTBEAT_EVERY.total_seconds()):
+            self.ledger.beat(self.pool_id)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _must_write(self) -> None:
+        if self.mode != "w":
+            raise Conflict("this workspace was opened for reading", remedy='open it with pickaxe.open(path, mode="w")')
+
+    @staticmethod
+    def _must_be(artifact: Artifact, stored: str) -> None:
+        if artifact.stored != stored:
+            raise BadInput(f"{artifact.ref} cannot be read as {stored}", expected=f"a {stored} artifact", got=artifact.stored)
+
+
+def _usable_cores() -> int:
+    """Cores this process may run on (Linux knows; elsewhere all of them)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+

@@ -1,0 +1,70 @@
+"""Steps that the engine's tests run in real workers."""
+
+import os
+import signal
+import time
+
+from helper_module import scale
+
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.step import StepContext
+
+
+class Count(Config):
+    upto: int = 3
+    nap: float = 0.0
+
+
+def count(ctx: StepContext, config: Count) -> None:
+    """Say how far it is, save what it counted."""
+    for number in range(config.upto):
+        time.sleep(config.nap)
+        ctx.progress(number + 1, config.upto, "counting")
+        ctx.metric("number", scale(number), step=number)
+    ctx.log("counted")
+    print("printed to standard output")
+    ctx.save_json("total", {"total": config.upto, "seed": ctx.seed})
+
+
+def double(ctx: StepContext, config: Config) -> None:
+    ctx.save_json("total", {"total": 2 * ctx.inputs["total"].json()["total"]})
+
+
+def die_once(ctx: StepContext, config: Config) -> None:
+    """Kill the own process in the first attempt, finish from the checkpoint in the second."""
+    mark = ctx.checkpoint / "mark"
+    if not mark.exists():
+        mark.write_text("been here")
+        os.kill(os.getpid(), signal.SIGKILL)
+    ctx.save_json("total", {"resumed": True})
+
+
+def die_always(ctx: StepContext, config: Config) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(ctx: StepContext, config: Config) -> None:
+    raise BadInput("no good", expected="good", got="bad", remedy="be good")
+
+
+def crash(ctx: StepContext, config: Config) -> None:
+    raise ZeroDivisionError("on purpose")
+
+
+class Hog(Config):
+    megabytes: int
+
+
+def hog(ctx: StepContext, config: Hog) -> None:
+    kept = bytearray(os.urandom(1 << 20)) * config.megabytes
+    time.sleep(30)
+    ctx.save_json("total", len(kept))
+
+
+def burn(ctx: StepContext, config: Config) -> None:
+    """Half a second of CPU time, measured by the process itself."""
+    until = time.process_time() + 0.5
+    while time.process_time() < until:
+        pass
+    ctx.save_json("total", 1)
