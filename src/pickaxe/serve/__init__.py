@@ -1,0 +1,1 @@
+"""Serving: endpoints over stored models, routed, limited, reloaded without a gap, every answer traced durably."""

@@ -1,0 +1,139 @@
+"""The JSON envelope, and reading a request's body without trusting it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.errors import SlowClient, TooLarge, UnsupportedMedia
+from pickaxe.serve.tracecontext import TraceContext, trace_context
+
+TRACE = "pickaxe.trace"
+"""Key in the ASGI scope under which the request's `TraceContext` is kept."""
+
+_Body = TypeVar("_Body", bound="RequestBody")
+_Data = TypeVar("_Data")
+
+
+class RequestBody(BaseModel):
+    """Base of every body: unknown keys and look-alike types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, what was expected, what came, what to do next."""
+
+    code: str = Field(examples=["not_found"])
+    message: str = Field(examples=["no endpoint 'headline'"])
+    expected: str | None = Field(None, examples=["one of: headlines"])
+    got: str | None = None
+    remedy: str | None = None
+    details: dict[str, Any] | None = None
+
+
+class Envelope(BaseModel, Generic[_Data]):
+    """Every answer: `data`, or `error`, and the trace it belongs to."""
+
+    data: _Data
+    error: None = None
+    trace_id: str = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+
+
+class Failure(BaseModel):
+    """Every refusal."""
+
+    data: None = None
+    error: ErrorBody
+    trace_id: str = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+
+
+def trace_of(request: Request) -> TraceContext:
+    """The request's place in a trace; drawn at the first call."""
+    context = request.scope.get(TRACE)
+    if context is None:
+        header = request.headers.get("traceparent")
+        context = request.scope[TRACE] = trace_context(header.encode("latin-1") if header else None)
+    return context
+
+
+def reply(request: Request, data: Any, *, status: int = 200) -> Response:
+    """`data` in the envelope."""
+    body = orjson.dumps({"data": data, "error": None, "trace_id": trace_of(request).trace_id})
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def refusal(trace_id: str, error: PickaxeError) -> Response:
+    """`error` in the envelope, with its status."""
+    body = orjson.dumps({"data": None, "error": error.as_dict(), "trace_id": trace_id}, default=str)
+    retry_after = error.details.get("retry_after")
+    headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
+    return Response(body, status_code=error.status, headers=headers, media_type="application/json")
+
+
+async def read_json(request: Request, form: type[_Body], config: ServeConfig) -> _Body:
+    """The body as a `form`. Raises `UnsupportedMedia`, `TooLarge`, `SlowClient` and `BadInput` that names each bad field."""
+    declared = request.headers.get("content-type", "")
+    if declared.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia(
+            "the body is not declared as JSON", expected="Content-Type: application/json", got=declared[:100] or "none"
+        )
+    body = await _read_body(request, config)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadInput("the body is not JSON", expected="a JSON object in UTF-8", got=str(error)[:200]) from None
+    try:
+        return form.model_validate(document)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_context=False), form) from None
+
+
+def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
+    """Pydantic's findings as one `BadInput`."""
+    found = [
+        {
+            "field": ".".join(str(part) for part in problem["loc"]) or "body",
+            "problem": problem["msg"],
+            "got": f"{problem.get('input')!r:.80}",
+        }
+        for problem in problems[:20]
+    ]
+    return BadInput(
+        "; ".join(f"{item['field']}: {item['problem']}" for item in found),
+        expected=f"an object with {', '.join(form.model_fields)}" if form else None,
+        remedy="correct the fields named in details; the schema is in /openapi.json",
+        fields=found,
+    )
+
+
+async def _read_body(request: Request, config: ServeConfig) -> bytes:
+    limit = config.max_body_bytes
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit, declared[:20])
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(config.body_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit, f"more than {limit}")
+                parts.append(part)
+    except TimeoutError:
+        raise SlowClient(f"the body did not arrive within {config.body_seconds:g} s", got=f"{size} bytes") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int, got: str) -> TooLarge:
+    return TooLarge(
+        "the body is too large", expected=f"at most {limit} bytes", got=got, remedy="send the texts in several requests"
+    )

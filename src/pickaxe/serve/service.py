@@ -1,0 +1,251 @@
+"""Serving: from a name and some texts to labels, by a published model, with a durable trace."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
+
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, Unavailable
+from pickaxe.kernel.nouns import Endpoint
+from pickaxe.serve.backend import Model, ServingStore
+from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.errors import Busy, ModelFailed
+from pickaxe.serve.journal import Journal
+from pickaxe.serve.running import Runner
+from pickaxe.serve.tracecontext import TraceContext
+
+log = logging.getLogger(__name__)
+_RETRY_SECONDS = 10.0
+
+
+class Answer(NamedTuple):
+    """What one request got. `probs` has a row per text, in the order of the model's classes."""
+
+    endpoint: str
+    model: Model
+    labels: list[str]
+    probs: list[list[float]]
+    ms: float
+
+
+class Problem(NamedTuple):
+    """Why an endpoint could not be loaded, and when that was tried (`time.monotonic`)."""
+
+    endpoint: Endpoint
+    message: str
+    tried: float
+
+
+class Observer(Protocol):
+    """Somebody who counts."""
+
+    def answered(self, answer: Answer) -> None: ...
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An endpoint as it stands: its routes' models, loaded, and their shares. Replaced as a whole, never changed."""
+
+    endpoint: Endpoint
+    runners: tuple[Runner, ...]
+    bounds: tuple[float, ...]
+    """Upper ends of the routes' shares of [0, 1); the last one is 1."""
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, runners: dict[str, Runner]) -> Deployment:
+        routes = [route for route in endpoint.routes if route.weight > 0]
+        total = sum(route.weight for route in routes)
+        bounds = list(accumulate(route.weight / total for route in routes))
+        bounds[-1] = 1.0
+        return cls(endpoint, tuple(runners[route.artifact_id] for route in routes), tuple(bounds))
+
+    def choose(self, trace_id: str) -> Runner:
+        """The route of this trace: the same trace always takes the same one, and endpoints split independently."""
+        if len(self.runners) == 1:
+            return self.runners[0]
+        drawn = hashlib.blake2b(trace_id.encode(), digest_size=8, person=self.endpoint.id.encode()[-16:]).digest()
+        return self.runners[bisect_right(self.bounds, int.from_bytes(drawn) / 2**64)]
+
+
+class Serving:
+    """All endpoints of a workspace. Made anywhere; from `start` to `stop` it belongs to one event loop."""
+
+    def __init__(self, store: ServingStore, config: ServeConfig | None = None, observer: Observer | None = None) -> None:
+        self.store = store
+        self.config = config or ServeConfig()
+        self.observer = observer
+        self.deployments: dict[str, Deployment] = {}
+        self.problems: dict[str, Problem] = {}
+        """Endpoints that could not be (re)loaded, and why. A reload that fails leaves the earlier models serving."""
+        self.failure: Exception | None = None
+        """Why it could not start."""
+        self.in_flight = 0
+        self.journal = Journal(store, max_waiting=self.config.max_trace_queue)
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="pickaxe-model")
+        self._refreshing = asyncio.Lock()
+        self._follower: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load every endpoint and follow the catalog from then on."""
+        self.journal.start()
+        try:
+            await self.refresh()
+        except Exception as error:
+            self.failure = error  # a server reports a failed start by an exit code; whoever started it wants the reason
+            self.journal.close()
+            raise
+        self._follower = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Write the traces that wait and let go of the models. Requests must have ended."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        await asyncio.to_thread(self.journal.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def predict(self, name: str, texts: Sequence[str], context: TraceContext) -> Answer:
+        """Answer and record; the trace survives a killed process before this returns.
+
+        Raises `BadInput` (see `ServeConfig` for the limits), `NotFound`, `Busy`, `TimedOut`, `ModelFailed`, `Unavailable` (endpoint not loadable) and `StorageFull`.
+        """
+        _check(texts, self.config)
+        if self.in_flight >= self.config.max_in_flight:
+            raise Busy(
+                f"{self.in_flight} predictions are under way", remedy="wait a second, or send several texts in one request"
+            )
+        start = time.perf_counter()
+        self.in_flight += 1
+        try:
+            deployment = self.deployments.get(name) or await self._newly_published(name)
+            runner = deployment.choose(context.trace_id)
+            try:
+                probs = await runner.probabilities(texts)
+            except ModelFailed as error:
+                await self.journal.record(_trace(name, runner.model, texts, context, start, failure=error))
+                raise
+            answer = _answer(name, runner.model, probs, start)
+            await self.journal.record(_trace(name, runner.model, texts, context, start, answer=answer))
+        finally:
+            self.in_flight -= 1
+        if self.observer is not None:
+            self.observer.answered(answer)
+        return answer
+
+    async def refresh(self) -> None:
+        """Bring the deployments in line with the catalog. Requests under way keep the models they began with."""
+        async with self._refreshing:
+            endpoints = await asyncio.to_thread(self.store.endpoints)
+            loaded = {runner.model.artifact.id: runner for each in self.deployments.values() for runner in each.runners}
+            current: dict[str, Deployment] = {}
+            problems: dict[str, Problem] = {}
+            for endpoint in endpoints:
+                here, problem = self.deployments.get(endpoint.name), self.problems.get(endpoint.name)
+                if here is not None:
+                    current[endpoint.name] = here
+                if problem is not None and problem.endpoint == endpoint and time.monotonic() - problem.tried < _RETRY_SECONDS:
+                    problems[endpoint.name] = problem
+                elif endpoint.state != "serving":
+                    current.pop(endpoint.name, None)
+                elif here is None or here.endpoint != endpoint:
+                    try:
+                        current[endpoint.name] = await self._deploy(endpoint, loaded)
+                    except Exception as error:  # noqa: BLE001 - whatever is wrong with one model, the other endpoints go on
+                        log.warning("endpoint %s could not be loaded: %s", endpoint.name, error)
+                        problems[endpoint.name] = Problem(endpoint, f"{type(error).__name__}: {error}", time.monotonic())
+            self.deployments, self.problems = current, problems
+
+    async def _deploy(self, endpoint: Endpoint, loaded: dict[str, Runner]) -> Deployment:
+        for route in endpoint.routes:
+            if route.weight > 0 and route.artifact_id not in loaded:
+                model = await asyncio.to_thread(Model.load, self.store, route.artifact_id)
+                loaded[route.artifact_id] = Runner(model, self.config, self._threads)
+        return Deployment.of(endpoint, loaded)
+
+    async def _newly_published(self, name: str) -> Deployment:
+        """A name not seen yet may have been published a moment ago."""
+        endpoint = await asyncio.to_thread(self.store.endpoint, name)
+        if name not in self.deployments and name not in self.problems:
+            await self.refresh()
+        if name in self.deployments:
+            return self.deployments[name]
+        if name in self.problems:
+            raise Unavailable(
+                f"endpoint {name!r} cannot be loaded",
+                got=self.problems[name].message,
+                remedy="publish a sound model under this name",
+            )
+        if endpoint.state != "serving":
+            raise Conflict(f"endpoint {name!r} is not serving", got=endpoint.state, remedy="publish it again")
+        raise NotFound(f"no endpoint {name!r}")
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.reload_seconds)
+            try:
+                await self.refresh()
+            except PickaxeError as error:  # the catalog is busy or gone for a moment; what is loaded goes on serving
+                log.warning("the endpoints could not be read: %s", error)
+
+
+def _check(texts: Sequence[str], config: ServeConfig) -> None:
+    if not 1 <= len(texts) <= config.max_texts:
+        raise BadInput(
+            f"{len(texts)} texts in one request", expected=f"1 to {config.max_texts}", remedy="send the texts in several requests"
+        )
+    for index, text in enumerate(texts):
+        if len(text) > config.max_chars:
+            raise BadInput(
+                f"text {index} is too long",
+                expected=f"at most {config.max_chars} characters",
+                got=str(len(text)),
+                remedy="shorten it",
+            )
+        if "\0" in text:
+            raise BadInput(f"text {index} contains a NUL character", expected="text", remedy="remove the character U+0000")
+
+
+def _answer(name: str, model: Model, probs: Any, start: float) -> Answer:
+    labels = [model.classes[index] for index in probs.argmax(axis=1).tolist()]
+    rounded = probs.astype("float64").round(6).tolist()
+    return Answer(name, model, labels, rounded, _ms_since(start))
+
+
+def _trace(
+    name: str,
+    model: Model,
+    texts: Sequence[str],
+    context: TraceContext,
+    start: float,
+    *,
+    answer: Answer | None = None,
+    failure: ModelFailed | None = None,
+) -> dict[str, Any]:
+    ms = answer.ms if answer else _ms_since(start)
+    body: dict[str, Any] = {
+        "endpoint": name,
+        "artifact_id": model.artifact.id,
+        "span_id": context.span_id,
+        "texts": list(texts),
+        "labels": answer.labels if answer else [],
+        "probs": answer.probs if answer else [],
+        "ms": ms,
+        "status": failure.status if failure else 200,
+    }
+    if context.parent_id is not None:
+        body["parent_id"] = context.parent_id
+    if failure is not None:
+        body["error"] = failure.as_dict()
+    return {"kind": "trace", "subject": context.trace_id, "name": name, "value": ms, "body": body}
+
+
+def _ms_since(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 3)

@@ -1,0 +1,156 @@
+"""The application: rooms' routes and wire protocols behind one guard, one envelope, one lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from time import monotonic
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
+from pickaxe.serve.backend import ServingStore
+from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.http import Envelope, invalid, refusal, reply, trace_of
+from pickaxe.serve.routes import router as serve_routes
+from pickaxe.serve.service import Serving
+from pickaxe.server.guard import Guard
+from pickaxe.wire.predict import router as predict_routes
+from pickaxe.wire.prometheus import Metrics
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Health(BaseModel):
+    """Live is implied by an answer; ready means that every endpoint of the catalog is loaded."""
+
+    ready: bool
+    version: str = Field(examples=["0.1.0"])
+    workspace: str = Field(examples=["demo-workspace"])
+    endpoints: list[str]
+    problems: dict[str, str] = Field(description="endpoints whose newest routes could not be loaded, and why")
+    uptime_seconds: float
+
+
+class MethodNotAllowed(BadInput):
+    code, status = "method_not_allowed", 405
+
+
+def create_app(
+    store: ServingStore, *, workspace: str = "", config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS
+) -> FastAPI:
+    """The ASGI application over `store`; `app.state.serving` is its `Serving`.
+
+    Args:
+        workspace: what `/healthz` calls the workspace.
+        hosts: names (without port) that a request's Host header may give.
+    """
+    metrics = Metrics(_version())
+    serving = Serving(store, config, observer=metrics)
+    metrics.watch(serving)
+
+    app = FastAPI(
+        title="Pickaxe",
+        version=_version(),
+        summary="Predict, trace, correct.",
+        description="Every answer is `{data, error, trace_id}`; `traceparent` (W3C Trace Context) is honoured and returned.",
+        lifespan=_lifespan(serving),
+        docs_url=None,  # its page loads scripts from other hosts; the schema itself is at /openapi.json
+        redoc_url=None,
+    )
+    app.state.serving = serving
+    app.include_router(_operations(serving, metrics, workspace))
+    app.include_router(serve_routes(serving))
+    app.include_router(predict_routes(serving))
+    _speak_envelope(app)
+    app.add_middleware(Guard, hosts=hosts, counted=_counter(serving, metrics))
+    return app
+
+
+def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await serving.start()
+        try:
+            yield
+        finally:
+            await serving.stop()
+
+    return lifespan
+
+
+def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter:
+    routes = APIRouter(tags=["operations"])
+    started = monotonic()
+
+    @routes.get("/healthz", response_model=Envelope[Health], responses={503: {"model": Envelope[Health]}})
+    async def healthz(request: Request) -> Response:
+        """200 when ready, 503 while an endpoint that should serve is not loaded."""
+        missing = [name for name in serving.problems if name not in serving.deployments]
+        data = {
+            "ready": not missing,
+            "version": _version(),
+            "workspace": workspace,
+            "endpoints": sorted(serving.deployments),
+            "problems": {name: problem.message for name, problem in serving.problems.items()},
+            "uptime_seconds": round(monotonic() - started, 1),
+        }
+        return reply(request, data, status=503 if missing else 200)
+
+    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def exposition(request: Request) -> Response:
+        """Prometheus text format."""
+        body, content_type = metrics.expose(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    return routes
+
+
+def _speak_envelope(app: FastAPI) -> None:
+    """Every refusal, whoever raises it, leaves in the envelope."""
+
+    @app.exception_handler(PickaxeError)
+    async def ours(request: Request, error: PickaxeError) -> Response:
+        return refusal(trace_of(request).trace_id, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(request: Request, error: RequestValidationError) -> Response:
+        return refusal(trace_of(request).trace_id, invalid(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> Response:
+        return refusal(trace_of(request).trace_id, _from_http(request, error))
+
+
+def _from_http(request: Request, error: HTTPException) -> PickaxeError:
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(
+            f"{request.method} is not possible here", expected=allowed or None, remedy="the routes are in /openapi.json"
+        )
+    if error.status_code == 404:
+        return NotFound(f"no such route: {request.url.path[:200]!r}", remedy="the routes are in /openapi.json")
+    return BadInput(str(error.detail))
+
+
+def _counter(serving: Serving, metrics: Metrics) -> Callable[[Scope, int, float], None]:
+    def count(scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "")
+        endpoint = scope.get("path_params", {}).get("name", "")
+        metrics.requested(route, endpoint if endpoint in serving.deployments else "", status, seconds)
+
+    return count
+
+
+def _version() -> str:
+    try:
+        return version("pickaxe")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,83 @@
+"""The listening socket: loopback only, and a taken port is explained."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pickaxe.kernel.errors import BadInput, Unavailable
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound socket, closed at the end. Bound before anything else is set up, so that nobody else gets the port meanwhile.
+
+    Raises `BadInput` for a host that is not loopback or an impossible port, `Unavailable` for a port that is taken.
+    """
+    address = loopback_address(host)
+    if not 0 <= port <= 65535:
+        raise BadInput(f"{port} is not a port", expected="0 (any free one) to 65535")
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as listener:
+        # Take over the port of a server that ended a moment ago; a live listener still refuses us.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            raise _not_bound(address, port, error) from None
+        yield listener
+
+
+def loopback_address(host: str) -> str:
+    """The address to bind. Raises `BadInput` unless it is this machine talking to itself."""
+    if host.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise BadInput(
+            f"this server listens on loopback only, not on {host!r:.100}",
+            expected="localhost, 127.0.0.1 or ::1",
+            remedy="to serve other machines, wait for the full server: it comes with keys, and no route answers a stranger",
+        )
+    return str(address)
+
+
+def url_of(listener: socket.socket) -> str:
+    """``http://127.0.0.1:8080``"""
+    return f"http://{host_of(listener)}:{listener.getsockname()[1]}"
+
+
+def host_of(listener: socket.socket) -> str:
+    """The address as a Host header writes it."""
+    address = listener.getsockname()[0]
+    return f"[{address}]" if ":" in address else address
+
+
+def _not_bound(address: str, port: int, error: OSError) -> Unavailable:
+    if error.errno == errno.EADDRINUSE:
+        owner = _owner(port)
+        return Unavailable(
+            f"port {port} is in use" + (f" by process {owner}" if owner else ""),
+            remedy="stop that process, or choose another port: --port 0 takes any free one",
+        )
+    return Unavailable(
+        f"cannot listen on {address} port {port}", got=error.strerror, remedy="choose another port: --port 0 takes any free one"
+    )
+
+
+def _owner(port: int) -> str | None:
+    """Id and name of the process that listens on `port`, where the system tells."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:  # other people's sockets are not ours to see (macOS, or gone meanwhile): the message goes without
+        return None
+    return None

@@ -1,0 +1,167 @@
+"""Running the application: in the foreground until a signal, or in a thread of the process that holds the workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from pickaxe.kernel.errors import PickaxeError, Unavailable
+from pickaxe.serve.backend import ServingStore
+from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.service import Serving
+from pickaxe.server.app import LOCAL_HOSTS, create_app
+from pickaxe.server.listen import host_of, listening, url_of
+
+_DRAIN_SECONDS = 30
+_START_SECONDS = 300.0
+
+
+def serve(
+    store: ServingStore,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    workspace: str = "",
+    config: ServeConfig | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way finish and their traces are written before this returns.
+
+    Args:
+        port: 0 takes any free one.
+        workspace: what `/healthz` calls the workspace.
+        ready: called with the URL once requests are answered.
+
+    Raises `BadInput` for a host that is not loopback, `Unavailable` when the port is taken, and whatever the store raises when it
+    cannot be read.
+    """
+    with listening(host, port) as listener:
+        url = url_of(listener)
+        server = _Server(store, host_of(listener), workspace, config)
+        server.on_started = lambda: ready(url) if ready else None
+        server.run_on([listener])
+
+
+class ServerThread:
+    """The server in a background thread, for a process that already holds the workspace.
+
+    >>> with ServerThread(workspace) as server:           # doctest: +SKIP
+    ...     httpx.post(f"{server.url}/v1/endpoints/headlines/predict", json={"text": "..."})
+
+    Leaving the block lets requests under way finish and writes their traces. Raises as `serve` does.
+    """
+
+    def __init__(
+        self,
+        store: ServingStore,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        workspace: str = "",
+        config: ServeConfig | None = None,
+    ) -> None:
+        self._arguments = (store, host, port, workspace, config)
+        self._closing = contextlib.ExitStack()
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        store, host, port, workspace, config = self._arguments
+        with contextlib.ExitStack() as undo:
+            listener = undo.enter_context(listening(host, port))
+            self._server = _Server(store, host_of(listener), workspace, config)
+            started = threading.Event()
+            self._server.on_started = started.set
+            failed: list[BaseException] = []
+
+            def run() -> None:
+                try:
+                    self._server.run_on([listener])
+                except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                    failed.append(error)
+                finally:
+                    started.set()
+
+            thread = threading.Thread(target=run, name="pickaxe-server", daemon=True)
+            thread.start()
+            undo.callback(self._stop, thread)
+            if not started.wait(_START_SECONDS):
+                raise Unavailable(
+                    f"the server did not start within {_START_SECONDS:g} s", remedy="its log says what it waits for"
+                )
+            if failed:
+                raise failed[0]
+            self.url = url_of(listener)
+            self._closing = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closing.close()
+
+    def refresh(self) -> None:
+        """Load what was published by now, instead of waiting for the next look at the catalog."""
+        asyncio.run_coroutine_threadsafe(self._server.serving.refresh(), self._server.loop).result()
+
+    def _stop(self, thread: threading.Thread) -> None:
+        self._server.should_exit = True
+        thread.join(_DRAIN_SECONDS + 10)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our drain: a signal ends it, and is not raised again to kill the process before its traces are written."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self, store: ServingStore, host_name: str, workspace: str, config: ServeConfig | None) -> None:
+        app = create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_name})
+        self.serving: Serving = app.state.serving
+        self.on_started: Callable[[], None] = lambda: None
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                ws="none",
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+
+    def run_on(self, sockets: list[socket.socket]) -> None:
+        """Run until asked to stop. Raises what kept the application from starting."""
+        try:
+            self.run(sockets=sockets)
+        except SystemExit:  # uvicorn's way to say that the lifespan failed
+            failure = self.serving.failure
+            if isinstance(failure, PickaxeError):
+                raise failure from None
+            raise Unavailable(
+                "the server could not start", got=repr(failure)[:300], remedy="the server's log has the details"
+            ) from failure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets=sockets)
+        if self.started:
+            self.on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

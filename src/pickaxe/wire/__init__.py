@@ -1,0 +1,1 @@
+"""Other people's protocols over our nouns, one file each."""

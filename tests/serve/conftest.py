@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pickaxe.kernel import registry
+from pickaxe.kernel.nouns import Route
+from tests.serve.fakes import MemoryStore, write_model
+
+
+@pytest.fixture(autouse=True)
+def _fake_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MemoryStore:
+    """A store with one endpoint, `headlines`, over one model."""
+    store = MemoryStore()
+    artifact = store.add_model(write_model(tmp_path / "model-1"))
+    store.publish("headlines", [Route(artifact.id)])
+    return store
