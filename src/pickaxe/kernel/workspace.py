@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -167,7 +168,7 @@ class Workspace:
         from pickaxe.kernel.tables import Pin
 
         self._must_be(artifact, "table")
-        return self.tables.read(Pin.from_json(self.artifacts.pin(artifact)), columns)
+        return self.tables.read(Pin(**self.artifacts.pin(artifact)), columns)
 
     def files(self, artifact: Artifact) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
@@ -216,7 +217,7 @@ class Workspace:
                 kind=output.kind,
                 digest=table_digest(read[role]),
                 stored="table",
-                pin=pins[names[role]].as_json(),
+                pin=asdict(pins[names[role]]),
                 size=pins[names[role]].bytes,
                 meta=dict(output.meta) | {"rows": read[role].num_rows},
             )
