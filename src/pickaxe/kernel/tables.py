@@ -1,0 +1,170 @@
+"""Bulk tables with history: every write is a snapshot, and a pin says which one is meant.
+
+`LakeTables` keeps them in DuckLake: Parquet files, and SQL metadata in an SQLite file. One process writes (see `lock`), any
+number read without waiting and never see half a write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pickaxe.kernel.tables_lake import Lake
+    from pickaxe.kernel.tables_sql import SqlLimits
+
+Mode = Literal["replace", "append"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A table as it was at one snapshot: `rows` of it, `bytes` on disk. Name and snapshot alone say which."""
+
+    name: str
+    snapshot_id: int
+    rows: int
+    bytes: int
+
+
+class Tables(Protocol):
+    """What a table store does."""
+
+    def write(self, name: str, table: pa.Table, *, mode: Mode = "replace") -> Pin:
+        """Save `table` as the new state of `name` (or add it at the end); durable when this returns, all of it or nothing.
+
+        Raises `BadInput` (name, columns, types; an append whose schema differs), `StorageFull`, `Conflict` (opened to read).
+        """
+        ...
+
+    def write_many(self, tables: Mapping[str, pa.Table], *, mode: Mode = "replace") -> dict[str, Pin]:
+        """Save several tables in one snapshot: a reader sees all of them or none."""
+        ...
+
+    def read(self, pin: Pin, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows as they were written: order, names, types. Files are checked against their digests first.
+
+        Raises `NotFound` (no such snapshot), `BadInput` (no such column), `Corrupted`.
+        """
+        ...
+
+    def sql(
+        self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None
+    ) -> pa.Table:
+        """The answer to one read-only query over `pins`, each a view by its alias. See `tables_sql`."""
+        ...
+
+    def snapshots(self, name: str) -> list[Pin]:
+        """Every state of the table, oldest first; empty when there is none."""
+        ...
+
+    def verify(self, pin: Pin) -> None:
+        """Read every file of the pin from disk and compare digests; raises `Corrupted` or `NotFound`."""
+        ...
+
+    def size_bytes(self, pin: Pin) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class LakeTables:
+    """Tables in a DuckLake below `folder`: ``lake.db`` and ``tables/``.
+
+    Attached at first use. Safe for threads (writes take turns). The caller holds the workspace's `WriterLock` in mode "w".
+    """
+
+    def __init__(self, folder: Path, mode: Literal["w", "r"] = "w", *, threads: int = 2, memory_limit: str = "1GB") -> None:
+        if mode not in ("w", "r"):
+            raise BadInput("unknown mode", expected='"w" to write or "r" to read', got=repr(mode))
+        self.folder = folder
+        self.mode: Literal["w", "r"] = mode
+        self.threads = threads
+        self.memory_limit = memory_limit
+        self._lake: Lake | None = None
+        self._lock = RLock()
+
+    def write(self, name: str, table: pa.Table, *, mode: Mode = "replace") -> Pin:
+        return self.write_many({name: table}, mode=mode)[name]
+
+    def write_many(self, tables: Mapping[str, pa.Table], *, mode: Mode = "replace") -> dict[str, Pin]:
+        from pickaxe.kernel.tables_write import commit
+
+        if self.mode != "w":
+            raise Conflict("these tables are open to read only", remedy='open the workspace with mode="w"')
+        if mode not in ("replace", "append"):
+            raise BadInput("unknown write mode", expected="replace or append", got=repr(mode))
+        if not tables:
+            return {}
+        with self._lock:
+            return commit(self._attached(), tables, append=mode == "append")
+
+    def read(self, pin: Pin, columns: Sequence[str] | None = None) -> pa.Table:
+        from pickaxe.kernel.tables_read import read
+
+        return read(self._lake_for(pin), pin.name, pin.snapshot_id, columns)
+
+    def sql(
+        self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None
+    ) -> pa.Table:
+        from pickaxe.kernel.tables_sql import SqlLimits, answer
+
+        return answer(query, {alias: self.read(pin) for alias, pin in pins.items()}, params, limits or SqlLimits())
+
+    def snapshots(self, name: str) -> list[Pin]:
+        from pickaxe.kernel.tables_read import snapshots
+
+        lake = self._attached_if_there()
+        return snapshots(lake, name) if lake else []
+
+    def verify(self, pin: Pin) -> None:
+        from pickaxe.kernel.tables_read import state_at
+
+        lake = self._lake_for(pin)
+        lake.check(state_at(lake, pin.name, pin.snapshot_id).files, afresh=True)
+
+    def size_bytes(self, pin: Pin) -> int:
+        from pickaxe.kernel.tables_read import state_at
+
+        return state_at(self._lake_for(pin), pin.name, pin.snapshot_id).size
+
+    def sweep(self) -> int:
+        """Remove data files that no snapshot knows (a writer was killed before its commit); how many went."""
+        from pickaxe.kernel.tables_write import sweep
+
+        if self.mode != "w":
+            raise Conflict("these tables are open to read only", remedy='open the workspace with mode="w"')
+        with self._lock:
+            lake = self._attached_if_there()
+            return sweep(lake) if lake else 0
+
+    def close(self) -> None:
+        with self._lock:
+            if self._lake is not None:
+                self._lake.close()
+                self._lake = None
+
+    def _attached(self) -> Lake:
+        from pickaxe.kernel.tables_lake import Lake
+
+        with self._lock:
+            if self._lake is None or not self._lake.usable:
+                self._lake = Lake(self.folder, read_only=self.mode == "r", threads=self.threads, memory_limit=self.memory_limit)
+            return self._lake
+
+    def _attached_if_there(self) -> Lake | None:
+        from pickaxe.kernel.tables_lake import METADATA
+
+        # A reader must not make a lake, and a lake may appear while it looks on.
+        return self._attached() if (self.folder / METADATA).exists() else None
+
+    def _lake_for(self, pin: Pin) -> Lake:
+        lake = self._attached_if_there()
+        if lake is None:
+            raise NotFound(f"no table {pin.name!r}", got="an empty workspace")
+        return lake

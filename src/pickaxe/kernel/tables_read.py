@@ -1,0 +1,166 @@
+"""Reading: what a snapshot holds of a table, its rows, and its history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.kernel.errors import BadInput, Corrupted, NotFound
+from pickaxe.kernel.tables import Pin
+from pickaxe.kernel.tables_arrow import ORDINAL, quoted, restored, schema_from_text, table_identifier
+from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TABLE_AT = """
+SELECT t.table_id, t.begin_snapshot, s.path || t.path
+FROM {meta}.ducklake_table t JOIN {meta}.ducklake_schema s USING (schema_id)
+WHERE t.table_name = ? AND s.schema_name = 'main'
+  AND t.begin_snapshot <= ? AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)
+"""
+_FILES_AT = """
+SELECT path, record_count, begin_snapshot FROM {meta}.ducklake_data_file
+WHERE table_id = ? AND begin_snapshot <= ? AND (end_snapshot IS NULL OR end_snapshot > ?)
+ORDER BY data_file_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one snapshot holds of a table. `identifiers` are the stored columns, in the order of `schema`'s fields."""
+
+    snapshot_id: int
+    schema: pa.Schema
+    identifiers: tuple[str, ...]
+    files: tuple[DataFile, ...]
+    folder: str
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+def read(lake: Lake, name: str, snapshot_id: int, columns: Sequence[str] | None) -> pa.Table:
+    """The rows of a table at a snapshot; see `Tables.read`."""
+    state = state_at(lake, name, snapshot_id)
+    schema, identifiers = _chosen(state, name, columns)
+    lake.check(state.files)
+    with lake.cursor() as cursor:
+        wanted = ", ".join(quoted(identifier) for identifier in (*identifiers, ORDINAL))
+        table = f"{CATALOG}.main.{quoted(table_identifier(name))} AT (VERSION => {state.snapshot_id})"
+        stored = cursor.execute(f"SELECT {wanted} FROM {table}").to_arrow_table()  # noqa: S608 (identifiers are quoted)
+    if stored.num_rows != state.rows:
+        raise Corrupted(f"table {name!r} has lost rows", expected=f"{state.rows} rows", got=f"{stored.num_rows}")
+    return restored(stored, schema)
+
+
+def state_at(lake: Lake, name: str, snapshot_id: int) -> State:
+    """Raises `NotFound` when there is no such snapshot, or the table was not in it."""
+    known = lake.states.get((name, snapshot_id))
+    if known is None:
+        found = lake.metadata("SELECT 1 FROM {meta}.ducklake_snapshot WHERE snapshot_id = ?", [snapshot_id])
+        known = _state(lake, name, snapshot_id) if found else None
+        if known is None:
+            raise NotFound(
+                f"no table {name!r} at snapshot {snapshot_id}",
+                got="no such table there" if found else "no such snapshot",
+                remedy="take the pin from the catalog, or list the table's snapshots",
+            )
+        lake.states[name, snapshot_id] = known
+    return known
+
+
+def newest_state(lake: Lake, name: str) -> State | None:
+    [(newest,)] = lake.metadata("SELECT max(snapshot_id) FROM {meta}.ducklake_snapshot")
+    return _state(lake, name, newest)
+
+
+def snapshots(lake: Lake, name: str) -> list[Pin]:
+    """Every state of the table, oldest first."""
+    table_identifier(name)
+    rows = lake.metadata(
+        "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes"
+        " WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id",
+        [json.dumps(name)],
+    )
+    records = [(snapshot, _tables_of(snapshot, text).get(name)) for snapshot, text in rows]
+    return [Pin(name, snapshot, record["rows"], record["bytes"]) for snapshot, record in records if record]
+
+
+def _state(lake: Lake, name: str, snapshot_id: int) -> State | None:
+    tables = lake.metadata(_TABLE_AT, [table_identifier(name), snapshot_id, snapshot_id])
+    if not tables:
+        return None
+    [(table_id, made_at, folder)] = tables
+    files = lake.metadata(_FILES_AT, [table_id, snapshot_id, snapshot_id])
+    records = _records(lake, name, sorted({made_at, *(begin for _, _, begin in files)}))
+    made = records[made_at]
+    return State(
+        snapshot_id=snapshot_id,
+        schema=schema_from_text(made["schema"]),
+        identifiers=tuple(made["columns"]),
+        files=tuple(_data_file(name, folder + path, rows, records[begin]) for path, rows, begin in files),
+        folder=folder,
+    )
+
+
+def _records(lake: Lake, name: str, snapshot_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """What the commits said of this table."""
+    rows = lake.metadata(
+        "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes WHERE list_contains(?, snapshot_id)",
+        [snapshot_ids],
+    )
+    found = {snapshot: _tables_of(snapshot, text).get(name) for snapshot, text in rows}
+    records = {snapshot: record for snapshot, record in found.items() if record}
+    for snapshot in snapshot_ids:
+        if snapshot not in records:
+            raise _unrecorded(f"snapshot {snapshot} of table {name!r}")
+    return records
+
+
+def _tables_of(snapshot: int, text: str | None) -> dict[str, dict[str, Any]]:
+    try:
+        return json.loads(text or "{}").get("tables", {})
+    except (ValueError, AttributeError):
+        raise _unrecorded(f"snapshot {snapshot}") from None
+
+
+def _data_file(name: str, path: str, rows: int, record: dict[str, Any]) -> DataFile:
+    recorded = record["files"].get(path)
+    if recorded is None:
+        raise _unrecorded(f"file {path} of table {name!r}")
+    digest, size = recorded
+    return DataFile(path=path, digest=digest, size=size, rows=rows)
+
+
+def _unrecorded(what: str) -> Corrupted:
+    return Corrupted(
+        f"the lake has no record of {what}",
+        expected="a commit written by Pickaxe, with the digests of its files",
+        got="none (the metadata was damaged, or another program wrote to the lake)",
+        remedy="restore lake.db from a backup, or run the step that wrote the table again",
+    )
+
+
+def _chosen(state: State, name: str, columns: Sequence[str] | None) -> tuple[pa.Schema, list[str]]:
+    """The fields wanted and where they are stored."""
+    import pyarrow as pa
+
+    if columns is None:
+        return state.schema, list(state.identifiers)
+    stored = dict(zip(state.schema.names, state.identifiers, strict=True))
+    missing = [column for column in columns if column not in stored]
+    if missing or len(set(columns)) < len(columns) or isinstance(columns, str):
+        raise BadInput(
+            f"table {name!r} cannot be read so",
+            expected=f"different columns out of {', '.join(state.schema.names)}",
+            got=f"{list(columns)!r:.300}",
+        )
+    return pa.schema([state.schema.field(column) for column in columns]), [stored[column] for column in columns]

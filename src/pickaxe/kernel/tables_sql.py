@@ -1,0 +1,107 @@
+"""A query over tables, in a sandbox.
+
+The query runs in a DuckDB of its own that holds the pinned rows and nothing else: no files, no network, no lake, no settings
+to change. It may therefore come from a stranger; what it can still take is time and memory, and both are limited.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlLimits:
+    """What one query may take: rows of answer, seconds, memory (DuckDB's spelling) and threads."""
+
+    rows: int = 1_000_000
+    seconds: float = 60.0
+    memory: str = "1GB"
+    threads: int = 2
+
+
+def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], limits: SqlLimits) -> pa.Table:
+    """The answer to one SELECT over `tables` by alias.
+
+    Raises `BadInput` for anything but one SELECT, a mistake in it, or a limit reached.
+    """
+    import duckdb
+
+    for alias in tables:
+        if not _ALIAS.fullmatch(alias):
+            raise BadInput("not an alias", expected="letters, digits and '_', not starting with a digit", got=f"{alias!r:.100}")
+    connection = _sandbox(limits)
+    timer = Timer(limits.seconds, connection.interrupt)
+    timer.daemon = True
+    try:
+        for alias, table in tables.items():
+            connection.register(alias, table)
+        connection.execute("SET lock_configuration = true")
+        _refuse_all_but_select(connection, query)
+        timer.start()
+        result = connection.execute(query, list(params)).fetch_record_batch()
+        return _limited(result, limits.rows)
+    except duckdb.InterruptException:
+        raise BadInput(
+            "the query took too long", expected=f"at most {limits.seconds:g} s", remedy="narrow it, or raise the limit"
+        ) from None
+    except duckdb.Error as error:
+        raise BadInput("the query failed", got=str(error).partition("\n\nStack Trace")[0]) from None
+    finally:
+        timer.cancel()
+        connection.close()
+
+
+def _sandbox(limits: SqlLimits) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "threads": limits.threads,
+            "memory_limit": limits.memory,
+            "temp_directory": "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_persistent_secrets": False,
+            "python_enable_replacements": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_external_access = false")
+    return connection
+
+
+def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    import duckdb
+
+    statements = connection.extract_statements(query)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise BadInput(
+            "only one query that reads is allowed",
+            expected="one SELECT",
+            got=", ".join(statement.type.name for statement in statements) or "nothing",
+        )
+
+
+def _limited(reader: pa.RecordBatchReader, limit: int) -> pa.Table:
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in reader:
+        rows += batch.num_rows
+        if rows > limit:
+            raise BadInput("the answer is too large", expected=f"at most {limit} rows", remedy="add a LIMIT or aggregate")
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema=reader.schema)

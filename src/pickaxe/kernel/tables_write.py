@@ -1,0 +1,188 @@
+"""Writing: one transaction, one snapshot, with the digests of its files in the commit itself.
+
+The order is: data files, their digests and an fsync, then the commit. A process killed before the commit leaves files that
+no snapshot knows (`sweep` removes them); after it, everything is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.kernel.digest import canonical_json, file_digest
+from pickaxe.kernel.errors import BadInput, Corrupted
+from pickaxe.kernel.tables import Pin
+from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
+from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
+from pickaxe.kernel.tables_read import State, newest_state
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One table of a commit: what it is now, what goes in."""
+
+    name: str
+    identifier: str
+    before: State | None
+    appends: bool
+    stored: pa.Table
+    schema: str
+    columns: list[str]
+
+    @property
+    def kept(self) -> State | None:
+        """The state whose rows stay."""
+        return self.before if self.appends else None
+
+
+def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[str, Pin]:
+    """Write all `tables` in one snapshot; see `Tables.write_many`."""
+    jobs = _jobs(lake, tables, append=append)
+    watch = _NewFiles(lake.data, [job.before.folder for job in jobs if job.before])
+    try:
+        with lake.cursor() as cursor:
+            cursor.begin()
+            records = {job.name: _record(job, _write_files(cursor, job, watch)) for job in jobs}
+            _describe(cursor, records)
+            cursor.commit()
+            [(snapshot,)] = cursor.execute(f"FROM {CATALOG}.last_committed_snapshot()").fetchall()
+    except BaseException:
+        watch.discard()
+        raise
+    return {job.name: Pin(job.name, snapshot, records[job.name]["rows"], records[job.name]["bytes"]) for job in jobs}
+
+
+def sweep(lake: Lake) -> int:
+    """Remove data files that no snapshot knows; how many went."""
+    known = lake.metadata(
+        "SELECT s.path || t.path || f.path FROM {meta}.ducklake_data_file f"
+        " JOIN {meta}.ducklake_table t USING (table_id) JOIN {meta}.ducklake_schema s USING (schema_id)"
+    )
+    kept = {path for (path,) in known}
+    orphans = [file for file in lake.data.rglob("*.parquet") if file.relative_to(lake.data).as_posix() not in kept]
+    for file in orphans:
+        file.unlink(missing_ok=True)
+    return len(orphans)
+
+
+def _jobs(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> list[_Job]:
+    jobs: list[_Job] = []
+    for name, table in tables.items():
+        identifier = table_identifier(name)
+        columns = column_identifiers(table.column_names)
+        before = newest_state(lake, name)
+        if append and before:
+            _refuse_other_schema(name, before, table)
+        first = before.rows if append and before else 0
+        jobs.append(
+            _Job(
+                name=name,
+                identifier=identifier,
+                before=before,
+                appends=append and before is not None,
+                stored=storage_table(table, columns, first),
+                schema=schema_text(table.schema),
+                columns=columns,
+            )
+        )
+    return jobs
+
+
+def _refuse_other_schema(name: str, state: State, table: pa.Table) -> None:
+    if state.schema.equals(table.schema.remove_metadata()):
+        return
+    raise BadInput(
+        f"table {name!r} has other columns",
+        expected=", ".join(f"{field.name}: {field.type}" for field in state.schema),
+        got=", ".join(f"{field.name}: {field.type}" for field in table.schema),
+        remedy='cast the rows to the table\'s schema, or write with mode="replace"',
+    )
+
+
+def _write_files(cursor: duckdb.DuckDBPyConnection, job: _Job, watch: _NewFiles) -> list[DataFile]:
+    """Have DuckLake write the rows inside the open transaction; hash and fsync the files that appeared."""
+    import pyarrow.parquet as pq
+
+    target = f"{CATALOG}.main.{quoted(job.identifier)}"
+    cursor.register("incoming", job.stored)
+    cursor.execute(f"INSERT INTO {target} FROM incoming" if job.appends else f"CREATE OR REPLACE TABLE {target} AS FROM incoming")
+    cursor.unregister("incoming")
+    files: list[DataFile] = []
+    for path in watch.take():
+        _sync(path)
+        rows = pq.read_metadata(path).num_rows
+        files.append(DataFile(watch.relative(path), file_digest(path), path.stat().st_size, rows))
+    if sum(file.rows for file in files) != job.stored.num_rows:
+        raise Corrupted(
+            f"table {job.name!r} was not written whole",
+            expected=f"{job.stored.num_rows} rows in new files",
+            got=f"{[(file.path, file.rows) for file in files]}",
+            remedy="check the disk; nothing was committed",
+        )
+    return files
+
+
+def _record(job: _Job, files: list[DataFile]) -> dict[str, Any]:
+    """What the commit says of a table: enough to read it back as it was and to see that nothing changed."""
+    kept = job.kept
+    return {
+        "schema": job.schema,
+        "columns": job.columns,
+        "rows": job.stored.num_rows + (kept.rows if kept else 0),
+        "bytes": sum(file.size for file in files) + (kept.size if kept else 0),
+        "files": {file.path: [file.digest, file.size] for file in files},
+    }
+
+
+def _describe(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> None:
+    extra = canonical_json({"format": "pickaxe-commit-1", "tables": records}).decode()
+    message = "write " + ", ".join(records)
+    cursor.execute(f"CALL {CATALOG}.set_commit_message('pickaxe', ?, extra_info => ?)", [message, extra])
+
+
+class _NewFiles:
+    """The data files that appear below the data folder. Only the one writer makes any, so new means ours."""
+
+    def __init__(self, data: Path, folders: list[str]) -> None:
+        self.data = data
+        self._folders = set(_names(data / "main"))
+        self._seen = {path for folder in folders for path in (data / folder).glob("*.parquet")}
+        self._old = [data / folder for folder in folders]
+        self._taken: list[Path] = []
+
+    def take(self) -> list[Path]:
+        """Those that appeared since the last time, in the order of their names (DuckLake's are in order of time)."""
+        new = [self.data / "main" / name for name in _names(self.data / "main") if name not in self._folders]
+        found = sorted({path for folder in (*self._old, *new) for path in folder.glob("*.parquet")} - self._seen)
+        self._seen.update(found)
+        self._taken += found
+        return found
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.data).as_posix()
+
+    def discard(self) -> None:
+        """Remove what was taken, and what appeared after."""
+        for path in (*self.take(), *self._taken):
+            path.unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+
+def _sync(path: Path) -> None:
+    """DuckDB does not flush Parquet files to the disk itself; the commit must not be older than what it names."""
+    for target in (path, path.parent):
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
