@@ -6,6 +6,7 @@ own, reads inputs and saves outputs through `ctx` only, and never meters itself:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,7 +45,7 @@ class StepContext(Protocol):
     """A step's whole world."""
 
     @property
-    def inputs(self) -> dict[str, Input]: ...
+    def inputs(self) -> Mapping[str, Input]: ...
 
     @property
     def scratch(self) -> Path:
