@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from pickaxe.cli import main
+
+from pickaxe.cli import group
 
 TARGET = Path(__file__).parent / "cli.md"
 HEAD = "# Command line\n\nWritten by `make docs` from the commands; do not edit.\n"
 
 
 def reference() -> str:
-    return HEAD + "".join(_sections(main, None, "pickaxe"))
+    return HEAD + "".join(_sections(group, None, "pickaxe"))
 
 
 def _sections(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:

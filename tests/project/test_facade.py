@@ -12,6 +12,20 @@ from tests.project.tree import PACKAGE
 
 NAMES = [
     "Artifact",
+    "BadInput",
+    "Config",
+    "Endpoint",
+    "Event",
+    "GateFailed",
+    "Lease",
+    "PickaxeError",
+    "Run",
+    "RunFailed",
+    "StepContext",
+    "Workspace",
+    "__version__",
+    "open",
+    "produce",
 ]
 
 

@@ -12,10 +12,11 @@ HEAVY = ("torch", "transformers", "ray", "duckdb", "sqlalchemy", "pyarrow", "skl
 
 IMPORT = "import pickaxe"
 HELP = """
-import contextlib, io
+import contextlib, io, sys
 from pickaxe.cli import main
+sys.argv = ["pickaxe", "--help"]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-    main(["--help"])
+    main()
 """
 
 
