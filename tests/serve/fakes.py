@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,9 @@ class MemoryStore:
         self._artifacts[artifact.id] = (artifact, folder)
         return artifact
 
-    def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None, state: str = "serving") -> Endpoint:
+    def publish(
+        self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None, state: str = "serving"
+    ) -> Endpoint:
         self._endpoints[name] = Endpoint(f"endpoint-{name}", name, tuple(routes), state, _THEN, dict(meta or {}))
         return self._endpoints[name]
 
@@ -90,11 +92,10 @@ class MemoryStore:
             raise NotFound(f"no artifact {ref!r}")
         return self._artifacts[ref][0]
 
-    def files(self, artifact: Artifact | str, /) -> Path:
-        return self._artifacts[artifact if isinstance(artifact, str) else artifact.id][1]
+    def files(self, artifact: Artifact, /) -> Path:
+        return self._artifacts[artifact.id][1]
 
-    def emit_many(self, events: Iterable[Mapping[str, Any]], /) -> None:
-        facts = list(events)
+    def emit_many(self, facts: Sequence[Mapping[str, Any]], /) -> None:
         time.sleep(self.emit_delay)
         if self.emit_error is not None:
             raise self.emit_error
@@ -103,13 +104,22 @@ class MemoryStore:
             for fact in facts:
                 kept = json.loads(json.dumps(fact))
                 self._events.append(
-                    Event(next(self._seq), _THEN, kept["kind"], kept["subject"], kept.get("name", ""), kept.get("value"), None, kept["body"])
+                    Event(
+                        next(self._seq),
+                        _THEN,
+                        kept["kind"],
+                        kept["subject"],
+                        kept.get("name", ""),
+                        kept.get("value"),
+                        None,
+                        kept["body"],
+                    )
                 )
 
-    def events(self, kind: str | None = None, subject: str | None = None, after_seq: int = 0, limit: int = 1000) -> list[Event]:
-        found = [
-            event
-            for event in self._events
-            if event.seq > after_seq and kind in (None, event.kind) and subject in (None, event.subject)
-        ]
-        return found[:limit]
+    def events(
+        self, *, kind: str, subject: str | None = None, after_seq: int = 0, limit: int = 1000, newest_first: bool = False
+    ) -> list[Event]:
+        found = [event for event in self._events if event.kind == kind and subject in (None, event.subject)]
+        if newest_first:
+            return [event for event in reversed(found) if not after_seq or event.seq < after_seq][:limit]
+        return [event for event in found if event.seq > after_seq][:limit]

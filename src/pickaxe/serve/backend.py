@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,15 +35,19 @@ class ServingStore(Protocol):
         """Raises `NotFound`."""
         ...
 
-    def files(self, artifact: Artifact | str, /) -> Path: ...
+    def files(self, artifact: Artifact, /) -> Path:
+        """A read-only folder. Raises `Corrupted`."""
+        ...
 
-    def emit_many(self, events: Iterable[Mapping[str, Any]], /) -> Any:
-        """Append events; they survive a killed process once this returns."""
+    def emit_many(self, facts: Sequence[Mapping[str, Any]], /) -> None:
+        """Append events in one transaction; they survive a killed process once this returns."""
         ...
 
     def events(
-        self, kind: str | None = None, subject: str | None = None, after_seq: int = 0, limit: int = ...
-    ) -> Sequence[Event]: ...
+        self, *, kind: str, subject: str | None = None, after_seq: int = 0, limit: int = 1000, newest_first: bool = False
+    ) -> list[Event]:
+        """A page in order; with `newest_first`, `after_seq` (when not 0) means: older than that."""
+        ...
 
 
 _PROBE = "The quick brown fox reads a line of news, says that it is false, and jumps over the lazy dog again."

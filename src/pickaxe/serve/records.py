@@ -62,17 +62,18 @@ class Records:
             )
         return Trace(trace_id, answers, self._all("feedback", trace_id))
 
-    def traces(self, endpoint: str | None, after: int, limit: int) -> TracePage:
-        """Up to `limit` traces that came after event number `after`, oldest first, of one endpoint or of all."""
+    def traces(self, endpoint: str | None, after: int, limit: int, *, newest_first: bool = False) -> TracePage:
+        """Up to `limit` traces beyond event number `after`, of one endpoint or of all; 0 begins at the chosen end."""
         found: list[Event] = []
+        size = _SCAN_PAGE if endpoint else limit
         for _ in range(_SCAN_PAGES):
-            page = self._store.events(kind="trace", after_seq=after, limit=_SCAN_PAGE if endpoint else limit)
+            page = self._store.events(kind="trace", after_seq=after, limit=size, newest_first=newest_first)
             for event in page:
                 if endpoint is None or event.name == endpoint:
                     found.append(event)
                 if len(found) == limit:
                     return TracePage(found, event.seq)
-            if len(page) < (_SCAN_PAGE if endpoint else limit):
+            if len(page) < size:
                 return TracePage(found, None)
             after = page[-1].seq
         return TracePage(found, after)

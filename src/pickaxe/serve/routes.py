@@ -115,9 +115,10 @@ def router(serving: Serving) -> APIRouter:
         endpoint: Annotated[str | None, Query(max_length=200)] = None,
         after: Annotated[int, Query(ge=0, le=_MAX_SEQ)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        newest_first: bool = False,
     ) -> Response:
-        """Recorded answers, oldest first. A page may be short while `next_after` is set: go on from there."""
-        page = await run_in_threadpool(records.traces, endpoint, after, limit)
+        """Recorded answers in order. A page may be short while `next_after` is set: go on from there."""
+        page = await run_in_threadpool(records.traces, endpoint, after, limit, newest_first=newest_first)
         return reply(request, {"traces": [_answer(event) for event in page.traces], "next_after": page.next_after})
 
     @routes.get("/traces/{trace_id}", tags=["traces"], response_model=Envelope[TraceInfo], responses=_REFUSALS)
