@@ -70,7 +70,12 @@ class StepBench:
     metas: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     metrics: list[tuple[str, float, int | None]] = field(default_factory=list[tuple[str, float, int | None]])
     logs: list[str] = field(default_factory=list[str])
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pickaxe-bench-")))
+    _home: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: tempfile.TemporaryDirectory(prefix="pickaxe-bench-"))
+
+    @property
+    def folder(self) -> Path:
+        """Holds scratch, checkpoint and saved files; gone with the bench."""
+        return Path(self._home.name)
 
     @property
     def inputs(self) -> dict[str, FakeInput]:

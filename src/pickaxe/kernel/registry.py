@@ -14,6 +14,7 @@ from typing import Any
 from pickaxe.kernel.errors import BadInput
 
 PREDICTORS = "pickaxe.predictors"
+SERVERS = "pickaxe.servers"
 
 _OWN: dict[str, dict[str, str]] = {
     PREDICTORS: {
@@ -21,6 +22,11 @@ _OWN: dict[str, dict[str, str]] = {
         "linear": "pickaxe.compress.backends.linear:load",
         "static": "pickaxe.compress.backends.static:load",
         "onnx": "pickaxe.compress.backends.onnx:load",
+    },
+    # The server stands above everything; what lies below and has to start one finds it here.
+    SERVERS: {
+        "foreground": "pickaxe.server.run:serve",
+        "thread": "pickaxe.server.run:ServerThread",
     },
 }
 

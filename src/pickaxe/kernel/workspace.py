@@ -154,8 +154,22 @@ class Workspace:
         self._must_write()
         if not path.exists():
             raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
-        stored = self._store_files(path, kind, {"file": path.name})
-        id = artifact_id("import", f"{name}\n{stored.digest}")
+        return self._import(name, self._store_files(path, kind, {"file": path.name}))
+
+    def import_table(self, table: pa.Table, name: str, *, kind: str = "dataset") -> Artifact:
+        """Take a table from outside a run (feedback, labels given by people); the same rows under the same name once."""
+        from pickaxe.kernel.digest import table_digest
+
+        self._must_write()
+        digest = table_digest(table)
+        known = self.artifacts.find(id=_import_id(name, digest))
+        if known is not None:
+            return known
+        pin = self.tables.write(name, table)
+        return self._import(name, Stored(kind, digest, "table", asdict(pin), pin.bytes, _shape(table)))
+
+    def _import(self, name: str, stored: Stored) -> Artifact:
+        id = _import_id(name, stored.digest)
         known = self.artifacts.find(id=id)
         if known is not None:
             return known
@@ -219,7 +233,7 @@ class Workspace:
                 stored="table",
                 pin=asdict(pins[names[role]]),
                 size=pins[names[role]].bytes,
-                meta=dict(output.meta) | {"rows": read[role].num_rows},
+                meta=dict(output.meta) | _shape(read[role]),
             )
             for role, output in outputs.items()
         }
@@ -341,6 +355,14 @@ class Workspace:
     def _must_be(artifact: Artifact, stored: str) -> None:
         if artifact.stored != stored:
             raise BadInput(f"{artifact.ref} cannot be read as {stored}", expected=f"a {stored} artifact", got=artifact.stored)
+
+
+def _shape(table: pa.Table) -> dict[str, Any]:
+    return {"rows": table.num_rows, "columns": list(table.column_names)}
+
+
+def _import_id(name: str, digest: str) -> str:
+    return artifact_id("import", f"{name}\n{digest}")
 
 
 def _usable_cores() -> int:

@@ -1,0 +1,87 @@
+"""The command line: assembles commands, holds no logic. Commands are imported when they are called, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+import pickaxe
+
+_COMMANDS = {
+    "demo": ("pickaxe.cli.produce:demo", "Run the whole line on 28,614 real headlines, then on a second task."),
+    "produce": ("pickaxe.cli.produce:produce", "From raw texts to a served small model."),
+    "label": ("pickaxe.cli.label:label", "Label texts by hand in the terminal."),
+    "serve": ("pickaxe.cli.serve:serve", "Serve the workspace's endpoints over HTTP, on this machine only."),
+    "artifacts": ("pickaxe.cli.show:artifacts", "List artifacts: name, version, kind, size, digest."),
+    "runs": ("pickaxe.cli.show:runs", "List runs: state, time, attempts."),
+    "logs": ("pickaxe.cli.show:logs", "Show what a run said, or follow it live."),
+    "endpoints": ("pickaxe.cli.show:endpoints", "List what is being served."),
+    "cost": ("pickaxe.cli.bill:cost", "Full and marginal cost of an artifact, as a tree."),
+    "bill": ("pickaxe.cli.bill:bill", "What the pool cost: charges, idle, and the proof that they add up."),
+    "price": ("pickaxe.cli.bill:price", "Show the prices, or set one from now on."),
+    "lineage": ("pickaxe.cli.graph:lineage", "What an artifact or an answer was made from."),
+    "blast": ("pickaxe.cli.graph:blast", "What a label, a row or an artifact touched, and the price to rebuild."),
+    "rows": ("pickaxe.cli.show:rows", "Print rows of a table artifact."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands by name and imports one when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        return getattr(import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        import difflib
+
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            ctx.fail(f"no command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else " See pickaxe --help."))
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(pickaxe.__version__, prog_name="pickaxe")
+@click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(file_okay=False),
+    envvar="PICKAXE_WORKSPACE",
+    help="Folder of the workspace.  [default: .pickaxe]",
+)
+@click.pass_context
+def group(ctx: click.Context, workspace: str | None) -> None:
+    """From raw data to a small, cheap model that is served and watched, with one lineage graph and one bill."""
+    ctx.obj = workspace
+
+
+def main() -> None:
+    """Run a command; every error that Pickaxe raises on purpose is printed with its remedy and its exit status."""
+    from pickaxe.kernel.errors import PickaxeError
+
+    try:
+        group(prog_name="pickaxe", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted; run the same command again and it resumes", err=True)
+        sys.exit(130)
+    except PickaxeError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,154 @@
+"""Commands about money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from pickaxe.kernel.cost import Cost, RunCost
+    from pickaxe.kernel.ledger import Charge
+    from pickaxe.kernel.lineage import Edges
+    from pickaxe.kernel.workspace import Workspace
+
+
+@click.command()
+@click.argument("artifact")
+@click.pass_obj
+def cost(workspace: str | None, artifact: str) -> None:
+    """Print what ARTIFACT cost: the tree of runs it was made from, in full, and what it added to the bill."""
+    from rich.console import Console
+
+    from pickaxe.cli.screen import reading
+    from pickaxe.kernel.cost import as_money, cost_of
+    from pickaxe.kernel.lineage import load_edges
+
+    with reading(workspace) as ws:
+        found = cost_of(ws, ws.artifact(artifact))
+        tree = _tree(ws, load_edges(ws.catalog), found)
+    Console().print(tree)
+    click.echo(f"full cost      {as_money(found.full)}")
+    click.echo(f"marginal cost  {as_money(found.marginal)}")
+    click.echo(f"rule           {found.rule}")
+
+
+@click.command()
+@click.pass_obj
+def bill(workspace: str | None) -> None:
+    """Print each pool's cost, what was charged and what stood idle: charges + idle = cost, exactly."""
+    from pickaxe.cli.screen import print_table, reading
+    from pickaxe.kernel.cost import as_money
+
+    with reading(workspace) as ws:
+        statements = ws.ledger.statements()
+    print_table(
+        ["pool", "resource", "cost", "charged", "idle", "adds up"],
+        [
+            [
+                item.pool_id[:17],
+                item.resource,
+                as_money(item.cost),
+                as_money(item.charged),
+                as_money(item.idle),
+                "yes" if item.charged + item.idle == item.cost else f"NO: off by {item.cost - item.charged - item.idle} nano",
+            ]
+            for item in statements
+        ],
+        right={2, 3, 4},
+        empty="no pool was opened yet",
+    )
+
+
+@click.command()
+@click.argument("meter", required=False)
+@click.option("--set", "amount", type=float, help="New price in dollars for --per units, from now on.")
+@click.option("--per", type=click.IntRange(min=1), help="Units that the price is for; default: as before.")
+@click.option("--source", default="set by hand", show_default=True, help="Where the price is from.")
+@click.pass_obj
+def price(workspace: str | None, meter: str | None, amount: float | None, per: int | None, source: str) -> None:
+    """Show the prices; or set that of METER from now on. What was charged before stays as it was."""
+    from pickaxe.cli.screen import print_table, reading, writing
+    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.errors import BadInput
+
+    if amount is not None:
+        with writing(workspace) as ws:
+            known = ws.ledger.tariffs()
+            if meter not in known:
+                raise BadInput(f"no meter {meter!r} has a price", expected=f"one of {', '.join(known)}")
+            ws.ledger.set_price(meter, round(amount * 1e9), per or known[meter].rows[-1].per, source=source)
+    with reading(workspace) as ws:
+        rows = [row for tariff in ws.ledger.tariffs().values() for row in tariff.rows if meter in (None, row.meter)]
+    from pickaxe.kernel.clock import as_datetime
+
+    print_table(
+        ["meter", "from", "price", "per units", "source"],
+        [
+            [
+                row.meter,
+                "the beginning" if row.valid_from_ns == 0 else f"{as_datetime(row.valid_from_ns):%Y-%m-%d %H:%M}",
+                as_money(row.nano),
+                f"{row.per:,}",
+                row.source,
+            ]
+            for row in rows
+        ],
+        right={2, 3},
+        empty="no such meter",
+    )
+
+
+def _tree(ws: Workspace, graph: Edges, found: Cost) -> Tree:
+    """The upstream runs as a tree; a run met again is named, not unfolded twice."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    costs = {run.run_id: run for run in found.runs}
+    refs = {artifact.id: artifact.ref for artifact in ws.artifacts.list()}
+    seen: set[str] = set()
+
+    def unfold(node: Tree, artifact_id: str) -> None:
+        run_id = graph.made_by.get(artifact_id)
+        if run_id is None:
+            node.add(f"[dim]{escape(refs[artifact_id])}  imported[/dim]")
+            return
+        if run_id in seen:
+            node.add(f"[dim]{escape(costs[run_id].name)}  (above)[/dim]")
+            return
+        seen.add(run_id)
+        branch = node.add(_label(costs[run_id]))
+        for input_id in graph.inputs_of.get(run_id, []):
+            unfold(branch, input_id)
+
+    root = Tree(f"[bold]{escape(found.artifact.ref)}[/bold]")
+    unfold(root, found.artifact.id)
+    return root
+
+
+def _label(run: RunCost) -> str:
+    from rich.markup import escape
+
+    from pickaxe.kernel.cost import as_money
+
+    parts = ", ".join(text for charge in run.charges if (text := _part(charge)))
+    shared = f" [yellow]shared with {escape(run.shared_with)}[/yellow]" if run.shared_with else ""
+    return f"{escape(run.name)}  [bold]{as_money(run.nano)}[/bold] [dim]{escape(parts)}[/dim]{shared}"
+
+
+def _part(charge: Charge) -> str:
+    """One meter for people; a meter without a price is left to the run's page."""
+    if charge.nano is None:
+        return ""
+    mark = "" if charge.basis == "measured" else f" ({charge.basis})"
+    match charge.meter:
+        case "cpu":
+            return f"{charge.quantity / 1e9:,.1f} core-seconds{mark}"
+        case "human_ms":
+            return f"{charge.quantity / 1000:,.0f} s of people{mark}"
+        case "stored_bytes":
+            return f"{charge.quantity / 1e6:,.1f} MB kept{mark}"
+        case _:
+            return f"{charge.quantity:,} {charge.meter}{mark}"

@@ -1,0 +1,117 @@
+"""Commands about lineage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from pickaxe.flows.blast import Blast
+    from pickaxe.flows.explain import Explanation
+    from pickaxe.kernel.workspace import Workspace
+
+
+@click.command()
+@click.argument("target")
+@click.option("--evidence", default=5, show_default=True, help="Nearest training rows shown for an answer.")
+@click.pass_obj
+def lineage(workspace: str | None, target: str, evidence: int) -> None:
+    """Show what TARGET was made from: an artifact, or an answer by its trace id (with the training rows nearest to it)."""
+    import re
+
+    from rich.console import Console
+
+    from pickaxe.cli.screen import reading
+    from pickaxe.flows.explain import explain
+
+    with reading(workspace) as ws:
+        if re.fullmatch(r"[0-9a-f]{32}", target):
+            explanation = explain(ws, target, count=evidence)
+            _print_explanation(explanation)
+            artifact = explanation.model
+        else:
+            artifact = ws.artifact(target)
+        Console().print(_tree(ws, artifact.id))
+
+
+@click.command()
+@click.argument("target", required=False, default="")
+@click.option("--by", "annotator", help="Only labels that this person gave (of the row TARGET, or all of them).")
+@click.pass_obj
+def blast(workspace: str | None, target: str, annotator: str | None) -> None:
+    """Show everything that TARGET touched: a row key, an artifact, or with --by a person's labels."""
+    from pickaxe.cli.screen import reading
+    from pickaxe.flows.blast import blast as find
+
+    if not target and not annotator:
+        raise click.UsageError("expected a row key, an artifact, or --by PERSON")
+    with reading(workspace) as ws:
+        _print_blast(ws, find(ws, target, annotator=annotator))
+
+
+def _tree(ws: Workspace, artifact_id: str) -> Tree:
+    """Artifacts and the runs that made them; what was shown once is named, not unfolded again."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    from pickaxe.kernel.lineage import load_edges
+
+    graph = load_edges(ws.catalog)
+    known = {artifact.id: artifact for artifact in ws.artifacts.list()}
+    seen: set[str] = set()
+
+    def unfold(node: Tree, id: str) -> None:
+        artifact = known[id]
+        rows = f", {artifact.meta['rows']:,} rows" if "rows" in artifact.meta else ""
+        maker = graph.made_by.get(id)
+        text = f"{escape(artifact.ref)} [dim]{artifact.kind}{rows}, {artifact.digest[7:15]}, {maker or 'imported'}[/dim]"
+        if id in seen:
+            node.add(f"{escape(artifact.ref)} [dim](above)[/dim]")
+            return
+        seen.add(id)
+        branch = node.add(text)
+        for input_id in graph.inputs_of.get(maker or "", []):
+            unfold(branch, input_id)
+
+    root = Tree("[bold]made from[/bold]")
+    unfold(root, artifact_id)
+    return root
+
+
+def _print_explanation(found: Explanation) -> None:
+    from pickaxe.cli.screen import print_table
+
+    best = max(found.answer["probs"])
+    click.echo(f"answer    {found.answer['label']}  ({best:.0%})  at {found.answer['at']:%Y-%m-%d %H:%M:%S}")
+    click.echo(f"text      {found.text[:200]}")
+    click.echo(f"model     {found.model.ref}  {found.model.id}")
+    click.echo("evidence  the training rows nearest to the text, and who labelled them")
+    print_table(
+        ["similarity", "row", "label", "labelled by", "text"],
+        [
+            [f"{item.row.similarity:.2f}", item.row.row_key, item.row.label, ", ".join(item.labelled_by), item.row.text[:80]]
+            for item in found.evidence
+        ],
+        right={0},
+        empty="the model was not trained in this workspace",
+    )
+
+
+def _print_blast(ws: Workspace, found: Blast) -> None:
+    from pickaxe.cli.screen import print_table
+    from pickaxe.kernel.cost import as_money
+
+    print_table(
+        ["artifact", "kind", "made by"],
+        [[item.ref, item.kind, item.run_id or "import"] for item in found.artifacts],
+    )
+    for endpoint in found.endpoints:
+        click.echo(f"endpoint  {endpoint.name}")
+    for model in found.models:
+        if model.id in found.answers:
+            click.echo(f"answers   {found.answers[model.id]:,} by {model.ref}")
+    click.echo(f"touched   {len(found.artifacts)} artifacts, {len(found.models)} of them models, {len(found.run_ids)} runs")
+    click.echo(f"rebuild   {as_money(found.rebuild_nano)} estimated: what these runs were charged before, people's time left out")

@@ -1,0 +1,67 @@
+"""From an answer in production back to the rows that speak for it and the people who labelled them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pickaxe.kernel.errors import NotFound
+from pickaxe.kernel.lineage import load_edges, upstream
+from pickaxe.kernel.nouns import Artifact, Event
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.monitor.evidence import Neighbour, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One training row near to the text, and who gave its label: people by name, or a model by ref."""
+
+    row: Neighbour
+    labelled_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One answered text: what was said, by which model, made of what, and the training rows nearest to it."""
+
+    trace_id: str
+    text: str
+    answer: Mapping[str, Any]
+    model: Artifact
+    evidence: tuple[Evidence, ...]
+
+
+def explain(workspace: Workspace, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
+    """Explain text number `index` of a trace by its `count` nearest training rows.
+
+    Raises `NotFound` for an unknown trace or text.
+    """
+    event = _answered(workspace, trace_id)
+    texts = event.body["texts"]
+    if not 0 <= index < len(texts):
+        raise NotFound(f"trace {trace_id} has no text {index}", expected=f"0 to {len(texts) - 1}")
+    model = workspace.artifact(event.body["artifact_id"])
+    training = training_set_of(workspace, model)
+    found = nearest(texts[index], workspace.read_table(training), count) if training else []
+    answer = {"label": event.body["labels"][index], "probs": event.body["probs"][index], "at": event.at}
+    return Explanation(trace_id, texts[index], answer, model, tuple(_with_names(workspace, row) for row in found))
+
+
+def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
+    """The newest table of kind ``training`` upstream of a model, None for a model that was not trained here."""
+    _, ids = upstream(load_edges(workspace.catalog), model.id)
+    tables = [item for id in ids if (item := workspace.artifact(id)).kind == "training"]
+    return max(tables, key=lambda item: item.created_at, default=None)
+
+
+def _answered(workspace: Workspace, trace_id: str) -> Event:
+    found = workspace.events(kind="trace", subject=trace_id, limit=1)
+    if not found:
+        raise NotFound(f"no trace {trace_id!r:.80}", expected="the trace_id of an answer", remedy="list them: GET /v1/traces")
+    return found[0]
+
+
+def _with_names(workspace: Workspace, row: Neighbour) -> Evidence:
+    names = [workspace.artifact(name).ref if name.startswith("art-") else name for name in row.labelled_by]
+    return Evidence(row, tuple(names))

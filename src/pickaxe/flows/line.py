@@ -1,0 +1,97 @@
+"""A production line: stages that are cached runs, a bar on the screen for each, and a line in the bill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.engine import Progress, RunResult
+from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What a stage did. `rows` is None where rows are not what it makes; money in nano-units."""
+
+    task: str
+    round: int
+    stage: str
+    rows: int | None
+    seconds: float
+    nano: int
+    cached: bool
+    run_id: str
+
+
+class LineWatcher(Protocol):
+    """Who watches the line: a terminal, a page, nobody."""
+
+    def stage_started(self, task: str, round: int, stage: str) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def stage_ended(self, record: StageRecord) -> None: ...
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def stage_started(self, task: str, round: int, stage: str) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def stage_ended(self, record: StageRecord) -> None: ...
+
+
+@dataclass
+class Line:
+    """Runs the stages of one task, one round at a time, and keeps the table of what they took."""
+
+    workspace: Workspace
+    task: str
+    watcher: LineWatcher = field(default_factory=Nobody)
+    round: int = 1
+    records: list[StageRecord] = field(default_factory=list[StageRecord])
+
+    def stage(
+        self,
+        stage: str,
+        step: Callable[..., Any],
+        config: Config,
+        inputs: Mapping[str, Artifact],
+        *,
+        counts: str | None = None,
+        scope: str = "",
+        cores: int | None = None,
+    ) -> RunResult:
+        """Run one step as ``<task>/<stage>``; `counts` names the output whose rows the table shows."""
+        self.watcher.stage_started(self.task, self.round, stage)
+        started = time.monotonic()
+        scope = scope or self.task
+        available = self.workspace.engine.cores
+        result = self.workspace.run(
+            step,
+            config,
+            name=f"{scope}/{stage}",
+            inputs=inputs,
+            cores=min(cores or available, available),
+            watcher=self.watcher.progress,
+        )
+        charges = self.workspace.ledger.charges([result.run.id])
+        record = StageRecord(
+            task=self.task,
+            round=self.round,
+            stage=stage,
+            rows=result[counts].meta.get("rows") if counts else None,
+            seconds=time.monotonic() - started,
+            nano=sum(charge.nano or 0 for charge in charges),
+            cached=result.cached,
+            run_id=result.run.id,
+        )
+        self.records.append(record)
+        self.watcher.stage_ended(record)
+        return result
