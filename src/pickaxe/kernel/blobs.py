@@ -246,7 +246,9 @@ def parse_manifest(content: bytes, digest: str) -> list[ManifestEntry]:
     if not isinstance(files, list) or cast(dict[str, Any], document).get("format") != "pickaxe-folder-1":
         raise BadInput(f"{digest} is not a folder", expected="a folder's manifest", got="the content of a file")
     entries = [_parse_entry(entry, digest) for entry in cast(list[Any], files)]
-    if len({entry["path"] for entry in entries}) != len(entries):
+    paths = {entry["path"] for entry in entries}
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    if len(paths) < len(entries) or paths & folders:
         raise BadInput(f"the manifest {digest} names a path twice")
     return entries
 

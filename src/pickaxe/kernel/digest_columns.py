@@ -76,7 +76,7 @@ class _Streams:
         import pyarrow as pa
 
         if self.has_nulls:
-            self.validity.update(_bytes(array.is_valid().cast(pa.uint8()), "u1"))
+            self.validity.update(_flat(_numpy(array.is_valid().cast(pa.uint8()))))
         kind, t = array.type, pa.types
         if t.is_null(kind):
             return
@@ -92,10 +92,8 @@ class _Streams:
             self.data.update(_values(array))
 
     def _feed_lengths(self, array: pa.Array) -> None:
-        import pyarrow.compute as pc
-
-        lengths = pc.list_value_length(array)
-        self.lengths.update(_bytes(lengths.fill_null(0) if lengths.null_count else lengths, "i8"))
+        lengths = _compute().list_value_length(array)
+        self.lengths.update(_flat(_numpy(lengths.fill_null(0)).astype("<i8")))
 
     def _feed_children(self, arrays: list[pa.Array]) -> None:
         for child, array in zip(self.children, arrays, strict=True):
@@ -110,7 +108,7 @@ class _Streams:
         if not len(array):
             return
         offsets: np.ndarray = np.frombuffer(offsets_buffer, dtype="<i8")[array.offset : array.offset + len(array) + 1]
-        self.lengths.update(memoryview(np.ascontiguousarray(np.diff(offsets))).cast("B"))
+        self.lengths.update(_flat(np.diff(offsets)))
         if data is not None:
             self.data.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
 
@@ -143,9 +141,7 @@ def _plain(array: pa.Array) -> pa.Array:
 
 def _field(array: pa.StructArray, index: int) -> pa.Array:
     """One field of a struct array, null where the struct is."""
-    import pyarrow.compute as pc
-
-    return pc.struct_field(array, [index])
+    return _compute().struct_field(array, [index])
 
 
 def _values(array: pa.Array) -> memoryview:
@@ -167,7 +163,7 @@ def _values(array: pa.Array) -> memoryview:
         rows = np.where(_numpy(array.is_valid().cast(pa.uint8())).astype(bool)[:, None], rows, np.uint8(0))
     if t.is_floating(kind):
         rows = _one_nan(np.ascontiguousarray(rows).view(f"<f{width}"))
-    return memoryview(np.ascontiguousarray(rows)).cast("B")
+    return _flat(rows)
 
 
 def _one_nan(floats: np.ndarray) -> np.ndarray:
@@ -177,14 +173,20 @@ def _one_nan(floats: np.ndarray) -> np.ndarray:
     return np.where(missing, np.array(np.nan, dtype=floats.dtype), floats) if missing.any() else floats
 
 
-def _bytes(array: pa.Array, dtype: str) -> memoryview:
-    import numpy as np
-
-    return memoryview(np.ascontiguousarray(_numpy(array), dtype="<" + dtype if dtype != "u1" else dtype)).cast("B")
+def _flat(array: np.ndarray) -> memoryview:
+    """The array's own bytes, without a copy where it is contiguous."""
+    return array.ravel().data
 
 
 def _numpy(array: pa.Array) -> Any:
     return array.to_numpy(zero_copy_only=False)
+
+
+def _compute() -> Any:
+    # Its functions are made at import time, where no type checker sees them.
+    import pyarrow.compute as pc
+
+    return pc
 
 
 def _large_string() -> pa.DataType:

@@ -1,0 +1,56 @@
+"""Every backend of the kernel's stores. A new one is added to a list here, and every test of its suite runs on it.
+
+A backend that cannot do something declares the test's name and the reason in `gaps`: the test must then fail, and the day it
+passes the suite turns red until the gap is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pickaxe.kernel.blobs import Blobs, LocalBlobs
+from pickaxe.kernel.tables import LakeTables, Tables
+
+Store = TypeVar("Store")
+
+
+@dataclass(frozen=True)
+class Backend(Generic[Store]):
+    """`open(place, mode)` gives a store on `place`, an empty folder of the test; opened again, it is the same store.
+
+    `spoil(place)` flips one bit in one stored data file and returns whether there was one to spoil.
+    """
+
+    name: str
+    open: Callable[[Path, Literal["w", "r"]], Store]
+    spoil: Callable[[Path], bool]
+    gaps: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def flip_a_bit(pattern: str) -> Callable[[Path], bool]:
+    def spoil(place: Path) -> bool:
+        files = sorted(file for file in place.rglob(pattern) if file.is_file() and file.stat().st_size)
+        if not files:
+            return False
+        content = bytearray(files[0].read_bytes())
+        content[len(content) // 2] ^= 1
+        files[0].chmod(0o644)
+        files[0].write_bytes(content)
+        return True
+
+    return spoil
+
+
+BLOBS: list[Backend[Blobs]] = [
+    Backend("local", lambda place, mode: LocalBlobs(place), flip_a_bit("sha256/*/*")),
+]
+
+TABLES: list[Backend[Tables]] = [
+    Backend("sqlite-lake", lambda place, mode: LakeTables(place, mode), flip_a_bit("*.parquet")),
+]
