@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from helper_module import scale
+from tests.kernel.helper_module import scale
 
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
@@ -68,3 +68,7 @@ def burn(ctx: StepContext, config: Config) -> None:
     while time.process_time() < until:
         pass
     ctx.save_json("total", 1)
+
+
+def add(ctx: StepContext, config: Config) -> None:
+    ctx.save_json("total", {"total": sum(ctx.inputs[side].json()["total"] for side in ("left", "right"))})

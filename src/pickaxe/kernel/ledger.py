@@ -16,6 +16,7 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,7 +88,7 @@ class Tariff:
     def up_to(self, at_ns: int) -> int:
         """F(t): the price of one unit held from the epoch to `at_ns`."""
         total = 0
-        for row, after in zip(self.rows, [*self.rows[1:], None], strict=True):
+        for row, after in zip_longest(self.rows, self.rows[1:]):
             until = at_ns if after is None else min(at_ns, after.valid_from_ns)
             if until > row.valid_from_ns:
                 total += row.nano * until // row.per - row.nano * row.valid_from_ns // row.per

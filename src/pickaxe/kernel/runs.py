@@ -82,7 +82,7 @@ class Runs:
                 )
                 for role, artifact in spec.inputs.items():
                     connection.execute(edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id))
-            elif state != RunState.QUEUED:
+            else:
                 self._move(connection, spec.run_id, RunState.QUEUED)
         return self.get(spec.run_id)
 
