@@ -86,11 +86,39 @@ def storage_table(table: pa.Table, identifiers: list[str], first_ordinal: int) -
 def restored(stored: pa.Table, schema: pa.Schema) -> pa.Table:
     """What `storage_table` laid out, without the ordinal, in row order and in its own schema (fields of `schema`, in order)."""
     import numpy as np
+    import pyarrow as pa
 
     ordinals = stored.column(ORDINAL).to_numpy()
     if len(ordinals) and not (np.diff(ordinals) > 0).all():
         stored = stored.take(np.argsort(ordinals, kind="stable"))
-    return stored.drop_columns([ORDINAL]).rename_columns(schema.names).cast(schema)
+    columns = [_as_type(column, field.type) for column, field in zip(stored.columns, schema, strict=False)]
+    return pa.table(columns, schema=schema)
+
+
+def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array([_array_as_type(chunk, kind) for chunk in column.chunks], kind)
+
+
+def _array_as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Arrow's cast, taken apart where it cannot go: nothing is cast to the null type, at any depth."""
+    import numpy as np
+    import pyarrow as pa
+
+    t = pa.types
+    if t.is_null(kind):
+        return pa.nulls(len(array))
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+        values = _array_as_type(array.flatten(), kind.value_type)
+        lists = pa.LargeListArray.from_arrays(offsets, values, mask=array.is_null())
+        return lists.cast(kind)
+    if t.is_struct(kind):
+        fields = [_array_as_type(child, field.type) for child, field in zip(array.flatten(), kind, strict=True)]
+        return pa.StructArray.from_arrays(fields, fields=list(kind), mask=array.is_null())
+    return array.cast(kind)
 
 
 def schema_text(schema: pa.Schema) -> str:

@@ -50,7 +50,7 @@ def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], li
         connection.execute("SET lock_configuration = true")
         _refuse_all_but_select(connection, query)
         timer.start()
-        result = connection.execute(query, list(params)).fetch_record_batch()
+        result = connection.execute(query, list(params)).to_arrow_reader()
         return _limited(result, limits.rows)
     except duckdb.InterruptException:
         raise BadInput(

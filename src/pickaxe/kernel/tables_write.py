@@ -17,7 +17,7 @@ from pickaxe.kernel.errors import BadInput, Corrupted
 from pickaxe.kernel.tables import Pin
 from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
 from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
-from pickaxe.kernel.tables_read import State, newest_state
+from pickaxe.kernel.tables_read import State, newest_state, snapshots
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,10 +41,17 @@ class _Job:
         """The state whose rows stay."""
         return self.before if self.appends else None
 
+    @property
+    def changes(self) -> bool:
+        return not self.appends or self.stored.num_rows > 0
+
 
 def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[str, Pin]:
     """Write all `tables` in one snapshot; see `Tables.write_many`."""
     jobs = _jobs(lake, tables, append=append)
+    if not any(job.changes for job in jobs):
+        # DuckLake makes no snapshot of a transaction that adds no rows; the states that are there are the answer.
+        return {job.name: snapshots(lake, job.name)[-1] for job in jobs}
     watch = _NewFiles(lake.data, [job.before.folder for job in jobs if job.before])
     try:
         with lake.cursor() as cursor:
