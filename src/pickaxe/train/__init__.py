@@ -1,0 +1,1 @@
+"""Train models on labels: fine-tune a pretrained encoder, predict with any model."""

@@ -1,0 +1,1 @@
+"""Trainable kinds of model, one module each."""
