@@ -1,0 +1,1 @@
+"""Watch what is served: drift of inputs and predictions, and the evidence behind an answer."""
