@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from pickaxe.kernel.nouns import Route
 from pickaxe.serve.backend import Model
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.errors import Busy, ModelFailed, TimedOut
+from pickaxe.serve.running import Runner
 from pickaxe.serve.service import Answer, Serving
 from pickaxe.serve.tracecontext import TraceContext, trace_context
-from tests.serve.fakes import MemoryStore, write_model
+from tests.serve.fakes import MemoryStore, WordsPredictor, write_model
 
 
 def served(store: MemoryStore, use: Callable[[Serving], Awaitable[Any]], **config: Any) -> Any:
@@ -78,7 +79,11 @@ def test_traffic_splits_by_weight_and_a_trace_keeps_its_route(store: MemoryStore
     async def use(serving: Serving) -> tuple[list[str], list[str]]:
         deployment = serving.deployments["headlines"]
         ids = [f"{number:032x}" for number in range(1, 4001)]
-        return tuple([deployment.choose(trace_id).model.artifact.id for trace_id in ids] for _ in range(2))
+
+        def draw() -> list[str]:
+            return [deployment.choose(trace_id).model.artifact.id for trace_id in ids]
+
+        return draw(), draw()
 
     chosen, again = served(store, use)
     assert chosen == again
@@ -166,7 +171,7 @@ def test_a_model_that_breaks_is_a_recorded_failure(store: MemoryStore, tmp_path:
 class Wrong:
     """Promises two classes and answers with something else."""
 
-    classes = ("a", "b")
+    classes: Sequence[str] = ("a", "b")
 
     def __init__(self, shape: tuple[int, ...], value: float) -> None:
         self.answer = np.full(shape, value)
@@ -186,20 +191,26 @@ def slow_endpoint(store: MemoryStore, tmp_path: Path, **options: Any) -> None:
     store.publish("slow", [Route(store.add_model(write_model(tmp_path / "slow", **options)).id)])
 
 
+def calls_of(runner: Runner) -> list[int]:
+    assert isinstance(runner.model.predictor, WordsPredictor)
+    return runner.model.predictor.calls
+
+
 def test_a_slow_model_leaves_the_loop_free_and_answers_requests_together(store: MemoryStore, tmp_path: Path) -> None:
     slow_endpoint(store, tmp_path, sleep=0.03)
 
     async def use(serving: Serving) -> tuple[list[Answer], list[int], int]:
         runner = serving.deployments["slow"].runners[0]
         assert runner.batches
-        before, turns = len(runner.model.predictor.calls), 0
+        calls = calls_of(runner)
+        before, turns = len(calls), 0
         asked = asyncio.gather(
             *(serving.predict("slow", ["area"] * (1 + n % 2) + [f"{n}"], trace_context(None)) for n in range(20))
         )
         while not asked.done():
             await asyncio.sleep(0.001)
             turns += 1
-        return await asked, runner.model.predictor.calls[before:], turns
+        return await asked, calls[before:], turns
 
     answers, calls, turns = served(store, use, max_batch_texts=30)
     assert [answer.labels for answer in answers] == [["sarcastic"] * (1 + n % 2) + ["serious"] for n in range(20)]

@@ -33,7 +33,7 @@ class ErrorBody(BaseModel):
 
     code: str = Field(examples=["not_found"])
     message: str = Field(examples=["no endpoint 'headline'"])
-    expected: str | None = Field(None, examples=["one of: headlines"])
+    expected: str | None = Field(default=None, examples=["one of: headlines"])
     got: str | None = None
     remedy: str | None = None
     details: dict[str, Any] | None = None

@@ -23,7 +23,8 @@ class TracePage(NamedTuple):
     next_after: int | None
 
 
-class Opinion(NamedTuple):
+@dataclass(frozen=True)
+class Opinion:
     """What somebody says the right label is, for one text of one answer."""
 
     label: str

@@ -26,16 +26,16 @@ class ModelInfo(BaseModel):
 
     artifact_id: str
     weight: float
-    ref: str | None = Field(None, examples=["headlines/student:3"], description="null while the model is not loaded")
+    ref: str | None = Field(default=None, examples=["headlines/student:3"], description="null while the model is not loaded")
     classes: list[str] | None = None
-    call_ms: float | None = Field(None, description="one call with one short text, measured when the model was loaded")
+    call_ms: float | None = Field(default=None, description="one call with one short text, measured when the model was loaded")
 
 
 class EndpointInfo(BaseModel):
     name: str = Field(examples=["headlines"])
     state: str = Field(examples=["serving"])
     ready: bool
-    problem: str | None = Field(None, description="why the newest routes could not be loaded")
+    problem: str | None = Field(default=None, description="why the newest routes could not be loaded")
     models: list[ModelInfo]
     created_at: datetime
     meta: dict[str, Any]
@@ -46,9 +46,9 @@ class FeedbackRequest(RequestBody):
 
     label: str = Field(min_length=1, max_length=1000, examples=["sarcastic"])
     by: str = Field(min_length=1, max_length=200, examples=["ada@example.org"], description="person or process that says so")
-    index: int = Field(0, ge=0, le=1_000_000, description="which text of the request")
-    comment: str | None = Field(None, max_length=4000)
-    span_id: str | None = Field(None, max_length=16, description="which answer, when several share the trace id")
+    index: int = Field(default=0, ge=0, le=1_000_000, description="which text of the request")
+    comment: str | None = Field(default=None, max_length=4000)
+    span_id: str | None = Field(default=None, max_length=16, description="which answer, when several share the trace id")
 
 
 class FeedbackInfo(BaseModel):

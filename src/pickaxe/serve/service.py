@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, Unavailable
 from pickaxe.kernel.nouns import Endpoint
 from pickaxe.serve.backend import Model, ServingStore
 from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.deployment import Deployment, Problem
 from pickaxe.serve.errors import Busy, ModelFailed
 from pickaxe.serve.journal import Journal
 from pickaxe.serve.running import Runner
@@ -36,43 +33,10 @@ class Answer(NamedTuple):
     ms: float
 
 
-class Problem(NamedTuple):
-    """Why an endpoint could not be loaded, and when that was tried (`time.monotonic`)."""
-
-    endpoint: Endpoint
-    message: str
-    tried: float
-
-
 class Observer(Protocol):
     """Somebody who counts."""
 
     def answered(self, answer: Answer) -> None: ...
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """An endpoint as it stands: its routes' models, loaded, and their shares. Replaced as a whole, never changed."""
-
-    endpoint: Endpoint
-    runners: tuple[Runner, ...]
-    bounds: tuple[float, ...]
-    """Upper ends of the routes' shares of [0, 1); the last one is 1."""
-
-    @classmethod
-    def of(cls, endpoint: Endpoint, runners: dict[str, Runner]) -> Deployment:
-        routes = [route for route in endpoint.routes if route.weight > 0]
-        total = sum(route.weight for route in routes)
-        bounds = list(accumulate(route.weight / total for route in routes))
-        bounds[-1] = 1.0
-        return cls(endpoint, tuple(runners[route.artifact_id] for route in routes), tuple(bounds))
-
-    def choose(self, trace_id: str) -> Runner:
-        """The route of this trace: the same trace always takes the same one, and endpoints split independently."""
-        if len(self.runners) == 1:
-            return self.runners[0]
-        drawn = hashlib.blake2b(trace_id.encode(), digest_size=8, person=self.endpoint.id.encode()[-16:]).digest()
-        return self.runners[bisect_right(self.bounds, int.from_bytes(drawn) / 2**64)]
 
 
 class Serving:

@@ -6,13 +6,15 @@ new trace begins (section 4.3, "if parsing fails, the vendor creates a new trace
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from typing import NamedTuple
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 SPAN_ID = re.compile(r"[0-9a-f]{16}")
 _HEADER = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# Ids are to be unique, not secret. A system call per id would also hand the interpreter to another thread in mid-request.
+_ids = random.Random(random.SystemRandom().getrandbits(256))
 _NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 
 
@@ -34,9 +36,13 @@ def trace_context(traceparent: bytes | None) -> TraceContext:
     if traceparent is not None:
         match = _HEADER.fullmatch(traceparent.strip())
         if match is not None and _is_sound(match):
-            return TraceContext(match[2].decode(), os.urandom(8).hex(), match[3].decode())
-    drawn = os.urandom(24).hex()
-    return TraceContext(drawn[:32], drawn[32:])
+            return TraceContext(match[2].decode(), _drawn(8), match[3].decode())
+    return TraceContext(_drawn(16), _drawn(8))
+
+
+def _drawn(size: int) -> str:
+    """`size` random bytes in hexadecimal, never all zeros: that means "no id" in the specification."""
+    return f"{_ids.randrange(1, 1 << 8 * size):0{2 * size}x}"
 
 
 def _is_sound(match: re.Match[bytes]) -> bool:

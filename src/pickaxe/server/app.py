@@ -66,9 +66,9 @@ def create_app(
         redoc_url=None,
     )
     app.state.serving = serving
-    app.include_router(_operations(serving, metrics, workspace))
+    app.include_router(predict_routes(serving))  # first: routes are tried in order, and this one is the busy one
     app.include_router(serve_routes(serving))
-    app.include_router(predict_routes(serving))
+    app.include_router(_operations(serving, metrics, workspace))
     _speak_envelope(app)
     app.add_middleware(Guard, hosts=hosts, counted=_counter(serving, metrics))
     return app

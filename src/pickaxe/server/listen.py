@@ -76,7 +76,8 @@ def _owner(port: int) -> str | None:
 
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+            if listens and connection.pid:
                 return f"{connection.pid} ({psutil.Process(connection.pid).name()})"
     except psutil.Error:  # other people's sockets are not ours to see (macOS, or gone meanwhile): the message goes without
         return None

@@ -20,8 +20,10 @@ from pickaxe.serve.service import Answer, Serving
 class PredictRequest(RequestBody):
     """One text, or several."""
 
-    text: str | None = Field(None, examples=["Area man proud he remembered the word for it"])
-    texts: list[str] | None = Field(None, examples=[["Senate passes budget bill", "Area man knows all the shortcut keys"]])
+    text: str | None = Field(default=None, examples=["Area man proud he remembered the word for it"])
+    texts: list[str] | None = Field(
+        default=None, examples=[["Senate passes budget bill", "Area man knows all the shortcut keys"]]
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
