@@ -37,7 +37,16 @@ def test_one_text(client: TestClient, store: MemoryStore) -> None:
     assert answer.headers["traceparent"].split("-")[1] == body["trace_id"]
     (event,) = store.events(kind="trace", subject=body["trace_id"])
     assert event.body["texts"] == ["Area man naps"]
-    assert event.body["span_id"] == answer.headers["traceparent"].split("-")[2]
+    assert event.body["span_id"] == body["data"]["span_id"] == answer.headers["traceparent"].split("-")[2]
+
+
+def test_answers_under_one_trace_take_feedback_by_span(client: TestClient) -> None:
+    header = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    spans = [ask(client, [text], headers=header)["data"]["span_id"] for text in ("one", "two")]
+    url = f"/v1/traces/{'a' * 32}/feedback"
+    assert client.post(url, json={"label": "serious", "by": "ada"}).status_code == 422
+    posted = client.post(url, json={"label": "serious", "by": "ada", "span_id": spans[1]})
+    assert posted.json()["data"]["text"] == "two"
 
 
 @pytest.mark.parametrize(

@@ -57,16 +57,23 @@ class Journal:
                     f"{len(self._waiting)} answers wait for their trace to be written", remedy="send fewer requests at once"
                 )
             self._waiting.append((fact, written))
-            self._wake.notify()
+            first = len(self._waiting) == 1
+        if first:
+            # After the requests that are ready now: woken at once, the writer would commit nearly every trace by itself.
+            self._loop.call_soon(self._wake_writer)
         await written
 
     def close(self) -> None:
         """Write what waits, then stop. Blocks; call it after the last request."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
+        self._wake_writer()
         if self._thread is not None:
             self._thread.join()
+
+    def _wake_writer(self) -> None:
+        with self._wake:
+            self._wake.notify()
 
     def _write_groups(self) -> None:
         while (group := self._next_group()) is not None:

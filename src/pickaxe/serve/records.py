@@ -131,7 +131,7 @@ def _the_answer(trace: Trace, span_id: str | None) -> Event:
         raise BadInput(
             f"{len(spans)} answers share the trace id {trace.trace_id}",
             expected="span_id, to say which answer is meant",
-            remedy=f"one of: {', '.join(spans[:10])} (the third part of each answer's traceparent header)",
+            remedy=f"one of: {', '.join(spans[:10])} (each answer gave its own)",
         )
     if span_id not in spans:
         raise NotFound(

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply, trace_of
 from pickaxe.serve.routes import checked_endpoint, json_body
 from pickaxe.serve.service import Answer, Serving
+from pickaxe.serve.tracecontext import TraceContext
 
 
 class PredictRequest(RequestBody):
@@ -51,6 +52,7 @@ class PredictData(BaseModel):
     model: AnsweredBy
     predictions: list[Prediction] = Field(description="one per text, in order")
     trace_id: str = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+    span_id: str = Field(examples=["00f067aa0ba902b7"], description="this answer, among those that share the trace id")
     ms: float = Field(description="milliseconds from the parsed request to the prediction")
 
 
@@ -85,12 +87,12 @@ def router(serving: Serving) -> APIRouter:
         wanted = await read_json(request, PredictRequest, serving.config)
         context = trace_of(request)
         answer = await serving.predict(checked_endpoint(name), wanted.all_texts(), context)
-        return reply(request, _data(answer, context.trace_id))
+        return reply(request, _data(answer, context))
 
     return routes
 
 
-def _data(answer: Answer, trace_id: str) -> dict[str, Any]:
+def _data(answer: Answer, context: TraceContext) -> dict[str, Any]:
     classes = answer.model.classes
     return {
         "endpoint": answer.endpoint,
@@ -99,6 +101,7 @@ def _data(answer: Answer, trace_id: str) -> dict[str, Any]:
             {"label": label, "confidence": max(probs), "probabilities": dict(zip(classes, probs, strict=True))}
             for label, probs in zip(answer.labels, answer.probs, strict=True)
         ],
-        "trace_id": trace_id,
+        "trace_id": context.trace_id,
+        "span_id": context.span_id,
         "ms": answer.ms,
     }
