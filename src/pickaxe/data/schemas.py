@@ -29,3 +29,10 @@ def dropped() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([("row_key", pa.string()), ("text", pa.string()), ("reason", pa.string()), ("of", pa.string())])
+
+
+def text_key(text: str) -> str:
+    """The row key of a text that occurs once: 16 hex digits of its BLAKE2b hash."""
+    import hashlib
+
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""Labels: which texts to ask about, who answers, and what to believe."""
