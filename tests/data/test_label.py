@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pickaxe.testing import StepBench
 from tests.data.sport_and_money import GOLD, TEXTS
 
 
-def pool(gold: dict[str, str | None] | None = None, texts: dict[str, str] | None = None) -> pa.Table:
+def pool(gold: Mapping[str, str | None] | None = None, texts: dict[str, str] | None = None) -> pa.Table:
     texts = TEXTS if texts is None else texts
     labels: dict[str, Any] = dict(GOLD) if gold is None else dict(gold)
     columns = [

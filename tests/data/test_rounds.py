@@ -121,7 +121,7 @@ def test_the_pool_may_run_out() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 17, 40, 59])
 def test_a_sitting_that_was_cut_short_goes_on_where_it_stopped(cut: int) -> None:
-    plan = {"max_labels": 60, "rounds": 3}
+    plan: dict[str, Any] = {"max_labels": 60, "rounds": 3}
     whole = campaign(**plan)
     assert campaign(**plan, done=whole[:cut]) == whole[cut:]
 

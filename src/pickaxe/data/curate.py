@@ -24,19 +24,21 @@ SPLITS = ("pool", "test", "traffic")
 class CurateConfig(Config):
     """What is dropped, and how the rest is divided."""
 
-    near_threshold: float = Field(0.8, ge=0.3, le=1.0, description="Jaccard similarity from which two texts are near duplicates")
-    min_chars: int = Field(3, ge=1, description="shorter texts are dropped")
-    max_chars: int = Field(20_000, ge=1, description="longer texts are dropped")
-    languages: tuple[str, ...] | None = Field(None, description="languages to keep (ISO 639, e.g. en); None keeps all")
+    near_threshold: float = Field(
+        default=0.8, ge=0.3, le=1.0, description="Jaccard similarity from which two texts are near duplicates"
+    )
+    min_chars: int = Field(default=3, ge=1, description="shorter texts are dropped")
+    max_chars: int = Field(default=20_000, ge=1, description="longer texts are dropped")
+    languages: tuple[str, ...] | None = Field(default=None, description="languages to keep (ISO 639, e.g. en); None keeps all")
     language_margin: float = Field(
-        0.5,
+        default=0.5,
         ge=0.0,
         le=1.0,
         description="lead over every kept language from which a text counts as foreign; short texts are unsure",
     )
-    test_share: float = Field(0.15, ge=0.0, lt=1.0, description="share of the rows frozen for the final test")
-    traffic_share: float = Field(0.05, ge=0.0, lt=1.0, description="share of the rows held out as later traffic")
-    split_seed: int = Field(0, description="another seed, another division")
+    test_share: float = Field(default=0.15, ge=0.0, lt=1.0, description="share of the rows frozen for the final test")
+    traffic_share: float = Field(default=0.05, ge=0.0, lt=1.0, description="share of the rows held out as later traffic")
+    split_seed: int = Field(default=0, description="another seed, another division")
 
     @model_validator(mode="after")
     def _something_is_left(self) -> CurateConfig:

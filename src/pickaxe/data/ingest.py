@@ -38,17 +38,19 @@ class IngestConfig(Config):
     """How to read a file of texts."""
 
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = "auto"
-    text: str | None = Field(None, description="column of the text; JSON paths such as input[-1].content; None: found by itself")
-    label: str | None = Field(None, description="column of the label, if the source has one")
-    encoding: str = Field("auto", description="auto (UTF-8, or UTF-16/32 by its mark) or a Python codec such as cp1252")
-    max_line_bytes: int = Field(
-        1_000_000, ge=100, le=100_000_000, description="longer lines are quarantined, never held in memory"
+    text: str | None = Field(
+        default=None, description="column of the text; JSON paths such as input[-1].content; None: found by itself"
     )
-    delimiter: str | None = Field(None, description="one character; None: found by itself")
-    quote: str = Field('"', max_length=1, description="quote character; empty for a file without quoting")
-    header: bool = Field(True, description="whether the first line names the columns (else column1, column2…)")
-    skip_after_header: int = Field(0, ge=0, description="lines to skip below the header (2 for Orange .tab files)")
-    language_sample: int = Field(200, ge=0, description="rows whose language is guessed for the profile; 0 for none")
+    label: str | None = Field(default=None, description="column of the label, if the source has one")
+    encoding: str = Field(default="auto", description="auto (UTF-8, or UTF-16/32 by its mark) or a Python codec such as cp1252")
+    max_line_bytes: int = Field(
+        default=1_000_000, ge=100, le=100_000_000, description="longer lines are quarantined, never held in memory"
+    )
+    delimiter: str | None = Field(default=None, description="one character; None: found by itself")
+    quote: str = Field(default='"', max_length=1, description="quote character; empty for a file without quoting")
+    header: bool = Field(default=True, description="whether the first line names the columns (else column1, column2…)")
+    skip_after_header: int = Field(default=0, ge=0, description="lines to skip below the header (2 for Orange .tab files)")
+    language_sample: int = Field(default=200, ge=0, description="rows whose language is guessed for the profile; 0 for none")
 
     @field_validator("delimiter")
     @classmethod

@@ -80,9 +80,9 @@ def adjudicate(
     answered = (counts.sum(axis=2) > 0) & several[:, None]
     return Adjudication(
         items=items,
-        labels=[classes[at] for at in best],
+        labels=[classes[int(at)] for at in best],
         confidence=confidence,
-        majority=[classes[at] for at in tally.argmax(axis=1)],
+        majority=[classes[int(at)] for at in tally.argmax(axis=1)],
         classes=list(classes),
         confusions=dict(zip(names, confusions, strict=True)),
         seen=dict(zip(names, answered.sum(axis=0).tolist(), strict=True)),

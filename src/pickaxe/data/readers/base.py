@@ -26,10 +26,17 @@ class Reject(NamedTuple):
 class Reader(Protocol):
     """Streams one file in bounded memory."""
 
-    format: str
-    encoding: str | None
-    delimiter: str | None
-    blank_lines: int
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def encoding(self) -> str | None: ...
+
+    @property
+    def delimiter(self) -> str | None: ...
+
+    @property
+    def blank_lines(self) -> int: ...
 
     def records(self) -> Iterator[Record | Reject]:
         """Records in file order. Raises `BadInput` when the file as a whole cannot be read."""
