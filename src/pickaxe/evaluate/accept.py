@@ -174,7 +174,7 @@ def _document(groups: list[Group], candidates: pa.Table, audit: pa.Table, accept
     scope = "each accepted class" if config.scope == "class" else "all accepted labels together"
     if certified:
         statement = (
-            f"{accepted} of {candidates.num_rows} pool rows get the teacher's label: with {config.confidence:.0%} confidence "
+            f"{accepted:,} of {candidates.num_rows:,} pool rows get the teacher's label: with {config.confidence:.0%} confidence "
             f"the error of {scope} is at most {config.max_error:.0%}"
         )
     elif not candidates.num_rows:

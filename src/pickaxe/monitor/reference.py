@@ -93,7 +93,8 @@ def fit_drift_reference(ctx: StepContext, config: ReferenceConfig) -> None:
         rows: held-out rows (row_key, text) that are like the traffic to be expected and were not trained on.
         predictions: optional, the served model on those rows (row_key, label, confidence); or
         model: optional, the model itself. Without either, confidences and classes are not watched.
-        train: optional, rows whose texts teach the vocabulary; without it a part of `rows` does and is then no reference.
+        train: optional, rows whose texts teach the vocabulary; without it a part of `rows` does and is then no reference. Neither
+            `rows` nor the traffic may be among them: texts that taught the vocabulary look more familiar than new ones.
 
     Output: files `drift_reference`, see `Reference`.
 
