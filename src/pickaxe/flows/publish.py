@@ -74,7 +74,7 @@ def _card(config: PublishConfig, manifest: dict[str, Any], reports: dict[str, An
 
 
 def _metrics(verdict: dict[str, Any]) -> list[str]:
-    rules = [f"- {rule['name']}: {'passed' if rule['passed'] else 'FAILED'} — {rule['statement']}" for rule in verdict["rules"]]
+    rules = [f"- {rule['name']}: {'passed' if rule['passed'] else 'FAILED'} — {rule['explanation']}" for rule in verdict["rules"]]
     return rules or ["- no rules were set"]
 
 

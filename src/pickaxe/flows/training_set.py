@@ -1,14 +1,43 @@
-"""The step `assemble`: every row that a student learns from, with who labelled it."""
+"""The steps `divide` and `assemble`: which labels teach whom, and every row that a student learns from with who labelled it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import StepContext
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+AUDIT = "audit"
+
+
+class DivideConfig(Config):
+    """Nothing to decide: the audit's arm was drawn when the labels were asked for."""
+
+
+def divide(ctx: StepContext, config: DivideConfig) -> None:
+    """Split the input `gold` by its arm: `lessons` teach the teacher, the blind `audit` sample only ever judges it.
+
+    Raises `BadInput` when there is no audit row, or nothing else.
+    """
+    import pyarrow.compute as pc
+
+    gold = ctx.inputs["gold"].table()
+    is_audit = pc.equal(gold["arm"], AUDIT)
+    lessons, audit = gold.filter(pc.invert(is_audit)), gold.filter(is_audit)
+    if not lessons.num_rows or not audit.num_rows:
+        raise BadInput(
+            "the labels cannot be divided",
+            expected="some labels to learn from and some of the blind audit",
+            got=f"{lessons.num_rows} and {audit.num_rows}",
+            remedy="raise the labelling budget or its audit_share",
+        )
+    ctx.save_table("lessons", lessons, kind="labels")
+    ctx.save_table("audit", audit, kind="labels")
 
 
 class AssembleConfig(Config):

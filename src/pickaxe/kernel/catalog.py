@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.clock import Clock
-from pickaxe.kernel.errors import Conflict, Corrupted, NewerWorkspace, NotFound, StorageFull, WriterBusy
+from pickaxe.kernel.errors import Conflict, Corrupted, NewerWorkspace, NotFound, PickaxeError, StorageFull, WriterBusy
 from pickaxe.kernel.schema import HEAD, events, pools, principals, runs, tenants
 
 _BUSY_TIMEOUT_MS = 15_000
@@ -148,13 +148,14 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn the database's own complaints into ours, each with a remedy."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        raise _translated(error.orig, path) from error
-    except sqlite3.Error as error:
-        raise _translated(error, path) from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        translated = _translated(getattr(error, "orig", error), path)
+        if translated is None:
+            raise
+        raise translated from error
 
 
-def _translated(error: Any, path: Path) -> Exception:
+def _translated(error: Any, path: Path) -> PickaxeError | None:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL") or "disk is full" in str(error) or name in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
         return StorageFull(f"no room left for {path}", remedy="free some disk space and run the same command again")
@@ -164,4 +165,4 @@ def _translated(error: Any, path: Path) -> Exception:
         return Corrupted(f"{path} is damaged ({error})", remedy="restore the workspace folder from a backup")
     if name.startswith("SQLITE_CANTOPEN") or name.startswith("SQLITE_READONLY"):
         return Conflict(f"{path} cannot be opened ({error})", remedy="check that the folder exists and that you may write there")
-    return error
+    return None

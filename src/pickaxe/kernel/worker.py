@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.storage_errors import storage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,8 @@ def main() -> None:
     try:
         step = load_object(job["step"])
         config = load_object(job["config_class"]).parse(job["config"])
-        step(WorkerContext(job, tell), config)
+        with storage_errors(Path(job["scratch"])):
+            step(WorkerContext(job, tell), config)
     except PickaxeError as error:
         tell(error=error.as_dict(), traceback=traceback.format_exc())
     except BaseException as error:

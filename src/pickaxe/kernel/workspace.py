@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from pickaxe.kernel.config import Config
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
-from pickaxe.kernel.errors import BadInput, Conflict
+from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, StorageFull
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.ledger import Ledger, Usage
 from pickaxe.kernel.lock import WriterLock
@@ -32,6 +33,7 @@ from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.kernel.registry import PREDICTORS, own_modules
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, Runs, RunSpec
 from pickaxe.kernel.settings import Settings
+from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.worker import address_of
 
 if TYPE_CHECKING:
@@ -243,7 +245,7 @@ class Workspace:
             digest, size = self.blobs.put_folder(path)
             return Stored(kind, digest, "files", {"blob": digest, "file": ""}, size, dict(meta))
         # A single file is kept as a folder of one, so that it comes back under its own name.
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+        with storage_errors(self.scratch), tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             shutil.copy2(path, Path(folder) / path.name)
             digest, size = self.blobs.put_folder(Path(folder))
         return Stored(kind, digest, "files", {"blob": digest, "file": path.name}, size, dict(meta))
@@ -294,13 +296,17 @@ class Workspace:
         if self._closing.is_set():
             return
         self._closing.set()
-        if self.mode == "w":
-            self._heart.join()
-            self.ledger.close_pool(self.pool_id)
-        if "tables" in self.__dict__:
-            self.tables.close()
-        self.catalog.close()
-        self._release()
+        try:
+            if self.mode == "w":
+                self._heart.join()
+                # On a full disk the pool stays open; the next writer ends it at its last heartbeat.
+                with suppress(StorageFull):
+                    self.ledger.close_pool(self.pool_id)
+            if "tables" in self.__dict__:
+                self.tables.close()
+        finally:
+            self.catalog.close()
+            self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -341,7 +347,8 @@ class Workspace:
 
     def _beat(self) -> None:
         while not self._closing.wait(HEARTBEAT_EVERY.total_seconds()):
-            self.ledger.beat(self.pool_id)
+            with suppress(PickaxeError):  # a full or busy disk costs a beat, not the heart
+                self.ledger.beat(self.pool_id)
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -1,0 +1,140 @@
+"""`pickaxe produce` and `pickaxe demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pickaxe.flows.produce import Product
+    from pickaxe.flows.task import Task
+    from pickaxe.kernel.workspace import Workspace
+
+
+@click.command()
+@click.argument("task", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="CSV, TSV, JSON Lines or Parquet, without a task file.")
+@click.option("--text", help="Column of the text.  [default: found by itself]")
+@click.option("--label", help="Column of labels that the data already has; without it people label in the terminal.")
+@click.option("--classes", help='Classes for people to choose from: "urgent,not urgent".')
+@click.option("--name", help="Name of the task.  [default: the file's name]")
+@click.option("--labels", type=click.IntRange(min=0), help="Budget: answers in total.  [default: 1000]")
+@click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, downloaded once]")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html]")
+@click.pass_obj
+def produce(
+    workspace: str | None,
+    task: Path | None,
+    data: Path | None,
+    text: str | None,
+    label: str | None,
+    classes: str | None,
+    name: str | None,
+    labels: int | None,
+    encoder: str | None,
+    report: Path | None,
+) -> None:
+    """From raw texts to a small, served, watched model: TASK is a TOML file; or name the data with --data.
+
+    Killed at any moment, the same command goes on where it stopped; an identical one ends in seconds.
+    """
+    from pickaxe.cli.screen import writing
+    from pickaxe.flows.task import Task
+
+    if (task is None) == (data is None):
+        raise click.UsageError("expected a task file, or --data FILE (not both)")
+    job = Task.load(task) if task is not None else _task(data, text, label, classes, name, labels, encoder)
+    with writing(workspace) as ws:
+        _run(ws, [job], report or Path(f"{job.name}.html"))
+
+
+@click.command()
+@click.option("--report", default="pickaxe-demo.html", type=click.Path(dir_okay=False, path_type=Path), show_default=True)
+@click.option("--tasks", default="headlines,reuters", show_default=True, help="Which of the shipped tasks, in order.")
+@click.pass_obj
+def demo(workspace: str | None, report: Path, tasks: str) -> None:
+    """The whole line on real data: 28,614 headlines to a served, watched model; a second round with feedback; a second task.
+
+    Annotators, users and their corrections are simulated from the data sets' gold labels, and called simulated everywhere.
+    """
+    from pickaxe.cli.screen import writing
+    from pickaxe.flows.task import Task
+
+    jobs = [Task.shipped(name) for name in tasks.split(",")]
+    with writing(workspace or "demo-workspace") as ws:
+        _run(ws, jobs, report)
+        click.echo(f"""
+Look around (the workspace is {ws.path.name}):
+  pickaxe -w {ws.path.name} cost {jobs[0].name}/model@production
+  pickaxe -w {ws.path.name} lineage {jobs[0].name}/model@production
+  pickaxe -w {ws.path.name} blast --by simulated-ann-1
+  pickaxe -w {ws.path.name} serve""")
+
+
+def _task(
+    data: Path | None,
+    text: str | None,
+    label: str | None,
+    classes: str | None,
+    name: str | None,
+    labels: int | None,
+    encoder: str | None,
+) -> Task:
+    import re
+
+    from pickaxe.flows.task import Task
+
+    assert data is not None
+    slug = re.sub(r"[^a-z0-9_.-]+", "-", (name or data.stem).lower()).strip("-.") or "task"
+    budget = {"max_labels": labels} if labels is not None else {}
+    named = {"classes": [item.strip() for item in classes.split(",")]} if classes else {}
+    values = {
+        "name": slug,
+        "data": str(data),
+        "annotators": "file" if label else "people",
+        "ingest": {"text": text, "label": label},
+        "label": budget | named,
+        **({"encoder": encoder} if encoder else {}),
+    }
+    return Task.parse(values, where="command line")
+
+
+def _run(ws: Workspace, jobs: list[Task], report: Path) -> None:
+    """Run the tasks under one live view, then print the table and the bill and write the report."""
+    from rich.console import Console
+
+    from pickaxe.cli.live import TerminalLine, print_stages
+    from pickaxe.flows.produce import produce as run_line
+    from pickaxe.flows.reporting import write_report
+
+    console = Console()
+    with TerminalLine(console) as live:
+        products = [run_line(job, ws, watcher=live) for job in jobs]
+    print_stages(console, [record for product in products for record in product.records])
+    _print_costs(ws, products)
+    write_report(ws, products, report)
+    click.echo(f"report: {report}")
+
+
+def _print_costs(ws: Workspace, products: list[Product]) -> None:
+    from pickaxe.cli.screen import print_table
+    from pickaxe.kernel.cost import as_money, cost_of
+
+    costs = [cost_of(ws, turn.model) for product in products for turn in product.rounds]
+    print_table(
+        ["model", "full cost", "marginal cost", "of it people", "of it machines", "share of the first"],
+        [
+            [
+                cost.artifact.ref,
+                as_money(cost.full),
+                as_money(cost.marginal),
+                as_money(people := cost.of_meter("human_ms", marginal=True)),
+                as_money(cost.marginal - people),
+                f"{cost.marginal / costs[0].full:.0%}",
+            ]
+            for cost in costs
+        ],
+        right={1, 2, 3, 4, 5},
+    )

@@ -1,0 +1,70 @@
+"""Feedback from production as rows to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.data.schemas import text_key
+from pickaxe.kernel.nouns import Artifact, Event
+from pickaxe.kernel.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PAGE = 10_000
+SIMULATED = "simulated-"
+
+
+def collect_feedback(workspace: Workspace, endpoint: str, before_round: int) -> Artifact | None:
+    """Every correction that `endpoint` received so far, as a table with texts; None when there was none.
+
+    Columns: row_key, text, annotator, label, seconds (0: nobody measured it), round, arm ``feedback``, simulated. The latest
+    opinion of a person on a text holds. Rows are sorted by key, so that the same feedback has the same digest.
+    """
+    import pyarrow as pa
+
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in _events(workspace):
+        body = event.body
+        if body["endpoint"] != endpoint:
+            continue
+        key = text_key(body["text"])
+        latest[key, body["by"]] = {
+            "row_key": key,
+            "text": body["text"],
+            "annotator": body["by"],
+            "label": body["label"],
+            "seconds": 0.0,
+            "round": before_round,
+            "arm": "feedback",
+            "simulated": body["by"].startswith(SIMULATED),
+        }
+    if not latest:
+        return None
+    rows = [latest[key] for key in sorted(latest)]
+    return workspace.import_table(pa.Table.from_pylist(rows, schema=_schema()), f"{endpoint}/feedback", kind="feedback")
+
+
+def _events(workspace: Workspace) -> Iterator[Event]:
+    after = 0
+    while page := workspace.events(kind="feedback", after_seq=after, limit=_PAGE):
+        yield from page
+        after = page[-1].seq
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("row_key", pa.string()),
+            ("text", pa.string()),
+            ("annotator", pa.string()),
+            ("label", pa.string()),
+            ("seconds", pa.float64()),
+            ("round", pa.int64()),
+            ("arm", pa.string()),
+            ("simulated", pa.bool_()),
+        ]
+    )

@@ -1,0 +1,108 @@
+"""The labelling stage: simulated annotators, labels that the file has, or people at the terminal; feedback joins in."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pickaxe.data.label.config import AdjudicateConfig
+from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
+from pickaxe.data.label.service import adjudicate, label
+from pickaxe.flows.line import Line
+from pickaxe.flows.people import ask_people
+from pickaxe.flows.task import Task, overridden
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.human import KIND
+from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.step import StepContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILE = "file"
+
+
+def label_pool(
+    line: Line, task: Task, pool: Artifact, annotations: Artifact | None, feedback: Artifact | None
+) -> dict[str, Artifact]:
+    """Ask whoever the task names, and return `annotations`, `gold` and the report `labelling`.
+
+    `annotations` are the answers of earlier rounds, `feedback` the corrections from production since.
+    """
+    known = _gathered(line, annotations, feedback)
+    inputs = {"pool": pool, **known}
+    if task.annotators == "simulated":
+        config = task.label if annotations is None else overridden_budget(task)
+        return dict(line.stage("label", label, config, inputs, counts="gold", cores=1).outputs)
+    if task.annotators == "file":
+        found = line.stage("label", read_labels, ReadLabelsConfig(audit_share=task.label.audit_share), inputs, counts="annotations", cores=1)
+        inputs["annotations"] = found["annotations"]
+    else:
+        inputs["annotations"] = ask_people(line, task, inputs)
+    judged = line.stage("adjudicate", adjudicate, AdjudicateConfig(classes=task.label.classes), inputs, counts="gold", cores=1)
+    return {**judged.outputs, "annotations": inputs["annotations"]}
+
+
+def overridden_budget(task: Task) -> Config:
+    """The budget of a further round."""
+    return overridden(task, label=task.label.model_dump() | {"max_labels": task.more_labels, "rounds": 2}).label
+
+
+def _gathered(line: Line, annotations: Artifact | None, feedback: Artifact | None) -> dict[str, Artifact]:
+    """What is known before anybody is asked, as the labelling steps expect it: `annotations`, and `texts` from outside the pool."""
+    if feedback is None:
+        return {"annotations": annotations} if annotations is not None else {}
+    given = {"feedback": feedback, **({"annotations": annotations} if annotations is not None else {})}
+    return dict(line.stage("feedback", join_feedback, JoinConfig(), given, counts="texts", cores=1).outputs)
+
+
+class JoinConfig(Config):
+    """Nothing to decide."""
+
+
+def join_feedback(ctx: StepContext, config: JoinConfig) -> None:
+    """Append the input `feedback` to the input `annotations`; save both as `annotations`, and its texts as `texts`."""
+    feedback = ctx.inputs["feedback"].table()
+    earlier = from_table(ctx.inputs["annotations"].table()) if "annotations" in ctx.inputs else []
+    fields = [name for name in AnnotationRow._fields if name != "note"]
+    told = [AnnotationRow(*(row[name] for name in fields)) for row in feedback.to_pylist()]
+    ctx.save_table("annotations", to_table([*earlier, *told]), kind=KIND)
+    ctx.save_table("texts", _once(feedback.select(["row_key", "text"])))
+
+
+class ReadLabelsConfig(Config):
+    """How labels that came with the data are used."""
+
+    audit_share: float = Field(0.2, gt=0, lt=1, description="share set apart as the blind audit sample")
+
+
+def read_labels(ctx: StepContext, config: ReadLabelsConfig) -> None:
+    """Take the labels of the input `pool` as answers of the annotator ``file``, at no cost of time; a uniform share is the audit.
+
+    Raises `BadInput` when no row has a label.
+    """
+    rows = [row for row in ctx.inputs["pool"].table().to_pylist() if row["label"] is not None]
+    if not rows:
+        raise BadInput("no row of the pool has a label", expected="labels in the label column", remedy="name the column, or let people label")
+    answers = [
+        AnnotationRow(row["row_key"], FILE, row["label"], 0.0, 0, "audit" if _share(row["row_key"]) < config.audit_share else "random", False)
+        for row in rows
+    ]
+    earlier = from_table(ctx.inputs["annotations"].table()) if "annotations" in ctx.inputs else []
+    had = {(row.row_key, row.annotator) for row in earlier}
+    ctx.save_table("annotations", to_table([*earlier, *(row for row in answers if row[:2] not in had)]), kind=KIND)
+
+
+def _share(row_key: str) -> float:
+    """Uniform in [0, 1), from the key alone."""
+    return int.from_bytes(hashlib.blake2b(f"audit:{row_key}".encode(), digest_size=8).digest(), "big") / 2**64
+
+
+def _once(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    rows = {row["row_key"]: row for row in table.to_pylist()}
+    return pa.Table.from_pylist(list(rows.values()), schema=table.schema)

@@ -1,0 +1,147 @@
+"""People at the terminal: each answer is an event the moment it is given; the campaign goes on where it was left."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Collection, Mapping, Sequence
+
+from pickaxe.data.label.config import SelectConfig
+from pickaxe.data.label.rounds import Choose, label_rounds
+from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
+from pickaxe.data.label.select import Chosen, Wanted
+from pickaxe.data.label.service import select
+from pickaxe.data.label.terminal import TerminalAnnotator
+from pickaxe.flows.line import Line
+from pickaxe.flows.task import Task
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.human import KIND
+from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.step import StepContext
+
+_TEST = "test"
+
+
+def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifact:
+    """Let the person in front of the terminal label until the budget is spent or they quit; returns all `annotations`.
+
+    Raises `BadInput` when the task names no classes, `Unavailable` without a terminal.
+    """
+    classes = _classes(task)
+    pool = line.workspace.read_table(inputs["pool"], ["row_key", "text"]).to_pylist()
+    prior = from_table(line.workspace.read_table(inputs["annotations"])) if "annotations" in inputs else []
+    done = [row for row in _given_before(line, exclude=prior) if row.arm != _TEST]
+    if len({(row.row_key, row.annotator) for row in done}) < (task.label.max_labels or 0):
+        person = TerminalAnnotator(getpass.getuser(), guidelines=task.intended_use or "")
+        texts = {row["row_key"]: row["text"] for row in pool}
+        choose = _Chooser(line, task, inputs)
+        for row in label_rounds(texts, [person], classes, task.label, choose, prior=prior, done=done):
+            line.workspace.emit("annotation", row.row_key, name=line.task, body=row.body())
+            done.append(row)
+    return _kept(line, done, inputs.get("annotations"))
+
+
+def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
+    """Let people label a uniform sample of the frozen test split that has no labels of its own; returns it with labels."""
+    rows = line.workspace.read_table(test).to_pylist()
+    if all(row["label"] is not None for row in rows):
+        return test
+    sample = sorted(rows, key=lambda row: row["row_key"])[: task.test_labels]
+    given = {row.row_key: row for row in _given_before(line, exclude=[]) if row.arm == _TEST}
+    waiting = [row for row in sample if row["row_key"] not in given]
+    if waiting:
+        plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
+        person = TerminalAnnotator(getpass.getuser(), guidelines=task.intended_use or "")
+        texts = {row["row_key"]: row["text"] for row in waiting}
+        for row in label_rounds(texts, [person], _classes(task), plan, _all_of(texts)):
+            line.workspace.emit("annotation", row.row_key, name=line.task, body=row.body())
+            given[row.row_key] = row
+    answers = [given[row["row_key"]] for row in sample if row["row_key"] in given]
+    annotations = _kept(line, answers, None, stage="test-answers")
+    return line.stage(
+        "test-sample", attach_labels, KeepConfig(), {"rows": test, "annotations": annotations}, counts="test_sample", cores=1
+    )["test_sample"]
+
+
+class _Chooser:
+    """Chooses the next batch with the step `select`, so that choosing is cached, metered and in the lineage."""
+
+    def __init__(self, line: Line, task: Task, inputs: Mapping[str, Artifact]) -> None:
+        self._line, self._task, self._inputs = line, task, dict(inputs)
+
+    def __call__(
+        self, answers: Sequence[AnnotationRow], round_: int, wanted: Wanted, skipped: Collection[str]
+    ) -> list[Chosen]:
+        inputs = dict(self._inputs)
+        if answers:
+            table = to_table(answers)
+            inputs["annotations"] = self._line.workspace.import_table(table, f"{self._line.task}/answers-so-far", kind="answers")
+        config = SelectConfig(
+            round=round_,
+            audit=wanted.audit,
+            active=wanted.active,
+            random=wanted.random,
+            strategy=self._task.label.strategy,
+            classes=self._task.label.classes,
+            exclude=tuple(sorted(skipped)),
+            seed=self._task.label.seed,
+        )
+        batch = self._line.stage("select", select, config, inputs, counts="batch", cores=1)["batch"]
+        return [Chosen(row["row_key"], row["arm"]) for row in self._line.workspace.read_table(batch).to_pylist()]
+
+
+def _all_of(texts: Mapping[str, str]) -> Choose:
+    def choose(answers: Sequence[AnnotationRow], round_: int, wanted: Wanted, skipped: Collection[str]) -> list[Chosen]:
+        answered = {row.row_key for row in answers}
+        return [Chosen(key, _TEST) for key in texts if key not in answered and key not in skipped]
+
+    return choose
+
+
+def _given_before(line: Line, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
+    """Answers of this task on record, oldest first, without those that an earlier round has used."""
+    used = {(row.row_key, row.annotator) for row in exclude}
+    found: list[AnnotationRow] = []
+    after = 0
+    while page := line.workspace.events(kind="annotation", after_seq=after, limit=10_000):
+        after = page[-1].seq
+        found += [AnnotationRow(**event.body) for event in page if event.name == line.task]
+    return [row for row in found if (row.row_key, row.annotator) not in used]
+
+
+class KeepConfig(Config):
+    """Nothing to decide."""
+
+
+def keep_answers(ctx: StepContext, config: KeepConfig) -> None:
+    """Append the input `answers` (new, from the desk) to the input `annotations`; the engine meters the people's time in them."""
+    earlier = from_table(ctx.inputs["annotations"].table()) if "annotations" in ctx.inputs else []
+    ctx.save_table("annotations", to_table([*earlier, *from_table(ctx.inputs["answers"].table())]), kind=KIND)
+
+
+def attach_labels(ctx: StepContext, config: KeepConfig) -> None:
+    """Those of the input `rows` that the input `annotations` has answers for, with the label, as `test_sample`."""
+    import pyarrow as pa
+
+    rows = ctx.inputs["rows"].table()
+    labels = {row.row_key: row.label for row in from_table(ctx.inputs["annotations"].table())}
+    kept = [row | {"label": labels[row["row_key"]]} for row in rows.to_pylist() if row["row_key"] in labels]
+    ctx.save_table("test_sample", pa.Table.from_pylist(kept, schema=rows.schema))
+
+
+def _kept(line: Line, answers: Sequence[AnnotationRow], earlier: Artifact | None, *, stage: str = "label") -> Artifact:
+    imported = line.workspace.import_table(to_table(answers), f"{line.task}/{stage}-answers", kind="answers")
+    inputs = {"answers": imported, **({"annotations": earlier} if earlier is not None else {})}
+    scope = f"{line.task}/test" if stage != "label" else ""
+    return line.stage(stage, keep_answers, KeepConfig(), inputs, counts="annotations", scope=scope, cores=1)["annotations"]
+
+
+def _classes(task: Task) -> tuple[str, ...]:
+    if task.label.classes is None:
+        raise BadInput(
+            "people need to know the classes",
+            expected="two names or more",
+            got="none",
+            remedy='name them: --classes "urgent,not urgent", or classes = [...] under [label] of the task file',
+        )
+    return task.label.classes

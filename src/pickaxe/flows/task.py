@@ -1,0 +1,101 @@
+"""A task file: what to make, from what, under which budgets. Every section is the typed configuration of one stage."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pickaxe.compress.config import StudentConfig
+from pickaxe.data.curate import CurateConfig
+from pickaxe.data.ingest import IngestConfig
+from pickaxe.data.label.config import LabelConfig
+from pickaxe.evaluate.config import AcceptConfig, GateConfig
+from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput
+from pickaxe.monitor.config import ReferenceConfig, WatchConfig
+from pickaxe.train.config import PredictConfig, TeacherConfig
+
+DEMO = "demo:"
+
+
+class TrafficPlan(Config):
+    """Traffic that the line itself sends to the new model, to see that the watch works."""
+
+    home_requests: int = Field(1000, ge=1, description="held-out rows of the task")
+    foreign: str | None = Field(None, description="another source (file or demo:NAME) whose texts should raise the alarm")
+    foreign_requests: int = Field(500, ge=1)
+    feedback_share: float = Field(0.5, ge=0, le=1, description="share of wrong answers that a simulated user corrects")
+
+
+class Task(Config):
+    """The whole job. Unknown keys are refused; what is left out has a default."""
+
+    name: str = Field(description="name of the task, its artifacts and its endpoint")
+    data: str = Field(description="CSV, TSV, JSON Lines or Parquet file, or demo:NAME")
+    encoder: str = Field("demo:minilm", description="folder of a Hugging Face encoder, or demo:minilm")
+    annotators: Literal["people", "file", "simulated"] = Field(
+        "people",
+        description="people label in the terminal; file takes the labels that the data has; simulated answers from them, with errors",
+    )
+    rounds: int = Field(1, ge=1, le=10, description="turns of the whole line; each next one labels more and learns from feedback")
+    more_labels: int = Field(300, ge=1, description="answers bought in each further round")
+    test_labels: int = Field(200, ge=50, description="test rows that people label when the data has no labels")
+    intended_use: str | None = None
+    ingest: IngestConfig = IngestConfig()
+    curate: CurateConfig = CurateConfig()
+    label: LabelConfig = LabelConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    predict: PredictConfig = PredictConfig()
+    accept: AcceptConfig = AcceptConfig()
+    students: StudentConfig = StudentConfig()
+    gate: GateConfig = GateConfig()
+    reference: ReferenceConfig = ReferenceConfig()
+    watch: WatchConfig = WatchConfig()
+    traffic: TrafficPlan | None = Field(None, description="None: no traffic is sent by the line itself")
+
+    @field_validator("name")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        if "/" in checked_name(value):
+            raise ValueError("a task's name has no slash")
+        return value
+
+    @model_validator(mode="after")
+    def _labels_are_somewhere(self) -> Task:
+        if self.annotators != "people" and self.ingest.label is None:
+            raise ValueError(f'annotators = "{self.annotators}" needs ingest.label, the column that holds the labels')
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML task file; relative paths in it are relative to the file. Raises `BadInput` with the line or the field."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BadInput(f"there is no task file {path}", remedy="check the path, or use --data FILE") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path} is not TOML: {error}", expected="a task file, see docs/guides/produce.md") from None
+        for key in ("data", "encoder"):
+            if isinstance(values.get(key), str):
+                values[key] = _resolved(values[key], path.parent)
+        return cls.parse(values, where=path.name)
+
+    @classmethod
+    def shipped(cls, name: str) -> Self:
+        """A task of the demo: headlines or reuters."""
+        text = files("pickaxe.flows").joinpath("tasks", f"{name}.toml").read_text(encoding="utf-8")
+        return cls.parse(tomllib.loads(text), where=f"{name}.toml")
+
+
+def _resolved(value: str, folder: Path) -> str:
+    return value if value.startswith(DEMO) else str((folder / value).resolve())
+
+
+def overridden(task: Task, **values: Any) -> Task:
+    """A copy with other values, validated again."""
+    return type(task).parse(task.model_dump() | values, where="task")
