@@ -117,7 +117,18 @@ def test_an_empty_pool_is_said() -> None:
     bench = world.bench(audit_rows=300)
     accept(bench, AcceptConfig())
     assert bench.saved["auto_labels"].num_rows == 0
-    assert "no rows beyond the audit" in bench.saved["acceptance"]["statement"]
+    assert "no rows beyond those that people labelled" in bench.saved["acceptance"]["statement"]
+
+
+def test_rows_the_teacher_learnt_from_are_not_taken_over() -> None:
+    bench = World(4000, seed=1).bench()
+    audited = set(bench.values["audit"]["row_key"].to_pylist())
+    train = [key for key in bench.values["pool"]["row_key"].to_pylist() if key not in audited][:1000]
+    bench.values["train"] = pa.table({"row_key": train})  # type: ignore[index]
+    accept(bench, AcceptConfig())
+    assert bench.saved["acceptance"]["pool_rows"] == 4000 - 300 - 1000
+    assert bench.saved["auto_labels"].num_rows > 500
+    assert not set(bench.saved["auto_labels"]["row_key"].to_pylist()) & set(train)
 
 
 def test_the_same_inputs_give_the_same_outputs() -> None:

@@ -28,7 +28,7 @@ def accept(ctx: StepContext, config: AcceptConfig) -> None:
         audit: the people's labels of the audit rows (row_key, label); a uniform random sample of the pool, never trained on.
         pool: the texts (row_key, text).
         teacher: optional, the model; only its id is used, for `labelled_by`.
-        train: optional, the rows the teacher was trained on; an audit row among them is refused.
+        train: optional, the rows the teacher was trained on; an audit row among them is refused, and none of them is taken over.
 
     Outputs: table `auto_labels` (row_key, text, label, confidence, probs, labelled_by), perhaps empty; JSON `acceptance`.
 
@@ -38,10 +38,12 @@ def accept(ctx: StepContext, config: AcceptConfig) -> None:
     predictions, audit = ctx.inputs["predictions"].table(), ctx.inputs["audit"].table()
     audited = ctx.inputs["audit_predictions"].table()
     _check(predictions, audited, audit)
-    if "train" in ctx.inputs:
-        refuse_overlap(audit, ctx.inputs["train"].table(), what="audit", other_name="the teacher's training rows")
-
     candidates = _without(predictions, audit)
+    if "train" in ctx.inputs:
+        train = ctx.inputs["train"].table()
+        refuse_overlap(audit, train, what="audit", other_name="the teacher's training rows")
+        candidates = _without(candidates, train)
+
     groups = _decide(candidates, aligned(audited, audit, "audit_predictions"), audit, config)
     auto_labels = _auto_labels(candidates, ctx.inputs["pool"].table(), groups, _teacher(ctx), config)
     document = _document(groups, candidates, audit, auto_labels.num_rows, config)
@@ -178,7 +180,7 @@ def _document(groups: list[Group], candidates: pa.Table, audit: pa.Table, accept
             f"the error of {scope} is at most {config.max_error:.0%}"
         )
     elif not candidates.num_rows:
-        statement = "nothing is accepted: the pool has no rows beyond the audit"
+        statement = "nothing is accepted: the pool has no rows beyond those that people labelled"
     else:
         statement = "nothing is accepted: " + "; ".join(f"{group.label}: {group.reason}" for group in groups)
     return {
@@ -189,6 +191,7 @@ def _document(groups: list[Group], candidates: pa.Table, audit: pa.Table, accept
         "source": th.SOURCE,
         "assumptions": [
             "the audit rows are a uniform random sample of the pool, chosen blind to the teacher's confidence",
+            "rows that people labelled are not taken over; where they were picked for being hard, the rest is easier than the audit",
             "the error is counted against the audit's labels as people gave them; their own errors are part of it",
             "each group gets an equal share of the error level (Bonferroni)",
         ],
@@ -253,12 +256,12 @@ def _group_labels(table: pa.Table, config: AcceptConfig) -> np.ndarray:
     return np.array(table["label"].to_pylist(), dtype=object)
 
 
-def _without(predictions: pa.Table, audit: pa.Table) -> pa.Table:
-    """The pool less the audit rows: those have a person's label already."""
+def _without(predictions: pa.Table, labelled: pa.Table) -> pa.Table:
+    """The pool less the rows that have a person's label already."""
     import pyarrow as pa
 
-    audited = set(audit["row_key"].to_pylist())
-    return predictions.filter(pa.array([key not in audited for key in predictions["row_key"].to_pylist()], type=pa.bool_()))
+    keys = set(labelled["row_key"].to_pylist())
+    return predictions.filter(pa.array([key not in keys for key in predictions["row_key"].to_pylist()], type=pa.bool_()))
 
 
 def _teacher(ctx: StepContext) -> str:
