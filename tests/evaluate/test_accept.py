@@ -76,7 +76,7 @@ def test_labels_are_taken_over_with_text_and_source() -> None:
 @pytest.mark.parametrize("scope", ["class", "overall"])
 def test_true_error_exceeds_the_bound_in_at_most_five_percent_of_audits(scope: str) -> None:
     world = World(3000, seed=2, noise=1.0)  # 17% wrong in all: the loosest thresholds break the bound
-    config, draws, failures, coverage = AcceptConfig(max_error=0.15, scope=scope), 200, 0, 0.0  # type: ignore[arg-type]
+    config, draws, failures, coverage = AcceptConfig(max_error=0.15, scope=scope), 100, 0, 0.0  # type: ignore[arg-type]
     for draw in range(draws):
         bench = world.bench(seed=draw)
         accept(bench, config)
