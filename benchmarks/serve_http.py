@@ -3,7 +3,7 @@
 Both servers run pinned to one core, the load generator to another; they take turns within each round, so that whatever else the
 machine does falls on both. What ours does more: limits, trace context, metrics, and a trace committed before each answer leaves.
 
-``python -m benchmarks serve_http``, or ``python benchmarks/serve_http.py --serve ours|bare FOLDER`` for one of the servers.
+``python -m benchmarks serve_http``
 """
 
 from __future__ import annotations
@@ -24,24 +24,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.http_load import json_request, load
+
 ROUNDS = 5
 SECONDS = 2.0
 CONCURRENCY = (1, 16, 32)
 BARS = {"p50_ms": 5.0, "requests_per_second": 600.0}
-SERIOUS = [
-    "senate passes budget bill",
-    "rain expected across the north",
-    "court hears appeal",
-    "markets close higher",
-    "mayor opens new bridge",
-]
-SARCASTIC = [
-    "area man proud of nap",
-    "nation somehow shocked again",
-    "area dog unaware it is good",
-    "report: everything fine",
-    "local man knows all",
-]
 
 
 def main(out_dir: Path, *, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Any]:
@@ -49,12 +37,14 @@ def main(out_dir: Path, *, rounds: int = ROUNDS, seconds: float = SECONDS) -> di
     server_core, client_core = _two_cores()
     with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as name:
         folder = Path(name)
-        _prepare(folder)
+        sent = _prepare(folder)
         with _serving("ours", folder, server_core) as ours, _serving("bare", folder, server_core) as bare, _pinned(client_core):
+            requests = {server.kind: [json_request(server.path, {"text": text}) for text in sent] for server in (ours, bare)}
             for server in (ours, bare):
-                asyncio.run(_load(server, 16, 0.5))
+                asyncio.run(load(server.port, requests[server.kind], 16, 0.5))
             samples = [
-                {"server": server.kind, "concurrency": concurrency, **_measured(server, concurrency, seconds)}
+                {"server": server.kind, "concurrency": concurrency}
+                | _measured(server, requests[server.kind], concurrency, seconds)
                 for _ in range(rounds)
                 for concurrency in CONCURRENCY
                 for server in (ours, bare)
@@ -84,8 +74,11 @@ class Server:
 
 @contextlib.contextmanager
 def _serving(kind: str, folder: Path, core: int | None) -> Iterator[Server]:
-    command = [sys.executable, str(Path(__file__).resolve()), "--serve", kind, str(folder), "" if core is None else str(core)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.serve_http", "--serve", kind, str(folder), "" if core is None else str(core)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
+        "OMP_NUM_THREADS": "1",
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -132,134 +125,50 @@ def serve_bare(folder: Path) -> None:
         uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 
 
-def _prepare(folder: Path) -> None:
-    """A workspace that serves the model of `folder`/model as ``headlines``."""
+def _prepare(folder: Path) -> list[str]:
+    """A workspace that serves the model of `folder`/model as ``headlines``; returns texts that the model has not seen."""
     import pickaxe
     from pickaxe.kernel.nouns import Route
 
-    _register()
-    _write_model(folder / "model")
+    texts, labels = _texts(6000)
+    _write_student(folder / "model", texts[:3000], labels[:3000])
     with pickaxe.open(folder / "workspace") as workspace:
         artifact = workspace.import_files(folder / "model", "headlines/student", kind="model")
         workspace.publish("headlines", [Route(artifact.id)])
+    return texts[3000:]
 
 
-# -- the model: hashed words and a logistic regression
-
-
-class HashedWords:
-    """Loads what `_write_model` wrote."""
-
-    def __init__(self, folder: Path) -> None:
-        import numpy as np
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        self.classes = tuple(json.loads((folder / "pickaxe.json").read_text(encoding="utf-8"))["classes"])
-        self._hash = HashingVectorizer(n_features=2**18, ngram_range=(1, 2), alternate_sign=False)
-        with np.load(folder / "weights.npz") as weights:
-            self._coefficients, self._intercept = weights["coefficients"], weights["intercept"]
-
-    def predict_proba(self, texts: Sequence[str]) -> Any:
-        import numpy as np
-
-        scores = self._hash.transform(texts) @ self._coefficients + self._intercept
-        positive = 1 / (1 + np.exp(-scores))
-        return np.column_stack([1 - positive, positive]).astype(np.float32)
-
-
-def _write_model(folder: Path) -> None:
+def _texts(count: int) -> tuple[list[str], list[int]]:
+    """Made-up headlines of 6 to 14 words, drawn like words of a language (Zipf) from 8,000; a third of them is of class 1."""
     import numpy as np
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.linear_model import LogisticRegression
 
-    hashed = HashingVectorizer(n_features=2**18, ngram_range=(1, 2), alternate_sign=False).transform(SERIOUS + SARCASTIC)
-    model = LogisticRegression().fit(hashed, [0] * len(SERIOUS) + [1] * len(SARCASTIC))
-    folder.mkdir()
-    np.savez(folder / "weights.npz", coefficients=model.coef_[0], intercept=model.intercept_[0])
-    (folder / "pickaxe.json").write_text(
-        json.dumps({"format": "bench-hashed", "classes": ["serious", "sarcastic"]}), encoding="utf-8"
-    )
+    rng = np.random.default_rng(20261121)
+    syllables = [first + second for first in "bdfgklmnprst" for second in ("a", "e", "i", "o", "u", "ar", "en", "is")]
+    vocabulary = ["".join(rng.choice(syllables, size=int(rng.integers(1, 5)))) for _ in range(8000)]
+    shares = 1 / np.arange(1, len(vocabulary) + 1)
+    texts = [" ".join(rng.choice(vocabulary, size=int(rng.integers(6, 15)), p=shares / shares.sum())) for _ in range(count)]
+    return texts, [int(sum(map(ord, text)) % 3 == 0) for text in texts]
 
 
-def _register() -> None:
-    from pickaxe.kernel import registry
+def _write_student(folder: Path, texts: list[str], labels: list[int]) -> None:
+    """A linear student as the compress room makes it: hashed words, word pairs and character n-grams."""
+    import numpy as np
 
-    registry._OWN[registry.PREDICTORS]["bench-hashed"] = "benchmarks.serve_http:HashedWords"
+    from pickaxe.compress.backends.linear import save
+    from pickaxe.compress.config import LinearSettings
+    from pickaxe.compress.linear import count_ngrams, fit_linear
 
-
-# -- the load generator: HTTP/1.1 with keep-alive on bare sockets, so that it is not what is measured
-
-
-class _Connection(asyncio.Protocol):
-    """Sends a request, waits for the whole answer, sends the next."""
-
-    def __init__(self, requests: list[bytes], until: float, latencies: list[float], ended: asyncio.Future[None]) -> None:
-        self._requests, self._until, self._latencies, self._ended = requests, until, latencies, ended
-        self._buffer = b""
-        self._sent = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found:
-            return
-        size = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        if len(body) < int(size):
-            return
-        if not head.startswith(b"HTTP/1.1 200"):
-            self._end(RuntimeError(f"not answered: {self._buffer[:300]!r}"))
-            return
-        now = time.perf_counter()
-        self._latencies.append(now - self._started)
-        self._buffer = b""
-        if now < self._until:
-            self._send()
-        else:
-            self._end(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(RuntimeError("the server closed the connection"))
-
-    def _send(self) -> None:
-        request = self._requests[self._sent % len(self._requests)]
-        self._sent += 1
-        self._started = time.perf_counter()
-        self._transport.write(request)
-
-    def _end(self, error: Exception | None) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None) if error is None else self._ended.set_exception(error)
-            self._transport.close()
+    settings = LinearSettings()
+    weights = fit_linear(count_ngrams(texts, settings), np.eye(2)[labels], np.ones(len(texts)), settings)
+    save(folder, weights, settings, ["serious", "sarcastic"])
 
 
-async def _load(server: Server, concurrency: int, seconds: float) -> list[float]:
-    """Seconds each request took."""
-    loop = asyncio.get_running_loop()
-    latencies: list[float] = []
-    requests = [_request(server, text) for text in SERIOUS + SARCASTIC]
-    until = time.perf_counter() + seconds
-    ends = [loop.create_future() for _ in range(concurrency)]
-    for end in ends:
-        await loop.create_connection(lambda end=end: _Connection(requests, until, latencies, end), "127.0.0.1", server.port)
-    await asyncio.gather(*ends)
-    return latencies
+# -- measuring
 
 
-def _request(server: Server, text: str) -> bytes:
-    body = json.dumps({"text": text}).encode()
-    head = (
-        f"POST {server.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _measured(server: Server, concurrency: int, seconds: float) -> dict[str, float]:
+def _measured(server: Server, requests: Sequence[bytes], concurrency: int, seconds: float) -> dict[str, float]:
     cpu, start = server.cpu_seconds(), time.perf_counter()
-    latencies = asyncio.run(_load(server, concurrency, seconds))
+    latencies = asyncio.run(load(server.port, requests, concurrency, seconds))
     elapsed = time.perf_counter() - start
     cuts = statistics.quantiles(latencies, n=100)
     return {
@@ -354,8 +263,4 @@ if __name__ == "__main__":
         kind, place, core = sys.argv[2:5]
         if core:
             os.sched_setaffinity(0, {int(core)})
-        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-        _register()
         {"ours": serve_ours, "bare": serve_bare}[kind](Path(place))
-    else:
-        print(json.dumps(main(Path(__file__).parent / "results")["bars"], indent=2))

@@ -162,13 +162,13 @@ def in_envelope(answer: Any) -> None:
 
 
 @given(body=_BODIES)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_body_makes_predict_fail(long_lived: TestClient, body: bytes) -> None:
     in_envelope(long_lived.post(PREDICT, content=body, headers=JSON))
 
 
 @given(body=_BODIES | _FEEDBACK)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_body_makes_feedback_fail(long_lived: TestClient, body: bytes) -> None:
     trace_id = "ab" * 16
     if long_lived.get(f"/v1/traces/{trace_id}").status_code == 404:
@@ -177,7 +177,7 @@ def test_no_body_makes_feedback_fail(long_lived: TestClient, body: bytes) -> Non
 
 
 @given(path=st.text(min_size=1, max_size=60), query=st.text(max_size=40), traceparent=st.binary(max_size=80))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_address_makes_the_server_fail(long_lived: TestClient, path: str, query: str, traceparent: bytes) -> None:
     from urllib.parse import quote
 
