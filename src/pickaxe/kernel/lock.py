@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
-from pickaxe.kernel.errors import Unavailable, WriterBusy
+from pickaxe.kernel.errors import PickaxeError, Unavailable, WriterBusy
+from pickaxe.kernel.storage_errors import FULL, storage_full
 
 _POLL_SECONDS = 0.05
 
@@ -42,7 +43,7 @@ class WriterLock:
         """Take the lock, trying for `wait` seconds. Taking it twice from the same object is fine.
 
         Raises `WriterBusy`, naming the holder's process, command, host and since when; `Unavailable` when the lock file
-        cannot be made (read-only folder, file system without locks).
+        cannot be made (read-only folder, file system without locks); `StorageFull` when there is no room even for that.
         """
         if self._fd is not None:
             return self
@@ -124,7 +125,7 @@ def _describe_holder(fd: int) -> None:
         os.pwrite(fd, json.dumps(about).encode(), 0)
     except OSError as error:
         # The lock is held whether or not the note fits on a full disk.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in FULL:
             raise
 
 
@@ -151,7 +152,9 @@ def _busy(path: Path, about: dict[str, Any]) -> WriterBusy:
     )
 
 
-def _cannot_lock(path: Path, error: OSError) -> Unavailable:
+def _cannot_lock(path: Path, error: OSError) -> PickaxeError:
+    if error.errno in FULL:
+        return storage_full(path.parent, error.strerror or str(error))
     return Unavailable(
         "the workspace cannot be locked for writing",
         expected=f"a lock on {path}",

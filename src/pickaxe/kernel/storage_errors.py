@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pickaxe.kernel.errors import StorageFull
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a disk, a quota or a file-size limit says when no more can be written."""
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def storage_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise storage_full(place, error.strerror or str(error)) from None
         raise
 

@@ -6,13 +6,16 @@ number read without waiting and never see half a write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.storage_errors import storage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,10 +25,13 @@ if TYPE_CHECKING:
 
 Mode = Literal["replace", "append"]
 
+LOCK = "lake.lock"
+_TURN_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A table as it was at one snapshot: `rows` of it, `bytes` on disk. Name and snapshot alone say which."""
+    """A table as it was at one snapshot. Name and snapshot say which; `rows` and `bytes` (on disk) must then be so."""
 
     name: str
     snapshot_id: int
@@ -101,13 +107,13 @@ class LakeTables:
             raise BadInput("unknown write mode", expected="replace or append", got=repr(mode))
         if not tables:
             return {}
-        with self._lock:
+        with self._turn():
             return commit(self._attached(), tables, append=mode == "append")
 
     def read(self, pin: Pin, columns: Sequence[str] | None = None) -> pa.Table:
         from pickaxe.kernel.tables_read import read
 
-        return read(self._lake_for(pin), pin.name, pin.snapshot_id, columns)
+        return read(self._lake_for(pin), pin, columns)
 
     def sql(
         self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None
@@ -126,12 +132,12 @@ class LakeTables:
         from pickaxe.kernel.tables_read import state_at
 
         lake = self._lake_for(pin)
-        lake.check(state_at(lake, pin.name, pin.snapshot_id).files, afresh=True)
+        lake.check(state_at(lake, pin).files, afresh=True)
 
     def size_bytes(self, pin: Pin) -> int:
         from pickaxe.kernel.tables_read import state_at
 
-        return state_at(self._lake_for(pin), pin.name, pin.snapshot_id).size
+        return state_at(self._lake_for(pin), pin).size
 
     def sweep(self) -> int:
         """Remove data files that no snapshot knows (a writer was killed before its commit); how many went."""
@@ -139,7 +145,7 @@ class LakeTables:
 
         if self.mode != "w":
             raise Conflict("these tables are open to read only", remedy='open the workspace with mode="w"')
-        with self._lock:
+        with self._turn():
             lake = self._attached_if_there()
             return sweep(lake) if lake else 0
 
@@ -148,6 +154,17 @@ class LakeTables:
             if self._lake is not None:
                 self._lake.close()
                 self._lake = None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One write at a time: of this object's threads, and of all processes, should any write without the workspace's lock.
+
+        The order of steps in `tables_write` relies on it, and SQLite would let the second one fail half-way.
+        """
+        with self._lock, storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with WriterLock(self.folder / LOCK).acquire(wait=_TURN_SECONDS):
+                yield
 
     def _attached(self) -> Lake:
         from pickaxe.kernel.tables_lake import Lake
@@ -158,10 +175,13 @@ class LakeTables:
             return self._lake
 
     def _attached_if_there(self) -> Lake | None:
-        from pickaxe.kernel.tables_lake import METADATA
+        from pickaxe.kernel.tables_lake import LakeNotMade, lake_exists
 
         # A reader must not make a lake, and a lake may appear while it looks on.
-        return self._attached() if (self.folder / METADATA).exists() else None
+        try:
+            return self._attached() if self._lake is not None or lake_exists(self.folder) else None
+        except LakeNotMade:
+            return None
 
     def _lake_for(self, pin: Pin) -> Lake:
         lake = self._attached_if_there()

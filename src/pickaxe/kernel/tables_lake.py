@@ -7,7 +7,6 @@ columns used here are part of it.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,23 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.digest import file_digest
-from pickaxe.kernel.errors import Corrupted, NewerWorkspace, PickaxeError, Unavailable, WriterBusy
-from pickaxe.kernel.storage_errors import storage_errors, storage_full
+from pickaxe.kernel.errors import Corrupted, NotFound, Unavailable
+from pickaxe.kernel.tables_errors import METADATA, NOT_MADE, READ_ONLY, damaged, duckdb_errors
 
 if TYPE_CHECKING:
     import duckdb
 
     from pickaxe.kernel.tables_read import State
 
-METADATA = "lake.db"
 DATA = "tables"
 CATALOG = "lake"
 META = "__ducklake_metadata_lake"
-
-_FULL = re.compile(r"no space left|disk is full|disk quota exceeded|file too large|database or disk", re.IGNORECASE)
-_BROKEN = re.compile(r"malformed|not a database|disk I/O error|no such table: ducklake|does not exist.*ducklake_", re.IGNORECASE)
-_LOCKED = re.compile(r"database is locked", re.IGNORECASE)
-_NEWER = re.compile(r"ducklake.*version|version.*ducklake|catalog version", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +38,10 @@ class DataFile:
     rows: int
 
 
+class LakeNotMade(NotFound):
+    """Somebody began to make the lake and has not finished (or was killed): for a reader there is nothing yet."""
+
+
 class Lake:
     """An attached lake. Cursors of one connection, so any thread may use it."""
 
@@ -55,12 +52,24 @@ class Lake:
         self._broken = False
         self._verified: dict[str, tuple[int, int, int]] = {}
         self.states: dict[tuple[str, int], State] = {}
+        self._holder: duckdb.DuckDBPyConnection | None = None
         self._connection = _connect(self.folder, read_only=read_only, threads=threads, memory_limit=memory_limit)
+        if not read_only:
+            with duckdb_errors(self.folder):
+                self.hold()
 
     @property
     def usable(self) -> bool:
-        """False after a fatal error, and in a forked child (DuckDB's threads did not come along)."""
-        return not self._broken and self._pid == os.getpid()
+        """False after a fatal error: attach anew.
+
+        Raises `Unavailable` in a forked child, where DuckDB would wait for ever for threads that did not come along.
+        """
+        if self._pid != os.getpid():
+            raise Unavailable(
+                "these tables were opened before this process was forked",
+                remedy='open them again in the child, or start it with the "spawn" method',
+            )
+        return not self._broken
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -76,6 +85,19 @@ class Lake:
                 raise
             finally:
                 cursor.close()
+
+    def hold(self) -> None:
+        """Keep SQLite's side files in being until the next call, by a transaction that has read the newest state.
+
+        SQLite removes them with its last connection, and without room to make them again nobody could even read. A connection
+        of Python's own `sqlite3` must not do this: two copies of SQLite in one process undo each other's file locks
+        (https://www.sqlite.org/howtocorrupt.html, section 2.2.1).
+        """
+        if self._holder is not None:
+            self._holder.close()
+        self._holder = self._connection.cursor()
+        self._holder.begin()
+        self._holder.execute(f"SELECT 1 FROM {META}.ducklake_metadata LIMIT 1").fetchall()  # noqa: S608 (a constant)
 
     def metadata(self, query: str, params: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query on DuckLake's own tables; ``{meta}`` stands for their schema."""
@@ -93,47 +115,43 @@ class Lake:
             try:
                 stat = path.stat()
             except FileNotFoundError:
-                raise _damaged(path, "the file of a table is gone", file.digest, "nothing") from None
+                raise damaged(path, "the file of a table is gone", file.digest, "nothing") from None
             stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
             if self._verified.get(file.path) == stamp and not afresh:
                 continue
             got = file_digest(path)
             if got != file.digest:
-                raise _damaged(path, "the file of a table is damaged", file.digest, got)
+                raise damaged(path, "the file of a table is damaged", file.digest, got)
             self._verified[file.path] = stamp
 
     def close(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
         self._connection.close()
         self._broken = True
 
 
-@contextmanager
-def duckdb_errors(place: Path) -> Iterator[None]:
-    """Turn what DuckDB says about the disk, locks and broken files into `PickaxeError`s; let the rest pass."""
-    import duckdb
+def lake_exists(folder: Path) -> bool:
+    """Whether there is a lake to attach. Raises `Corrupted` when its data is there and its metadata is not."""
+    if any((folder / name).is_file() and (folder / name).stat().st_size for name in (METADATA, METADATA + "-wal")):
+        return True
+    if _has_data(folder):
+        raise _metadata_gone(folder)
+    return False
 
-    try:
-        with storage_errors(place):
-            yield
-    except PickaxeError:
-        raise
-    except duckdb.Error as error:
-        said = str(error).partition("\n\nStack Trace")[0].strip()
-        if _FULL.search(said):
-            raise storage_full(place, said) from None
-        if _LOCKED.search(said):
-            raise WriterBusy(
-                "the lake is locked by another writer", got=said, remedy="let the process that holds the workspace's lock write"
-            ) from None
-        if _BROKEN.search(said):
-            raise _damaged(place / METADATA, "the lake's metadata is damaged", "a DuckLake in an SQLite file", said) from None
-        raise
+
+def _has_data(folder: Path) -> bool:
+    return next((folder / DATA).rglob("*.parquet"), None) is not None
+
+
+def _metadata_gone(folder: Path) -> Corrupted:
+    return damaged(folder / METADATA, "the lake's metadata is gone", "the SQLite file that describes the tables", "nothing")
 
 
 def _connect(folder: Path, *, read_only: bool, threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    with duckdb_errors(folder):
+    with duckdb_errors(folder, lambda said: damaged(folder / METADATA, "the lake cannot be read", "a DuckLake", said)):
         if not read_only:
             (folder / DATA).mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(
@@ -189,33 +207,23 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, *, read_only: b
         "AUTOMATIC_MIGRATION": "false",
     }
     if read_only:
-        options = {key: value for key, value in options.items() if key != "META_JOURNAL_MODE"} | {"READ_ONLY": "true"}
-    fresh = not (folder / METADATA).exists()
+        del options["META_JOURNAL_MODE"]
+        options["READ_ONLY"] = "true"
+    if read_only or _has_data(folder):
+        # A new, empty lake beside the data of the old one would be a loss that nobody notices.
+        options["CREATE_IF_NOT_EXISTS"] = "false"
     words = ", ".join(f"{key} {value}" for key, value in options.items())
     try:
         connection.execute(f"ATTACH {_literal(f'ducklake:sqlite:{folder / METADATA}')} AS {CATALOG} ({words})")
     except duckdb.Error as error:
-        if _NEWER.search(str(error)) and not _FULL.search(str(error)) and not _BROKEN.search(str(error)):
-            raise NewerWorkspace(
-                "the lake has a format that this version does not read",
-                expected="DuckLake 1.0",
-                got=str(error).partition("\n\n")[0],
-                remedy="upgrade Pickaxe",
-            ) from None
-        raise
-    if fresh and not read_only:
+        # A maker killed before SQLite's first transaction was done leaves one to roll back, which a reader may not do.
+        not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not _has_data(folder))
+        if not not_made:
+            raise
+        raise (_metadata_gone(folder) if _has_data(folder) else LakeNotMade("there are no tables yet")) from None
+    if not read_only:
         connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', 'zstd')")
 
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _damaged(path: Path, message: str, expected: str, got: str) -> Corrupted:
-    return Corrupted(
-        message,
-        expected=expected,
-        got=f"{got}, in {path}",
-        remedy="restore the file from a backup, or run the step that wrote the table again; then check the disk",
-        path=str(path),
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.kernel.digest import canonical_json, json_digest
 from pickaxe.kernel.errors import BadInput, Corrupted, NotFound
 from pickaxe.kernel.tables import Pin
 from pickaxe.kernel.tables_arrow import ORDINAL, quoted, restored, schema_from_text, table_identifier
@@ -15,6 +17,7 @@ from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_FORMAT = "pickaxe-commit-1"
 _TABLE_AT = """
 SELECT t.table_id, t.begin_snapshot, s.path || t.path
 FROM {meta}.ducklake_table t JOIN {meta}.ducklake_schema s USING (schema_id)
@@ -47,51 +50,79 @@ class State:
         return sum(file.size for file in self.files)
 
 
-def read(lake: Lake, name: str, snapshot_id: int, columns: Sequence[str] | None) -> pa.Table:
+def read(lake: Lake, pin: Pin, columns: Sequence[str] | None) -> pa.Table:
     """The rows of a table at a snapshot; see `Tables.read`."""
-    state = state_at(lake, name, snapshot_id)
-    schema, identifiers = _chosen(state, name, columns)
+    state = state_at(lake, pin)
+    schema, identifiers = _chosen(state, pin.name, columns)
     lake.check(state.files)
-    with lake.cursor() as cursor:
+    with _own_query(f"table {pin.name!r}"), lake.cursor() as cursor:
         wanted = ", ".join(quoted(identifier) for identifier in (*identifiers, ORDINAL))
-        table = f"{CATALOG}.main.{quoted(table_identifier(name))} AT (VERSION => {state.snapshot_id})"
+        table = f"{CATALOG}.main.{quoted(table_identifier(pin.name))} AT (VERSION => {state.snapshot_id})"
         stored = cursor.execute(f"SELECT {wanted} FROM {table}").to_arrow_table()  # noqa: S608 (identifiers are quoted)
     if stored.num_rows != state.rows:
-        raise Corrupted(f"table {name!r} has lost rows", expected=f"{state.rows} rows", got=f"{stored.num_rows}")
+        raise _unlike(pin, f"{stored.num_rows} rows")
     return restored(stored, schema)
 
 
-def state_at(lake: Lake, name: str, snapshot_id: int) -> State:
-    """Raises `NotFound` when there is no such snapshot, or the table was not in it."""
-    known = lake.states.get((name, snapshot_id))
+@contextmanager
+def _own_query(what: str) -> Iterator[None]:
+    """Our own query on a lake that we wrote fails only if the lake is no longer what we wrote."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise
+    except (duckdb.Error, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
+        said = str(error).partition("\n\nStack Trace")[0]
+        raise _unrecorded(f"{what} that makes sense ({type(error).__name__}: {said})") from error
+
+
+def state_at(lake: Lake, pin: Pin) -> State:
+    """What the pin means. Raises `NotFound` when there is no such snapshot, or the table was not in it."""
+    known = lake.states.get((pin.name, pin.snapshot_id))
     if known is None:
-        found = lake.metadata("SELECT 1 FROM {meta}.ducklake_snapshot WHERE snapshot_id = ?", [snapshot_id])
-        known = _state(lake, name, snapshot_id) if found else None
+        with _own_query(f"table {pin.name!r}"):
+            found = lake.metadata("SELECT 1 FROM {meta}.ducklake_snapshot WHERE snapshot_id = ?", [pin.snapshot_id])
+            known = _state(lake, pin.name, pin.snapshot_id) if found else None
         if known is None:
             raise NotFound(
-                f"no table {name!r} at snapshot {snapshot_id}",
+                f"no table {pin.name!r} at snapshot {pin.snapshot_id}",
                 got="no such table there" if found else "no such snapshot",
                 remedy="take the pin from the catalog, or list the table's snapshots",
             )
-        lake.states[name, snapshot_id] = known
+        lake.states[pin.name, pin.snapshot_id] = known
+    if (known.rows, known.size) != (pin.rows, pin.bytes):
+        raise _unlike(pin, f"{known.rows} rows in {known.size} bytes")
     return known
 
 
+def _unlike(pin: Pin, got: str) -> Corrupted:
+    return Corrupted(
+        f"table {pin.name!r} at snapshot {pin.snapshot_id} is not what was pinned",
+        expected=f"{pin.rows} rows in {pin.bytes} bytes",
+        got=got,
+        remedy="restore lake.db from a backup, or run the step that wrote the table again",
+    )
+
+
 def newest_state(lake: Lake, name: str) -> State | None:
-    [(newest,)] = lake.metadata("SELECT max(snapshot_id) FROM {meta}.ducklake_snapshot")
-    return _state(lake, name, newest)
+    with _own_query(f"table {name!r}"):
+        [(newest,)] = lake.metadata("SELECT max(snapshot_id) FROM {meta}.ducklake_snapshot")
+        return _state(lake, name, newest)
 
 
 def snapshots(lake: Lake, name: str) -> list[Pin]:
     """Every state of the table, oldest first."""
     table_identifier(name)
-    rows = lake.metadata(
-        "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes"
-        " WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id",
-        [json.dumps(name)],
-    )
-    records = [(snapshot, _tables_of(snapshot, text).get(name)) for snapshot, text in rows]
-    return [Pin(name, snapshot, record["rows"], record["bytes"]) for snapshot, record in records if record]
+    with _own_query(f"table {name!r}"):
+        rows = lake.metadata(
+            "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes"
+            " WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id",
+            [json.dumps(name)],
+        )
+        records = [(snapshot, _tables_of(snapshot, text).get(name)) for snapshot, text in rows]
+        return [Pin(name, snapshot, record["rows"], record["bytes"]) for snapshot, record in records if record]
 
 
 def _state(lake: Lake, name: str, snapshot_id: int) -> State | None:
@@ -125,11 +156,18 @@ def _records(lake: Lake, name: str, snapshot_ids: list[int]) -> dict[int, dict[s
     return records
 
 
+def commit_record(tables: dict[str, dict[str, Any]]) -> str:
+    """What a commit says of its tables, and the digest of that: SQLite does not notice a flipped bit either."""
+    return canonical_json({"format": _FORMAT, "tables": tables, "digest": json_digest(tables)}).decode()
+
+
 def _tables_of(snapshot: int, text: str | None) -> dict[str, dict[str, Any]]:
-    try:
-        return json.loads(text or "{}").get("tables", {})
-    except (ValueError, AttributeError):
-        raise _unrecorded(f"snapshot {snapshot}") from None
+    """The tables of a commit; empty when it is not one of ours (making the lake is the first)."""
+    record = json.loads(text or "{}")
+    tables = record.get("tables", {})
+    if text and (record.get("format") != _FORMAT or record.get("digest") != json_digest(tables)):
+        raise _unrecorded(f"snapshot {snapshot} that is intact")
+    return tables
 
 
 def _data_file(name: str, path: str, rows: int, record: dict[str, Any]) -> DataFile:

@@ -7,17 +7,18 @@ no snapshot knows (`sweep` removes them); after it, everything is on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.digest import canonical_json, file_digest
-from pickaxe.kernel.errors import BadInput, Corrupted
+from pickaxe.kernel.digest import file_digest
+from pickaxe.kernel.errors import BadInput, Corrupted, PickaxeError
 from pickaxe.kernel.tables import Pin
 from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
 from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
-from pickaxe.kernel.tables_read import State, newest_state, snapshots
+from pickaxe.kernel.tables_read import State, commit_record, newest_state, snapshots
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,6 +49,8 @@ class _Job:
 
 def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[str, Pin]:
     """Write all `tables` in one snapshot; see `Tables.write_many`."""
+    import duckdb
+
     jobs = _jobs(lake, tables, append=append)
     if not any(job.changes for job in jobs):
         # DuckLake makes no snapshot of a transaction that adds no rows; the states that are there are the answer.
@@ -59,24 +62,32 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
             records = {job.name: _record(job, _write_files(cursor, job, watch)) for job in jobs}
             _describe(cursor, records)
             cursor.commit()
-            [(snapshot,)] = cursor.execute(f"FROM {CATALOG}.last_committed_snapshot()").fetchall()
+            pins = _pins(cursor, records)
     except BaseException:
-        watch.discard()
+        # Whether the commit came through is for the lake to say: an interrupt may come right after it.
+        with suppress(PickaxeError, duckdb.Error):
+            _remove_unknown(lake, watch.taken())
         raise
-    return {job.name: Pin(job.name, snapshot, records[job.name]["rows"], records[job.name]["bytes"]) for job in jobs}
+    with suppress(duckdb.Error):  # the write is done; that the disk is full now is for the next one to say
+        lake.hold()
+    return pins
 
 
 def sweep(lake: Lake) -> int:
     """Remove data files that no snapshot knows; how many went."""
+    return _remove_unknown(lake, lake.data.rglob("*.parquet"))
+
+
+def _remove_unknown(lake: Lake, files: Iterable[Path]) -> int:
     known = lake.metadata(
         "SELECT s.path || t.path || f.path FROM {meta}.ducklake_data_file f"
         " JOIN {meta}.ducklake_table t USING (table_id) JOIN {meta}.ducklake_schema s USING (schema_id)"
     )
     kept = {path for (path,) in known}
-    orphans = [file for file in lake.data.rglob("*.parquet") if file.relative_to(lake.data).as_posix() not in kept]
-    for file in orphans:
+    unknown = [file for file in files if file.relative_to(lake.data).as_posix() not in kept]
+    for file in unknown:
         file.unlink(missing_ok=True)
-    return len(orphans)
+    return len(unknown)
 
 
 def _jobs(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> list[_Job]:
@@ -149,9 +160,13 @@ def _record(job: _Job, files: list[DataFile]) -> dict[str, Any]:
 
 
 def _describe(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> None:
-    extra = canonical_json({"format": "pickaxe-commit-1", "tables": records}).decode()
     message = "write " + ", ".join(records)
-    cursor.execute(f"CALL {CATALOG}.set_commit_message('pickaxe', ?, extra_info => ?)", [message, extra])
+    cursor.execute(f"CALL {CATALOG}.set_commit_message('pickaxe', ?, extra_info => ?)", [message, commit_record(records)])
+
+
+def _pins(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> dict[str, Pin]:
+    [(snapshot,)] = cursor.execute(f"FROM {CATALOG}.last_committed_snapshot()").fetchall()
+    return {name: Pin(name, snapshot, record["rows"], record["bytes"]) for name, record in records.items()}
 
 
 class _NewFiles:
@@ -175,10 +190,10 @@ class _NewFiles:
     def relative(self, path: Path) -> str:
         return path.relative_to(self.data).as_posix()
 
-    def discard(self) -> None:
-        """Remove what was taken, and what appeared after."""
-        for path in (*self.take(), *self._taken):
-            path.unlink(missing_ok=True)
+    def taken(self) -> list[Path]:
+        """All that appeared, whether anybody has taken it yet or not."""
+        self.take()
+        return self._taken
 
 
 def _names(folder: Path) -> list[str]:
