@@ -71,12 +71,11 @@ class Line:
         """Run one step as ``<task>/<stage>``; `counts` names the output whose rows the table shows."""
         self.watcher.stage_started(self.task, self.round, stage)
         started = time.monotonic()
-        scope = scope or self.task
         available = self.workspace.engine.cores
         result = self.workspace.run(
             step,
             config,
-            name=f"{scope}/{stage}",
+            name=f"{scope or self.task}/{stage}",
             inputs=inputs,
             cores=min(cores or available, available),
             watcher=self.watcher.progress,
@@ -95,3 +94,8 @@ class Line:
         self.records.append(record)
         self.watcher.stage_ended(record)
         return result
+
+    def is_cached(self, stage: str, step: Callable[..., Any], config: Config, inputs: Mapping[str, Artifact]) -> bool:
+        """Whether `stage` would come from the cache."""
+        spec = self.workspace.spec(step, config, name=f"{self.task}/{stage}", inputs=inputs)
+        return self.workspace.runs.cached(spec.key) is not None

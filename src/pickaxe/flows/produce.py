@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,19 +147,12 @@ def _teach(line: Line, task: Task, made: Mapping[str, Artifact], product: Produc
 
 def _distil(line: Line, task: Task, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
     """Small models learn from people's and accepted labels; the best under the latency budget is kept."""
-    gold = {"gold": made["lessons"], "gold_audit": made["audit"]}
-    joined = line.stage(
-        "assemble", assemble, AssembleConfig(), {**gold, "auto_labels": made["auto_labels"]}, counts="training_set", cores=1
-    )
-    found = line.stage(
-        "student",
-        search_students,
-        task.students,
-        {**gold, "auto_labels": made["auto_labels"], "teacher": made["teacher"]},
-    )
+    labels = {"gold": made["gold"], "auto_labels": made["auto_labels"]}
+    joined = line.stage("assemble", assemble, AssembleConfig(), labels, counts="training_set", cores=1)
+    found = line.stage("student", search_students, task.students, {**labels, "teacher": made["teacher"]})
     told = TrainStudentConfig(**task.students.model_dump(include=set(TargetConfig.model_fields) | {"threads"}))
-    inputs = {**gold, "search": found["search"], "teacher": made["teacher"]}
-    baseline = line.stage("baseline", train_student, told, inputs)
+    people_only = {"gold": made["gold"], "search": found["search"], "teacher": made["teacher"]}
+    baseline = line.stage("baseline", train_student, told, people_only)
     return {**joined.outputs, **found.outputs, **baseline.outputs}
 
 
@@ -213,7 +206,8 @@ def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact
         foreign_requests=plan.foreign_requests,
         feedback_share=plan.feedback_share,
     )
-    with _served(line.workspace):
+    # No server for requests that were sent before and come from the cache.
+    with nullcontext() if line.is_cached("traffic", send_traffic, config, inputs) else _served(line.workspace):
         sent = line.stage("traffic", send_traffic, config, inputs, counts="traffic_log", cores=1)
     tested = {"traffic": sent["traffic_log"], "reference": known["drift_reference"]}
     seen = line.stage("watch", watch_report, task.watch, tested, cores=1)

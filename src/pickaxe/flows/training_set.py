@@ -45,21 +45,16 @@ class AssembleConfig(Config):
 
 
 def assemble(ctx: StepContext, config: AssembleConfig) -> None:
-    """Join the inputs `gold` (people; several roles may start with ``gold``) and `auto_labels` into one `training_set`.
+    """Join the inputs `gold` (people) and `auto_labels` into one `training_set`.
 
     Columns: row_key, text, label, weight, origin ``human``|``model``, labelled_by list<string> (names, or the artifact id of the
     teacher), probs list<double> or null. A row that people labelled is never taken from a model.
     """
     import pyarrow as pa
 
-    rows: dict[str, dict[str, Any]] = {}
-    for role in sorted(ctx.inputs):
-        if role.startswith("gold"):
-            for row in ctx.inputs[role].table().to_pylist():
-                rows.setdefault(row["row_key"], _human(row))
-    if "auto_labels" in ctx.inputs:
-        for row in ctx.inputs["auto_labels"].table().to_pylist():
-            rows.setdefault(row["row_key"], _by_model(row))
+    rows = {row["row_key"]: _human(row) for row in ctx.inputs["gold"].table().to_pylist()}
+    for row in ctx.inputs["auto_labels"].table().to_pylist():
+        rows.setdefault(row["row_key"], _by_model(row))
     ctx.save_table("training_set", pa.Table.from_pylist(list(rows.values()), schema=_schema()), kind="training")
 
 
