@@ -91,6 +91,8 @@ def predict(ctx: StepContext, config: PredictConfig) -> None:
 
 def set_threads(threads: int) -> None:
     """Fix the threads of this process's matrix products, in whichever libraries are loaded."""
+    import numpy as np  # noqa: F401 - only what is loaded can be limited
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     if torch := sys.modules.get("torch"):
