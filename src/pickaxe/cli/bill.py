@@ -20,16 +20,14 @@ if TYPE_CHECKING:
 @click.pass_obj
 def cost(workspace: str | None, artifact: str) -> None:
     """Print what ARTIFACT cost: the tree of runs it was made from, in full, and what it added to the bill."""
-    from rich.console import Console
-
-    from pickaxe.cli.screen import reading
+    from pickaxe.cli.screen import console, reading
     from pickaxe.kernel.cost import as_money, cost_of
     from pickaxe.kernel.lineage import load_edges
 
     with reading(workspace) as ws:
         found = cost_of(ws, ws.artifact(artifact))
         tree = _tree(ws, load_edges(ws.catalog), found)
-    Console().print(tree)
+    console().print(tree)
     click.echo(f"full cost      {as_money(found.full)}")
     click.echo(f"marginal cost  {as_money(found.marginal)}")
     click.echo(f"rule           {found.rule}")

@@ -22,9 +22,7 @@ def lineage(workspace: str | None, target: str, evidence: int) -> None:
     """Show what TARGET was made from: an artifact, or an answer by its trace id (with the training rows nearest to it)."""
     import re
 
-    from rich.console import Console
-
-    from pickaxe.cli.screen import reading
+    from pickaxe.cli.screen import console, reading
     from pickaxe.flows.explain import explain
 
     with reading(workspace) as ws:
@@ -34,7 +32,7 @@ def lineage(workspace: str | None, target: str, evidence: int) -> None:
             artifact = explanation.model
         else:
             artifact = ws.artifact(target)
-        Console().print(_tree(ws, artifact.id))
+        console().print(_tree(ws, artifact.id))
 
 
 @click.command()

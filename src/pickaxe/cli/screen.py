@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pickaxe.kernel.workspace import Workspace
 
 
@@ -25,15 +27,21 @@ def writing(path: str | None) -> Workspace:
     return Workspace(path, mode="w")
 
 
+def console() -> Console:
+    """Standard output; wide lines when it is no terminal, so that nothing is folded on its way through a pipe."""
+    import sys
+
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
 def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], *, right: Collection[int] = (), empty: str = "") -> None:
     """A plain table; whole lines when the output is not a terminal, so that it can be piped."""
     if not lines:
         click.echo(empty)
         return
-    import sys
-
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -42,5 +50,4 @@ def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], *, right: C
         table.add_column(title, justify="right" if index in right else "left", overflow="fold")
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table)
+    console().print(table)

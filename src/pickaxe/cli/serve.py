@@ -24,4 +24,5 @@ def serve(workspace: str | None, host: str, port: int) -> None:
                 click.echo(f"""try: curl -s {url}/v1/endpoints/{names[0]}/predict -H 'content-type: application/json' \\
        -d '{{"text": "area man wins argument with own reflection"}}'""")
 
-        run(ws, host, port, workspace=str(ws.path), ready=ready)
+        with ws.engine.hold("server", 1):
+            run(ws, host, port, workspace=str(ws.path), ready=ready)

@@ -207,7 +207,7 @@ def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact
         feedback_share=plan.feedback_share,
     )
     # No server for requests that were sent before and come from the cache.
-    with nullcontext() if line.is_cached("traffic", send_traffic, config, inputs) else _served(line.workspace):
+    with nullcontext() if line.is_cached("traffic", send_traffic, config, inputs) else _served(line.workspace, task.name):
         sent = line.stage("traffic", send_traffic, config, inputs, counts="traffic_log", cores=1)
     tested = {"traffic": sent["traffic_log"], "reference": known["drift_reference"]}
     seen = line.stage("watch", watch_report, task.watch, tested, cores=1)
@@ -232,9 +232,13 @@ def _foreign(line: Line, data: str, task: Task) -> Artifact:
 
 
 @contextmanager
-def _served(workspace: Workspace) -> Iterator[None]:
-    """The workspace's endpoints over HTTP for as long as the block lasts; workers find the address in their environment."""
-    with load_named(SERVERS, "thread", what="server")(workspace) as server:
+def _served(workspace: Workspace, name: str) -> Iterator[None]:
+    """The workspace's endpoints over HTTP for as long as the block lasts; workers find the address in their environment.
+
+    Serving leases a core of its own where the pool has more than one.
+    """
+    core = workspace.engine.hold(f"endpoint-{name}", 1) if workspace.engine.cores > 1 else nullcontext()
+    with core, load_named(SERVERS, "thread", what="server")(workspace) as server:
         os.environ[SERVER_VARIABLE] = server.url
         try:
             yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -50,13 +52,13 @@ def send_traffic(ctx: StepContext, config: TrafficConfig) -> None:
     corrected = wrong = 0
     with httpx.Client(base_url=address, timeout=30) as client:
         for at, (text, truth, source) in enumerate(requests):
-            answer = _predict(client, config.endpoint, text)
-            log.append({**answer, "text": text, "source": source, "at_ord": at})
+            answer = _predict(client, config.endpoint, text, _trace_parent(ctx.seed, at))
+            log.append({**{name: answer[name] for name in ("trace_id", "label", "confidence")}, "text": text, "source": source, "at_ord": at})
             if source == "home" and truth is not None and truth != answer["label"]:
                 wrong += 1
                 if corrected < wrong * config.feedback_share:
                     corrected += 1
-                    _correct(client, answer["trace_id"], truth)
+                    _correct(client, answer, truth)
             ctx.progress(at + 1, len(requests), f"{source} traffic")
     ctx.metric("corrections", corrected)
     schema = [
@@ -74,14 +76,20 @@ def _texts(rows: pa.Table, source: str, limit: int) -> list[tuple[str, str | Non
     return [(row["text"], row["label"], source) for row in rows.slice(0, limit).to_pylist()]
 
 
-def _predict(client: httpx.Client, endpoint: str, text: str) -> dict[str, Any]:
-    reply = client.post(f"/v1/endpoints/{endpoint}/predict", json={"text": text})
+def _trace_parent(seed: int, at: int) -> str:
+    """A W3C Trace Context of our own, so that the same run asks under the same trace ids."""
+    digest = hashlib.sha256(f"{seed}:{at}".encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-01"
+
+
+def _predict(client: httpx.Client, endpoint: str, text: str, trace_parent: str) -> dict[str, Any]:
+    reply = client.post(f"/v1/endpoints/{endpoint}/predict", json={"text": text}, headers={"traceparent": trace_parent})
     reply.raise_for_status()
     data = reply.json()["data"]
-    best = data["predictions"][0]
-    return {"trace_id": data["trace_id"], "label": best["label"], "confidence": best["confidence"]}
+    return data["predictions"][0] | {"trace_id": data["trace_id"], "span_id": data["span_id"]}
 
 
-def _correct(client: httpx.Client, trace_id: str, label: str) -> None:
-    body = {"label": label, "by": "simulated-user", "comment": "simulated from the data set's gold label"}
-    client.post(f"/v1/traces/{trace_id}/feedback", json=body).raise_for_status()
+def _correct(client: httpx.Client, answer: Mapping[str, Any], label: str) -> None:
+    """The span says which answer is meant when a resumed run asked twice under one trace."""
+    body = {"label": label, "by": "simulated-user", "span_id": answer["span_id"], "comment": "simulated from the data set's gold label"}
+    client.post(f"/v1/traces/{answer['trace_id']}/feedback", json=body).raise_for_status()

@@ -11,7 +11,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,20 @@ class Engine:
         """Queue a run that is not in the cache."""
         self._ws.runs.queue(job.spec)
         return RunHandle(lambda cancelled: self._carry_out(job, cancelled), job.spec.run_id)
+
+    @contextmanager
+    def hold(self, holder: str, cores: int) -> Iterator[None]:
+        """Lease cores of the pool for work that is not a run, such as serving; charged to `holder` for as long as the block lasts."""
+        self._take_cores(cores)
+        try:
+            lease_id = self._ws.ledger.grant(self._ws.pool_id, holder, cores)
+            try:
+                yield
+            finally:
+                with self._ws.catalog.write() as connection:
+                    self._ws.ledger.release(connection, lease_id)
+        finally:
+            self._give_cores(cores)
 
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
         self._take_cores(job.cores)
