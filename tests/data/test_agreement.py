@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -144,6 +145,17 @@ def test_single_answers_keep_their_label_even_of_a_rare_class() -> None:
     newcomer = adjudicate([*votes, ("new", "stranger", "a")], ["a", "b"])
     assert newcomer.error_rate("stranger") is None
     assert 0.6 < newcomer.confidence[newcomer.items.index("new")] < 0.99, "the pooled error rate stands in"
+
+
+def test_thousands_of_users_fit_in_little_memory() -> None:
+    _, votes = simulate(50, 3, 0.1)
+    crowd = [(f"i{at}", f"user{at}", "abc"[at % 3]) for at in range(4000)]
+    tracemalloc.start()
+    found = adjudicate([*votes, *crowd], "abc")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.items) == 4000
+    assert peak < 30_000_000, "items x annotators x classes would be 384 MB"
 
 
 def test_no_answers_at_all() -> None:

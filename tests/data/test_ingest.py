@@ -185,6 +185,11 @@ def test_parquet_with_nulls_dictionaries_and_broken_strings(tmp_path: Path) -> N
         run(tmp_path, b"PAR1 and then nothing", "cut.parquet")
 
 
+def test_columns_without_a_name_get_one(tmp_path: Path) -> None:
+    assert run(tmp_path, "text,,\nhello,1,2\n").saved["profile"]["source"]["columns"] == ["text", "column2", "column3"]
+    assert texts(run(tmp_path, "hello there,1\n", header=False, text="column1")) == ["hello there"]
+
+
 def test_orange_tab_files(tmp_path: Path) -> None:
     content = 'Category\tText\nd\tstring\nclass\t\n\nearn\tprofits "rose" again\n'
     bench = run(tmp_path, content, "news.tab", text="Text", label="Category", skip_after_header=2)

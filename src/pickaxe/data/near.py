@@ -1,15 +1,19 @@
 """Near-duplicate texts: MinHash and LSH find candidates, the true Jaccard similarity decides.
 
 Two texts are compared by their sets of five-character pieces, upper and lower case and runs of white space taken as the same.
-Candidates come from rensa (MIT; Broder, *On the resemblance and containment of documents*, 1997; banding as in Leskovec,
-Rajaraman and Ullman, *Mining of Massive Datasets*, section 3.4); each candidate pair is then verified exactly, so nothing is
-called a duplicate on the word of a hash.
+
+1. MinHash sketches and LSH (rensa, MIT; Broder, *On the resemblance and containment of documents*, 1997; banding as in Leskovec,
+   Rajaraman and Ullman, *Mining of Massive Datasets*, section 3.4) flag the few texts that resemble any other.
+2. Among these, two texts can only be similar enough if they share some of their rarest pieces, at places that leave enough others
+   to share (prefix and positional filter: Xiao, Wang, Lin and Yu, *Efficient similarity joins for near duplicate detection*, WWW
+   2008). This loses nothing, and keeps logs and forms, in which everything resembles everything, from costing their square.
+3. The exact similarity of each remaining pair decides; nothing is called a duplicate on the word of a sketch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,27 +66,69 @@ def repeats(texts: Sequence[str], *, threshold: float, anchors: int = 0, among: 
 
 
 def _near(texts: Sequence[str], alive: list[int], threshold: float, anchors: int, among: bool) -> list[Match]:
-    import rensa
-
     plain = [_plain(texts[at]) for at in alive]
     flagged = [place for place, flag in enumerate(_flags(plain, threshold)) if flag]
-    index = rensa.RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
-    pieces = lru_cache(maxsize=8192)(lambda place: _pieces(plain[place]))
+    ranked = _ranked_pieces([plain[place] for place in flagged])
+    kept: dict[int, list[tuple[int, int]]] = {}
     found: list[Match] = []
-    for start in range(0, len(flagged), 512):
-        block = flagged[start : start + 512]
-        sketches = rensa.RMinHash.from_token_sets([pieces(place) for place in block], PERMUTATIONS, _SEED)
-        for place, sketch in zip(block, sketches, strict=True):
-            at = alive[place]
-            if at >= anchors:
-                best = max(((_jaccard(pieces(place), pieces(other)), -other) for other in index.query(sketch)), default=(0.0, 0))
-                if best[0] >= threshold:
-                    found.append(Match(at, alive[-best[1]], best[0], False))
-                    continue
-                if not among:
-                    continue
-            index.insert(place, sketch)
+    for number, place in enumerate(flagged):
+        at = alive[place]
+        mine = ranked.of(number)
+        prefix = mine[: len(mine) - ceil(threshold * len(mine) - 1e-9) + 1].tolist()
+        if at >= anchors:
+            close = _close(prefix, len(mine), kept, ranked.sizes, threshold)
+            best = max(((_jaccard(mine, ranked.of(other)), -other) for other in close), default=(0.0, 0))
+            if best[0] >= threshold:
+                found.append(Match(at, alive[flagged[-best[1]]], best[0], False))
+                continue
+            if not among:
+                continue
+        for position, piece in enumerate(prefix):
+            kept.setdefault(piece, []).append((number, position))
     return found
+
+
+def _close(
+    prefix: Sequence[int], size: int, kept: Mapping[int, Sequence[tuple[int, int]]], sizes: Sequence[int], threshold: float
+) -> list[int]:
+    """Kept texts that can still be similar enough after their rarest pieces have been compared."""
+    shared: dict[int, int] = {}
+    for position, piece in enumerate(prefix):
+        for other, place in kept.get(piece, ()):
+            so_far, other_size = shared.get(other, 0), sizes[other]
+            needed = threshold / (1 + threshold) * (size + other_size) - 1e-9
+            if so_far >= 0:
+                possible = so_far + 1 + min(size - position - 1, other_size - place - 1)
+                shared[other] = so_far + 1 if possible >= needed else -1
+    return [other for other, count in shared.items() if count > 0]
+
+
+class _Ranked(NamedTuple):
+    """The different pieces of each text, rarest first, as numbers; text i has pieces[begins[i]:begins[i + 1]]."""
+
+    pieces: np.ndarray
+    begins: np.ndarray
+    sizes: Sequence[int]
+
+    def of(self, text: int) -> np.ndarray:
+        return self.pieces[self.begins[text] : self.begins[text + 1]]
+
+
+def _ranked_pieces(plain: Sequence[str]) -> _Ranked:
+    import numpy as np
+
+    if not plain:
+        return _Ranked(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), [])
+    hashes, offsets = _piece_hashes(plain)
+    _, numbers, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+    pieces, text = rank[numbers], np.repeat(np.arange(len(plain)), np.diff(offsets.astype(np.int64)))
+    order = np.lexsort((pieces, text))
+    pieces, text = pieces[order], text[order]
+    first = np.r_[True, (pieces[1:] != pieces[:-1]) | (text[1:] != text[:-1])]
+    begins = np.searchsorted(text[first], np.arange(len(plain) + 1))
+    return _Ranked(pieces[first], begins, np.diff(begins).tolist())
 
 
 def _flags(plain: Sequence[str], threshold: float) -> list[bool]:
@@ -132,10 +178,8 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _pieces(plain: str) -> frozenset[str]:
-    return frozenset(plain[at : at + PIECE] for at in range(max(1, len(plain) - PIECE + 1)))
+def _jaccard(one: np.ndarray, other: np.ndarray) -> float:
+    import numpy as np
 
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    both = len(one & other)
+    both = len(np.intersect1d(one, other, assume_unique=True))
     return both / (len(one) + len(other) - both)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,82 +67,116 @@ def adjudicate(
 
     items = list(dict.fromkeys(item for item, _, _ in votes))
     names = sorted({annotator for _, annotator, _ in votes})
-    counts = _counts(votes, items, names, classes)
-    tally = counts.sum(axis=1)
-    several = (counts.sum(axis=2) > 0).sum(axis=1) >= 2
-    confusions = _estimated(counts[several], smoothing, iterations, tolerance)
-    prior, posterior = _believed(counts, confusions, iterations, tolerance)
+    answers = _counted(votes, items, names, classes)
+    tally = answers.by_item(np.ones(len(answers.item)), answers.label)
+    several = answers.annotators_per_item() >= 2
+    telling = answers.of_items(several)
+    confusions = _estimated(telling, smoothing, iterations, tolerance)
+    prior, posterior = _believed(answers, confusions, iterations, tolerance)
 
-    lone = ~several
-    best = np.where(lone, tally.argmax(axis=1), posterior.argmax(axis=1)) if len(items) else np.zeros(0, dtype=int)
     measured = bool(several.any())
-    confidence = posterior[np.arange(len(items)), best] if measured else np.ones(len(items))
-    answered = (counts.sum(axis=2) > 0) & several[:, None]
+    best = np.where(several, posterior.argmax(axis=1), tally.argmax(axis=1))
+    seen = np.bincount(np.unique(telling.annotator * len(items) + telling.item) // max(len(items), 1), minlength=len(names))
     return Adjudication(
         items=items,
         labels=[classes[int(at)] for at in best],
-        confidence=confidence,
+        confidence=posterior[np.arange(len(items)), best] if measured else np.ones(len(items)),
         majority=[classes[int(at)] for at in tally.argmax(axis=1)],
         classes=list(classes),
         confusions=dict(zip(names, confusions, strict=True)),
-        seen=dict(zip(names, answered.sum(axis=0).tolist(), strict=True)),
+        seen=dict(zip(names, seen.tolist(), strict=True)),
         prior=prior,
         measured=measured,
     )
 
 
-def _counts(votes: Sequence[Vote], items: list[str], names: list[str], classes: Sequence[str]) -> np.ndarray:
-    """Answers, shape (items, annotators, classes)."""
+class _Answers(NamedTuple):
+    """Different answers as parallel arrays (places of item, annotator and label, and how often), and the sizes of the three."""
+
+    item: np.ndarray
+    annotator: np.ndarray
+    label: np.ndarray
+    times: np.ndarray
+    sizes: tuple[int, int, int]
+
+    def of_items(self, chosen: np.ndarray) -> _Answers:
+        keep = chosen[self.item]
+        return self._replace(item=self.item[keep], annotator=self.annotator[keep], label=self.label[keep], times=self.times[keep])
+
+    def annotators_per_item(self) -> np.ndarray:
+        import numpy as np
+
+        pairs = np.unique(self.item * max(self.sizes[1], 1) + self.annotator)
+        return np.bincount(pairs // max(self.sizes[1], 1), minlength=self.sizes[0])
+
+    def by_item(self, values: np.ndarray, column: np.ndarray | None = None) -> np.ndarray:
+        """Sum over the answers of each item, shape (items, classes): of `values` at `column`, or of rows of values."""
+        import numpy as np
+
+        sums = np.zeros((self.sizes[0], self.sizes[2]))
+        if column is not None:
+            np.add.at(sums, (self.item, column), values * self.times)
+        else:
+            np.add.at(sums, self.item, values * self.times[:, None])
+        return sums
+
+
+def _counted(votes: Sequence[Vote], items: list[str], names: list[str], classes: Sequence[str]) -> _Answers:
     import numpy as np
 
     row, column, layer = ({value: at for at, value in enumerate(values)} for values in (items, names, classes))
-    counts = np.zeros((len(items), len(names), len(classes)))
-    for (item, annotator, label), count in Counter(votes).items():
-        counts[row[item], column[annotator], layer[label]] += count
-    return counts
+    counts = Counter(votes)
+    places = np.array([(row[item], column[name], layer[label]) for item, name, label in counts], dtype=np.int64).reshape(-1, 3)
+    many = np.array(list(counts.values()), dtype=np.float64)
+    return _Answers(places[:, 0], places[:, 1], places[:, 2], many, (len(items), len(names), len(classes)))
 
 
-def _estimated(counts: np.ndarray, smoothing: float, iterations: int, tolerance: float) -> np.ndarray:
+def _estimated(answers: _Answers, smoothing: float, iterations: int, tolerance: float) -> np.ndarray:
     """Confusion matrices by EM, shape (annotators, classes, classes), starting from the shares of answers (eq. 3.1)."""
     import numpy as np
 
-    _, annotators, size = counts.shape
+    _, annotators, size = answers.sizes
     floor = smoothing * (np.eye(size) * 0.9 + (1 - np.eye(size)) * 0.1 / max(size - 1, 1))
-    belief = counts.sum(axis=1) / np.maximum(counts.sum(axis=(1, 2)), 1)[:, None]
+    tally = answers.by_item(np.ones(len(answers.item)), answers.label)
+    here = tally.sum(axis=1) > 0
+    belief = tally / np.maximum(tally.sum(axis=1, keepdims=True), 1)
     confusions = np.zeros((annotators, size, size))
     for _ in range(iterations):
-        expected = np.einsum("ij,ikl->kjl", belief, counts)
-        answered = expected.sum(axis=(1, 2)) > 0
-        expected[~answered] = expected.sum(axis=0)
+        said = np.zeros((annotators, size, size))
+        np.add.at(said, (answers.annotator, answers.label), belief[answers.item] * answers.times[:, None])
+        expected = said.swapaxes(1, 2)
+        expected[expected.sum(axis=(1, 2)) == 0] = expected.sum(axis=0)
         before, confusions = confusions, _normalised(expected + floor)
-        belief = _posterior(counts, belief.mean(axis=0) if len(belief) else np.full(size, 1 / size), confusions)
+        prior = belief[here].mean(axis=0) if here.any() else np.full(size, 1 / size)
+        belief = _posterior(answers, prior, confusions)
         if np.abs(confusions - before).max(initial=0.0) < tolerance:
             break
     return confusions
 
 
-def _believed(counts: np.ndarray, confusions: np.ndarray, iterations: int, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+def _believed(answers: _Answers, confusions: np.ndarray, iterations: int, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     """Class shares (by EM, the confusions held fixed) and posteriors of all items."""
     import numpy as np
 
-    size = counts.shape[2]
+    items, _, size = answers.sizes
     prior = np.full(size, 1 / size)
-    posterior = _posterior(counts, prior, confusions)
-    for _ in range(iterations if len(counts) else 0):
+    posterior = _posterior(answers, prior, confusions)
+    for _ in range(iterations if items else 0):
         before, prior = prior, posterior.mean(axis=0)
-        posterior = _posterior(counts, prior, confusions)
+        posterior = _posterior(answers, prior, confusions)
         if np.abs(prior - before).max(initial=0.0) < tolerance:
             break
     return prior, posterior
 
 
-def _posterior(counts: np.ndarray, prior: np.ndarray, confusions: np.ndarray) -> np.ndarray:
+def _posterior(answers: _Answers, prior: np.ndarray, confusions: np.ndarray) -> np.ndarray:
     """Equation 2.5, in logarithms. Shape (items, classes)."""
     import numpy as np
 
     tiny = 1e-300
-    scores = np.log(prior + tiny) + np.einsum("ikl,kjl->ij", counts, np.log(confusions + tiny))
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True)) if len(scores) else scores
+    heard = np.log(confusions + tiny)[answers.annotator, :, answers.label]
+    scores = np.log(prior + tiny) + answers.by_item(heard)
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
     return scores / scores.sum(axis=1, keepdims=True)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pickaxe.data.label.rows import AnnotationRow
 
+_PAIRS_SHOWN = 50
+
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     """Krippendorff's alpha for nominal data (K. Krippendorff, *Computing Krippendorff's Alpha-Reliability*, 2011).
@@ -60,7 +62,7 @@ def by_item(rows: Iterable[AnnotationRow]) -> dict[str, dict[str, str]]:
 
 
 def pairwise_kappa(items: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, float | int | None]]:
-    """Kappa and the number of common items for every pair of annotators that has some; keys are ``a / b``."""
+    """Kappa and the number of common items for the 50 pairs of annotators that have most; keys are ``a / b``."""
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for answers in items.values():
         names = sorted(answers)
@@ -69,7 +71,7 @@ def pairwise_kappa(items: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str
                 pairs[one, other].append((answers[one], answers[other]))
     return {
         f"{one} / {other}": {"kappa": _rounded(cohen_kappa(both)), "items": len(both)}
-        for (one, other), both in sorted(pairs.items())
+        for (one, other), both in sorted(sorted(pairs.items(), key=lambda item: (-len(item[1]), item[0]))[:_PAIRS_SHOWN])
     }
 
 

@@ -89,7 +89,7 @@ def work(
     answer follows the old one. Skipped texts are added to `skipped`. `Quit` passes through.
     """
     at = 0
-    answered: list[int] = []
+    answered: dict[int, None] = {}  # in the order of the answers
     reopened: set[int] = set()
     while at < len(asks):
         ask = asks[at]
@@ -101,7 +101,7 @@ def work(
             for row in earlier:
                 budget.spend(row)
                 yield row, False
-            answered.append(at)
+            answered[at] = None
             continue
         if budget.left() < 1 and at not in reopened:
             return
@@ -109,7 +109,7 @@ def work(
             answer = ask.annotator.annotate(ask.row_key, texts[ask.row_key], classes)
         except Undo:
             if answered:
-                at = answered.pop()
+                at, _ = answered.popitem()
                 reopened.add(at)
             continue
         if answer is None:
@@ -126,6 +126,6 @@ def work(
                 answer.note,
             )
             budget.spend(row)
-            answered.append(at)
+            answered[at] = None
             yield row, True
         at += 1

@@ -20,6 +20,9 @@ AUDIT = (
 )
 RANDOM = "Drawn uniformly, each round, from the texts of the pool that had not been labelled yet."
 
+CLASSES_SHOWN = 20
+ANNOTATORS_SHOWN = 50
+
 
 def labelling_report(
     rows: Sequence[AnnotationRow], result: Adjudication, classes: Sequence[str], truth: Mapping[str, str] | None
@@ -59,6 +62,7 @@ def labelling_report(
             "changed_majority": changed,
             "class_shares": {label: _rounded(float(share)) for label, share in zip(result.classes, result.prior, strict=True)},
         },
+        "annotators_not_shown": max(0, len({row.annotator for row in held}) - ANNOTATORS_SHOWN),
         "annotators": _annotators(rows, held, result, truth),
         "gold_error": _gold_error(labels, truth),
     }
@@ -82,8 +86,9 @@ def _annotators(
     seconds: dict[str, float] = defaultdict(float)
     for row in rows:
         seconds[row.annotator] += row.seconds
+    counts = Counter(row.annotator for row in held)
     found: list[dict[str, Any]] = []
-    for name in sorted(seconds):
+    for name in sorted(sorted(seconds, key=lambda name: (-counts[name], name))[:ANNOTATORS_SHOWN]):
         mine = [row for row in held if row.annotator == name]
         known = [row for row in mine if truth is not None and row.row_key in truth]
         wrong = sum(truth is not None and row.label != truth[row.row_key] for row in known)
@@ -96,10 +101,17 @@ def _annotators(
                 "error_rate_estimated": _rounded(result.error_rate(name)),
                 "estimated_on_items": result.seen[name],
                 "error_rate_true": _rounded(wrong / len(known)) if known and mine[0].simulated else None,
-                "confusion": [[_rounded(float(value)) for value in line] for line in result.confusions[name]],
+                "confusion": _confusion(result, name),
             }
         )
     return found
+
+
+def _confusion(result: Adjudication, annotator: str) -> list[list[float | None]] | None:
+    """Rows: true class, columns: answer, in the order of `classes`; None where nothing was measured or it would fill the page."""
+    if not result.seen[annotator] or len(result.classes) > CLASSES_SHOWN:
+        return None
+    return [[_rounded(float(value)) for value in line] for line in result.confusions[annotator]]
 
 
 def _gold_error(labels: Mapping[str, str], truth: Mapping[str, str] | None) -> float | None:

@@ -91,6 +91,7 @@ def select(ctx: StepContext, config: SelectConfig) -> None:
     texts, extra, answers = _given(ctx)
     selector = Selector(texts, strategy=config.strategy, seed=config.seed, extra=extra)
     wanted = Wanted(config.audit, config.active, config.random)
+    ctx.progress(0, 1, f"{len(texts):,} texts, {len(answers):,} answers")
     chosen = selector(answers, config.round, wanted, config.exclude)
     import pyarrow as pa
 

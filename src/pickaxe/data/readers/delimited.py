@@ -24,7 +24,7 @@ class DelimitedReader:
         form: ``csv`` or ``tsv``, for the profile.
         delimiter: one character.
         quote: one character, or empty for a file without quoting.
-        header: whether the first record names the columns; without it they are ``column1``, ``column2``…
+        header: whether the first record names the columns; without it, and where a name is blank, they are ``column1``, ``column2``…
         skip_after_header: lines between the header and the data (Orange ``.tab`` files have 2).
     """
 
@@ -83,7 +83,7 @@ class DelimitedReader:
             self._lines.judge()  # the header alone may tell a wrong encoding
         if problem or not any(name.strip() for name in names):
             raise _no_header(self._lines, problem or "a blank line")
-        names = [name.strip() for name in names]
+        names = [name.strip() or f"column{number}" for number, name in enumerate(names, start=1)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BadInput(
                 f"{self._lines.path.name} names a column twice: {', '.join(map(repr, twice))}",
