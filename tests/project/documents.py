@@ -6,6 +6,7 @@ The info string of a block says what is done with it:
 - ``console``: each line that starts with ``$ pickaxe`` or ``$ python`` is run; the lines after it, if any, are its output, with
   ``...`` for what varies; a trailing ``exit=2`` in the info string says with which code the last command ends (0 otherwise);
 - ``python no-run``, ``console no-run``: shown only; counted, so that it is a decision;
+- ``python file=steps.py``: written to that file, for the blocks that follow to import or run;
 - any of `SHOWN`: shown only, and with ``file=NAME`` written to that file first for the blocks that follow.
 """
 
@@ -39,7 +40,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        return self.language in RUN and "no-run" not in self.options
+        return self.language in RUN and "no-run" not in self.options and self.option("file") is None
 
     def option(self, name: str) -> str | None:
         return next((value for key, _, value in (option.partition("=") for option in self.options) if key == name), None)
@@ -48,7 +49,7 @@ class Block:
         """What is wrong with the info string, if anything."""
         if self.language not in RUN | SHOWN:
             return f"line {self.line}: unknown info string {self.language!r}: one of {sorted(RUN | SHOWN)}"
-        known = {"python": {"no-run"}, "console": {"no-run", "exit"}}.get(self.language, {"file"})
+        known = {"python": {"no-run", "file"}, "console": {"no-run", "exit"}}.get(self.language, {"file"})
         unknown = [option for option in self.options if option.partition("=")[0] not in known]
         return (
             f"line {self.line}: unknown option {unknown} of a {self.language} block: one of {sorted(known)}" if unknown else None

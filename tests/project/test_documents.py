@@ -31,6 +31,13 @@ assert names == ["text", "label"]
 ```console no-run
 $ rm -rf everything
 ```
+```python file=later.py
+WHEN = "later"
+```
+```python
+from later import WHEN
+assert WHEN == "later"
+```
 """
 
 
@@ -41,7 +48,7 @@ def document(folder: Path, text: str) -> Path:
 
 
 def test_blocks_run_in_order_in_one_folder(tmp_path: Path) -> None:
-    assert run(document(tmp_path, GOOD), tmp_path) == 4
+    assert run(document(tmp_path, GOOD), tmp_path) == 5
 
 
 @pytest.mark.parametrize(
