@@ -16,7 +16,7 @@ import pytest
 
 from pickaxe.kernel.blobs import LocalBlobs
 from pickaxe.kernel.digest import bytes_digest
-from pickaxe.kernel.errors import Corrupted, NotFound, StorageFull
+from pickaxe.kernel.errors import Corrupted, NotFound, StorageFull, Unavailable
 from pickaxe.kernel.tables import LakeTables, Pin
 from tests.kernel.processes import line, python
 
@@ -159,6 +159,35 @@ print(tables.read(tables.write("t", big)).num_rows, len(blobs.read_bytes(blobs.p
     process = python(code, tmp_path)
     assert [line(process) for _ in range(4)] == ["storage_full", "storage_full", "True 1 1", "2000 2000000"]
     assert process.wait() == 0
+
+
+@pytest.fixture
+def frozen(small_disk: Path) -> Iterator[tuple[Path, Pin, str]]:
+    """A disk with a table and a folder on it, mounted to read only."""
+    tables, blobs = LakeTables(small_disk), LocalBlobs(small_disk / "blobs")
+    pin = tables.write("t", ROWS)
+    (small_disk / "model").mkdir()
+    (small_disk / "model" / "a").write_bytes(b"a")
+    digest, _ = blobs.put_folder(small_disk / "model")
+    tables.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    yield small_disk, pin, digest
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+def test_a_disk_that_may_only_be_read_says_so(frozen: tuple[Path, Pin, str]) -> None:
+    place, pin, digest = frozen
+    blobs = LocalBlobs(place / "blobs")
+    assert blobs.read_bytes(bytes_digest(b"a")) == b"a"
+    for attempt in (
+        lambda: blobs.put_bytes(b"b"),
+        lambda: blobs.materialise(digest, "folder"),
+        lambda: LakeTables(place).write("t", ROWS),
+        lambda: LakeTables(place, "r").read(pin),
+    ):
+        with pytest.raises(Unavailable, match="cannot be") as caught:
+            attempt()
+        assert "may write to" in str(caught.value) or "can be written" in str(caught.value)
 
 
 # -- killed writers

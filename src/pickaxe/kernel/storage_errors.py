@@ -7,20 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pickaxe.kernel.errors import StorageFull
+from pickaxe.kernel.errors import StorageFull, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a disk, a quota or a file-size limit says when no more can be written."""
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
-    """Turn "no space", "quota exceeded" and "file too large" into `StorageFull`; let other errors pass."""
+    """Turn "no space", "quota exceeded" and "file too large" into `StorageFull`, and "not allowed" into `Unavailable`.
+
+    Other errors pass.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise storage_full(place, error.strerror or str(error)) from None
+        if error.errno in _FORBIDDEN:
+            raise Unavailable(
+                "the workspace cannot be written",
+                expected=f"permission to write below {place}",
+                got=error.strerror or str(error),
+                remedy="check the owner and the permissions, or copy the workspace to a disk that can be written",
+            ) from None
         raise
 
 
