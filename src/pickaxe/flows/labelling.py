@@ -96,6 +96,34 @@ def read_labels(ctx: StepContext, config: ReadLabelsConfig) -> None:
     ctx.save_table("annotations", to_table([*earlier, *(row for row in answers if row[:2] not in had)]), kind=KIND)
 
 
+def labelled_test(line: Line, task: Task, test: Artifact) -> Artifact:
+    """The frozen test split without the rows that came without a label: no verdict can rest on those."""
+    if not line.workspace.read_table(test, ["label"])["label"].null_count:
+        return test
+    scope = f"{task.name}/test"
+    done = line.stage("test-sample", keep_labelled, KeepLabelledConfig(), {"rows": test}, counts="test_sample", scope=scope, cores=1)
+    return done["test_sample"]
+
+
+class KeepLabelledConfig(Config):
+    """Nothing to decide."""
+
+
+def keep_labelled(ctx: StepContext, config: KeepLabelledConfig) -> None:
+    """Those of the input `rows` that have a label, as `test_sample`. Raises `BadInput` when there is none."""
+    import pyarrow.compute as pc
+
+    rows = ctx.inputs["rows"].table()
+    kept = rows.filter(pc.is_valid(rows["label"]))
+    if not kept.num_rows:
+        raise BadInput(
+            f"none of the {rows.num_rows} rows of the test split has a label",
+            expected="labels in the label column, spread over the whole file",
+            remedy="name the right column, label more rows, or let people label (leave --label out, or set annotators to people)",
+        )
+    ctx.save_table("test_sample", kept)
+
+
 def _share(row_key: str) -> float:
     """Uniform in [0, 1), from the key alone."""
     return int.from_bytes(hashlib.blake2b(f"audit:{row_key}".encode(), digest_size=8).digest(), "big") / 2**64

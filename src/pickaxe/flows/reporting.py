@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,22 @@ def report_of(workspace: Workspace, products: Sequence[Product]) -> Report:
         made = first.rounds[0].artifacts if role == "labelling" else last.artifacts
         if role in made:
             report[role] = workspace.read_json(made[role])  # pyright: ignore[reportGeneralTypeIssues] - keys of Report
+    if "labelling" in report:
+        report["labelling"] = {**report["labelling"], "curves": _curve_points(report["labelling"].get("curves", {}))}
     return report
+
+
+def _curve_points(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The arms' learning curves (see `pickaxe.data.label.curves`) as the points that the page draws."""
+    return [
+        {"arm": arm, "labels": labels, "accuracy": accuracy, "low": low, "high": high}
+        for arm in ("active", "random")
+        if arm in curves
+        for labels, accuracy, low, high in zip(
+            curves["counts"], curves[arm]["accuracy"], curves[arm]["low"], curves[arm]["high"], strict=True
+        )
+        if accuracy is not None
+    ]
 
 
 def _stage(record: StageRecord) -> StageRow:
