@@ -46,8 +46,42 @@ def report_of(workspace: Workspace, products: Sequence[Product]) -> Report:
         if role in made:
             report[role] = workspace.read_json(made[role])  # pyright: ignore[reportGeneralTypeIssues] - keys of Report
     if "labelling" in report:
-        report["labelling"] = {**report["labelling"], "curves": _curve_points(report["labelling"].get("curves", {}))}
+        report["labelling"] = _labelling(report["labelling"])
+    if "search" in report:
+        report["search"] = {"candidates": [_candidate(item, report["search"]["why"]) for item in report["search"]["candidates"]]}
     return report
+
+
+def _labelling(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of `pickaxe.data.label` as the page wants it."""
+    people = [
+        {
+            "name": person["name"],
+            "simulated": person["simulated"],
+            "labels": person["answers"],
+            "seconds": person["seconds"],
+            "estimated_error": person["error_rate_estimated"],
+            "true_error": person["error_rate_true"],
+        }
+        for person in found["annotators"]
+    ]
+    return {"curves": _curve_points(found["curves"]), "agreement": found["agreement"], "annotators": people}
+
+
+def _candidate(found: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """One student that the search tried, as the page wants it: named by what can be told from its settings."""
+    settings = ", ".join(f"{key} {value}" for key, value in found["settings"].items() if value is not None)
+    return {
+        "name": f"{found['family']} ({settings})",
+        "family": found["family"],
+        "accuracy": found.get("accuracy"),
+        "low": found.get("low"),
+        "high": found.get("high"),
+        "size_bytes": found.get("bytes"),
+        "latency_ms": found["estimated_ms"],
+        "chosen": found["chosen"],
+        "why": why if found["chosen"] else found["cut"],
+    }
 
 
 def _curve_points(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
