@@ -4,11 +4,10 @@ import os
 import signal
 import time
 
-from tests.kernel.helper_module import scale
-
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import StepContext
+from tests.kernel.helper_module import scale
 
 
 class Count(Config):

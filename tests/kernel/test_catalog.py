@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import Clock
@@ -75,6 +75,7 @@ def test_time_goes_on_when_the_clock_was_moved_back(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "time_ns", lambda: past)
     with Workspace(tmp_path) as workspace:
         second = workspace.run(steps.count, steps.Count(upto=2), name="t/count").run
+        assert first.ended_at is not None
         assert second.created_at > first.ended_at
         assert all(item.charged + item.idle == item.cost and item.idle >= 0 for item in workspace.ledger.statements())
 
@@ -97,9 +98,17 @@ def test_a_broken_transaction_leaves_nothing(workspace: Workspace) -> None:
 
 
 def test_foreign_keys_are_enforced(workspace: Workspace) -> None:
-    with pytest.raises(sa.exc.IntegrityError), workspace.catalog.write() as connection:
+    with pytest.raises(IntegrityError), workspace.catalog.write() as connection:
         connection.execute(
             runs.insert().values(
-                id="r", tenant_id="nobody", principal_id="nobody", name="n", key="k", state="queued", step="s", config={}, created_ns=0
+                id="r",
+                tenant_id="nobody",
+                principal_id="nobody",
+                name="n",
+                key="k",
+                state="queued",
+                step="s",
+                config={},
+                created_ns=0,
             )
         )

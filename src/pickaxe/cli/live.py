@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich import box
 from rich.console import Console
@@ -37,7 +37,7 @@ class TerminalLine:
         )
         self._bar: TaskID | None = None
 
-    def __enter__(self) -> TerminalLine:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 

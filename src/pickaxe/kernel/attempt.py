@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -180,10 +181,8 @@ class Attempt:
         said_all = self._outcome.state in (RunState.SUCCEEDED, RunState.FAILED)
         if said_all and self._leaves_within(2.0):
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def _leaves_within(self, seconds: float) -> bool:
         """Wait without reaping, so that the resource usage stays readable."""
@@ -205,7 +204,7 @@ def _spawn(job: Mapping[str, Any], threads: int) -> tuple[subprocess.Popen[bytes
     """Start the worker in a process group of its own; returns it and the descriptor to read its messages from."""
     ours, theirs = os.pipe()
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
         "OMP_NUM_THREADS": str(threads),
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
@@ -235,4 +234,3 @@ def _spawn(job: Mapping[str, Any], threads: int) -> tuple[subprocess.Popen[bytes
 
 def _as_log(line: bytes) -> dict[str, Any]:
     return {"log": line.decode("utf-8", "replace"), "level": "output"}
-

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from pickaxe.kernel.clock import Clock
 from pickaxe.kernel.errors import Conflict, Corrupted, NewerWorkspace, NotFound, PickaxeError, StorageFull, WriterBusy
@@ -129,7 +130,7 @@ def _sqlite_engine(path: Path, *, writable: bool) -> sa.Engine:
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.QueuePool, pool_size=8, max_overflow=32)
 
     # The driver's own transaction handling starts too late and too weakly; BEGIN is ours (SQLAlchemy's documented recipe).
-    @sa.event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
         wants_write = connection.get_execution_options().get("pickaxe_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wants_write else "BEGIN")
@@ -148,7 +149,7 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn the database's own complaints into ours, each with a remedy."""
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (exc.DBAPIError, sqlite3.Error) as error:
         translated = _translated(getattr(error, "orig", error), path)
         if translated is None:
             raise
@@ -163,6 +164,6 @@ def _translated(error: Any, path: Path) -> PickaxeError | None:
         return WriterBusy(f"{path} is being written by another process", remedy="wait for it to end, or stop it")
     if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
         return Corrupted(f"{path} is damaged ({error})", remedy="restore the workspace folder from a backup")
-    if name.startswith("SQLITE_CANTOPEN") or name.startswith("SQLITE_READONLY"):
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
         return Conflict(f"{path} cannot be opened ({error})", remedy="check that the folder exists and that you may write there")
     return None

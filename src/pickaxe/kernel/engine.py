@@ -101,7 +101,7 @@ class RunHandle:
     def _work(self, work: Callable[[Callable[[], bool]], RunResult]) -> None:
         try:
             self._result = work(self._cancel.is_set)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
             self._result = error
 
 
@@ -136,11 +136,12 @@ class Engine:
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
         self._take_cores(job.cores)
         try:
-            for remaining in reversed(range(MAX_ATTEMPTS)):
-                outcome = self._attempt(job, cancelled)
-                if outcome.state is not RunState.INTERRUPTED or remaining == 0:
+            outcome = self._attempt(job, cancelled)
+            for _ in range(MAX_ATTEMPTS - 1):
+                if outcome.state is not RunState.INTERRUPTED:
                     break
                 self._ws.runs.queue(job.spec)
+                outcome = self._attempt(job, cancelled)
         finally:
             self._give_cores(job.cores)
         return self._concluded(job, outcome)
@@ -247,7 +248,8 @@ class _Teller:
     def tick(self) -> None:
         now = time.monotonic()
         if self._watcher is not None:
-            self._watcher(Progress(self._run, *self._progress, now - self._started))
+            done, total, note = self._progress
+            self._watcher(Progress(self._run, done, total, note, now - self._started))
         if now - self._told >= _PROGRESS_EVENT_EVERY:
             self._told = now
             self.flush()

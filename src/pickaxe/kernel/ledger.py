@@ -16,7 +16,7 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,7 +31,11 @@ HOUR_NS = 3_600 * 1_000_000_000
 DEFAULT_PRICES = {
     "cpu": (40_000_000, HOUR_NS, "default: $0.04 a core-hour, memory and energy included; replace with yours: pickaxe price"),
     "human_ms": (20_000_000_000, 3_600_000, "default: $20 an hour of labelling; replace with yours: pickaxe price"),
-    "stored_bytes": (23_000_000, 10**9, "default: $0.023 a GB, one month, charged when stored; replace with yours: pickaxe price"),
+    "stored_bytes": (
+        23_000_000,
+        10**9,
+        "default: $0.023 a GB, one month, charged when stored; replace with yours: pickaxe price",
+    ),
 }
 
 
@@ -107,7 +111,9 @@ class Tariff:
         return (2 * row.nano * amount + row.per) // (2 * row.per)
 
 
-def reconcile(pool_id: str, resource: str, capacity: int, opened: int, closed: int, held: Sequence[Lease], tariff: Tariff) -> Statement:
+def reconcile(
+    pool_id: str, resource: str, capacity: int, opened: int, closed: int, held: Sequence[Lease], tariff: Tariff
+) -> Statement:
     """Charge every lease, then walk the pool's timeline and price what nobody held; the two are computed independently.
 
     Raises `Conflict` if at some instant more was held than the pool has.
@@ -121,10 +127,12 @@ def reconcile(pool_id: str, resource: str, capacity: int, opened: int, closed: i
         changes[end] = changes.get(end, 0) - lease.amount
     idle = in_use = 0
     instants = sorted(changes)
-    for at, until in zip(instants, instants[1:], strict=False):
+    for at, until in pairwise(instants):
         in_use += changes[at]
         if in_use > capacity or at < opened or until > closed:
-            raise Conflict(f"pool {pool_id} was leased beyond its capacity or its life", expected=f"<= {capacity}", got=str(in_use))
+            raise Conflict(
+                f"pool {pool_id} was leased beyond its capacity or its life", expected=f"<= {capacity}", got=str(in_use)
+            )
         idle += (capacity - in_use) * tariff.held(at, until)
     return Statement(pool_id, resource, capacity * tariff.held(opened, closed), charged, idle)
 
@@ -156,7 +164,9 @@ class Ledger:
         for pool in connection.execute(sa.select(pools).where(pools.c.closed_ns.is_(None), pools.c.resource == resource)).all():
             of_pool = leases.c.pool_id == pool.id
             # A lease taken after the last heartbeat lasted no longer than its first instant, as far as anybody knows.
-            newest = connection.execute(sa.select(sa.func.max(leases.c.start_ns), sa.func.max(leases.c.end_ns)).where(of_pool)).one()
+            newest = connection.execute(
+                sa.select(sa.func.max(leases.c.start_ns), sa.func.max(leases.c.end_ns)).where(of_pool)
+            ).one()
             ended = max(pool.heartbeat_ns, *(value or 0 for value in newest))
             connection.execute(leases.update().where(of_pool, leases.c.end_ns.is_(None)).values(end_ns=ended))
             connection.execute(pools.update().where(pools.c.id == pool.id).values(closed_ns=ended, heartbeat_ns=ended))

@@ -47,7 +47,7 @@ def main() -> None:
             step(WorkerContext(job, tell), config)
     except PickaxeError as error:
         tell(error=error.as_dict(), traceback=traceback.format_exc())
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever ended the step is told to the engine
         tell(error={"code": "exception", "message": f"{type(error).__name__}: {error}"}, traceback=traceback.format_exc())
     else:
         tell(done=True)
@@ -86,7 +86,8 @@ def address_of(thing: Callable[..., Any]) -> str:
 def _load_script(path: Path) -> Any:
     if MAIN_MODULE not in sys.modules:
         spec = importlib.util.spec_from_file_location(MAIN_MODULE, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         sys.modules[MAIN_MODULE] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return sys.modules[MAIN_MODULE]
