@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("task", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="CSV, TSV, JSON Lines or Parquet, without a task file.")
+@click.option(
+    "--data", type=click.Path(dir_okay=False, path_type=Path), help="CSV, TSV, JSON Lines or Parquet, without a task file."
+)
 @click.option("--text", help="Column of the text.  [default: found by itself]")
 @click.option("--label", help="Column of labels that the data already has; without it people label in the terminal.")
 @click.option("--classes", help='Classes for people to choose from: "urgent,not urgent".')
 @click.option("--name", help="Name of the task.  [default: the file's name]")
 @click.option("--labels", type=click.IntRange(min=0), help="Budget: answers in total.  [default: 1000]")
 @click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, downloaded once]")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html]")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html]"
+)
 @click.pass_obj
 def produce(
     workspace: str | None,

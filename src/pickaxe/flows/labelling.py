@@ -38,7 +38,9 @@ def label_pool(
         config = task.label if annotations is None else overridden_budget(task)
         return dict(line.stage("label", label, config, inputs, counts="gold", cores=1).outputs)
     if task.annotators == "file":
-        found = line.stage("label", read_labels, ReadLabelsConfig(audit_share=task.label.audit_share), inputs, counts="annotations", cores=1)
+        found = line.stage(
+            "label", read_labels, ReadLabelsConfig(audit_share=task.label.audit_share), inputs, counts="annotations", cores=1
+        )
         inputs["annotations"] = found["annotations"]
     else:
         inputs["annotations"] = ask_people(line, task, inputs)
@@ -86,9 +88,19 @@ def read_labels(ctx: StepContext, config: ReadLabelsConfig) -> None:
     """
     rows = [row for row in ctx.inputs["pool"].table().to_pylist() if row["label"] is not None]
     if not rows:
-        raise BadInput("no row of the pool has a label", expected="labels in the label column", remedy="name the column, or let people label")
+        raise BadInput(
+            "no row of the pool has a label", expected="labels in the label column", remedy="name the column, or let people label"
+        )
     answers = [
-        AnnotationRow(row["row_key"], FILE, row["label"], 0.0, 0, "audit" if _share(row["row_key"]) < config.audit_share else "random", False)
+        AnnotationRow(
+            row["row_key"],
+            FILE,
+            row["label"],
+            0.0,
+            0,
+            "audit" if _share(row["row_key"]) < config.audit_share else "random",
+            False,
+        )
         for row in rows
     ]
     earlier = from_table(ctx.inputs["annotations"].table()) if "annotations" in ctx.inputs else []
@@ -101,7 +113,9 @@ def labelled_test(line: Line, task: Task, test: Artifact) -> Artifact:
     if not line.workspace.read_table(test, ["label"])["label"].null_count:
         return test
     scope = f"{task.name}/test"
-    done = line.stage("test-sample", keep_labelled, KeepLabelledConfig(), {"rows": test}, counts="test_sample", scope=scope, cores=1)
+    done = line.stage(
+        "test-sample", keep_labelled, KeepLabelledConfig(), {"rows": test}, counts="test_sample", scope=scope, cores=1
+    )
     return done["test_sample"]
 
 

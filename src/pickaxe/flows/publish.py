@@ -21,7 +21,9 @@ class PublishConfig(Config):
 
     task: str
     intended_use: str = Field("Sort short texts like the ones it was trained on into the classes below.")
-    limits: str = Field("Texts from another source or language: watch the drift alarm. Never the sole ground of a decision about a person.")
+    limits: str = Field(
+        "Texts from another source or language: watch the drift alarm. Never the sole ground of a decision about a person."
+    )
 
 
 def publish(ctx: StepContext, config: PublishConfig) -> None:

@@ -53,7 +53,14 @@ def send_traffic(ctx: StepContext, config: TrafficConfig) -> None:
     with httpx.Client(base_url=address, timeout=30) as client:
         for at, (text, truth, source) in enumerate(requests):
             answer = _predict(client, config.endpoint, text, _trace_parent(ctx.seed, at))
-            log.append({**{name: answer[name] for name in ("trace_id", "label", "confidence")}, "text": text, "source": source, "at_ord": at})
+            log.append(
+                {
+                    **{name: answer[name] for name in ("trace_id", "label", "confidence")},
+                    "text": text,
+                    "source": source,
+                    "at_ord": at,
+                }
+            )
             if source == "home" and truth is not None and truth != answer["label"]:
                 wrong += 1
                 if corrected < wrong * config.feedback_share:
@@ -91,5 +98,10 @@ def _predict(client: httpx.Client, endpoint: str, text: str, trace_parent: str) 
 
 def _correct(client: httpx.Client, answer: Mapping[str, Any], label: str) -> None:
     """The span says which answer is meant when a resumed run asked twice under one trace."""
-    body = {"label": label, "by": "simulated-user", "span_id": answer["span_id"], "comment": "simulated from the data set's gold label"}
+    body = {
+        "label": label,
+        "by": "simulated-user",
+        "span_id": answer["span_id"],
+        "comment": "simulated from the data set's gold label",
+    }
     client.post(f"/v1/traces/{answer['trace_id']}/feedback", json=body).raise_for_status()

@@ -96,7 +96,9 @@ class Artifacts:
 
     def list(self, *, kind: str | None = None, prefix: str = "") -> list[Artifact]:
         """Every version, oldest first."""
-        query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id).order_by(artifacts.c.created_ns, artifacts.c.id)
+        query = (
+            sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id).order_by(artifacts.c.created_ns, artifacts.c.id)
+        )
         if kind:
             query = query.where(artifacts.c.kind == kind)
         if prefix:

@@ -54,8 +54,12 @@ class Meter:
         return [
             Usage("cpu_time_ms", round(cpu_seconds * 1000), "measured", "wait4 of the worker and its children"),
             Usage("wall_ms", round((time.monotonic() - self._started) * 1000), "measured", "monotonic clock"),
-            Usage("memory_peak_bytes", max(self.peak_bytes, reaped.ru_maxrss * _MAXRSS_UNIT), "measured", "sampled tree, ru_maxrss"),
-            Usage("memory_mb_seconds", round(self._byte_seconds / 1e6), "measured", "resident size of the tree, 5 samples a second"),
+            Usage(
+                "memory_peak_bytes", max(self.peak_bytes, reaped.ru_maxrss * _MAXRSS_UNIT), "measured", "sampled tree, ru_maxrss"
+            ),
+            Usage(
+                "memory_mb_seconds", round(self._byte_seconds / 1e6), "measured", "resident size of the tree, 5 samples a second"
+            ),
             self._joules(cpu_seconds),
         ]
 
@@ -65,13 +69,17 @@ class Meter:
             method = f"{_WATTS_PER_BUSY_CORE} W per busy core (Cloud Carbon Footprint)"
             return Usage("energy_mj", round(cpu_seconds * _WATTS_PER_BUSY_CORE * 1000), "estimated", method)
         share = min(1.0, cpu_seconds / max(_busy_seconds() - self._busy, 1e-9))
-        return Usage("energy_mj", round((now - self._energy) / 1000 * share), "measured", "RAPL package energy x share of busy CPU time")
+        return Usage(
+            "energy_mj", round((now - self._energy) / 1000 * share), "measured", "RAPL package energy x share of busy CPU time"
+        )
 
 
 def _rapl_microjoules() -> int | None:
     """Sum over CPU packages, None where there is no RAPL or we may not read it."""
     try:
-        readings = [int(path.read_text()) for path in _RAPL.glob("intel-rapl:[0-9]*/energy_uj") if path.parent.name.count(":") == 1]
+        readings = [
+            int(path.read_text()) for path in _RAPL.glob("intel-rapl:[0-9]*/energy_uj") if path.parent.name.count(":") == 1
+        ]
     except (OSError, ValueError):
         return None
     return sum(readings) if readings else None

@@ -81,7 +81,9 @@ class Runs:
                     )
                 )
                 for role, artifact in spec.inputs.items():
-                    connection.execute(edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id))
+                    connection.execute(
+                        edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id)
+                    )
             else:
                 self._move(connection, spec.run_id, RunState.QUEUED)
         return self.get(spec.run_id)

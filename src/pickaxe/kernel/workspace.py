@@ -261,7 +261,9 @@ class Workspace:
         """What the outputs themselves say was spent: bytes kept, and the human time in annotations made by this run."""
         from pickaxe.kernel.human import human_usage
 
-        readings = [Usage("stored_bytes", sum(item.size for item in stored.values()), "measured", "bytes written")] if stored else []
+        readings = (
+            [Usage("stored_bytes", sum(item.size for item in stored.values()), "measured", "bytes written")] if stored else []
+        )
         return readings + human_usage(self, outputs, inputs)
 
     # Events, endpoints
@@ -340,7 +342,9 @@ class Workspace:
         self.scratch.mkdir(exist_ok=True)
         self.interrupted = self.runs.interrupt_orphans()
         cores = self.settings.cores or _usable_cores()
-        self.pool_id = self.ledger.open_pool("cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores})
+        self.pool_id = self.ledger.open_pool(
+            "cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores}
+        )
         self.engine = Engine(self, cores=cores)
         self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
         self._heart.start()
@@ -375,5 +379,3 @@ def _import_id(name: str, digest: str) -> str:
 def _usable_cores() -> int:
     """Cores this process may run on (Linux knows; elsewhere all of them)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
