@@ -12,8 +12,8 @@ from typing import Self
 from pickaxe.kernel.errors import BadInput
 
 _PREFIX = "PICKAXE_"
-_ELSEWHERE = {"PICKAXE_CACHE", "PICKAXE_DEMO_DATA", "PICKAXE_TORCH"}
-"""Read by the demo's downloads and the set-up, not here."""
+_ELSEWHERE = {"PICKAXE_CACHE", "PICKAXE_DEMO_DATA", "PICKAXE_SERVER", "PICKAXE_TORCH"}
+"""Read by the demo's downloads, the traffic step and the set-up, not here."""
 
 
 @dataclass(frozen=True, slots=True)
