@@ -122,6 +122,13 @@ def test_each_rule_can_fail_alone(
     assert caught.value.exit_code == 9
 
 
+def test_a_negative_gain_is_what_may_be_lost(tmp_path: Path, test_rows: pa.Table) -> None:
+    same = {name: model(tmp_path / name, test_rows, 0.84) for name in ("candidate", "baseline")}
+    strict, lenient = (judged(GateConfig(min_gain_over_baseline=gain), test=test_rows, **same) for gain in (0.0, -0.2))
+    assert not rule(strict, "gain_over_baseline")["passed"]
+    assert rule(lenient, "gain_over_baseline")["passed"]
+
+
 def test_a_test_row_seen_in_training_fails_the_gate_by_key_or_by_text(tmp_path: Path, test_rows: pa.Table) -> None:
     train = pa.table({"row_key": ["k3", "x"], "text": ["whatever", "  TEXT   7 "]})
     verdict = judged(GateConfig(), candidate=model(tmp_path / "c", test_rows, 0.84), test=test_rows, train=train)

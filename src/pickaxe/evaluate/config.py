@@ -40,7 +40,10 @@ class GateConfig(Config):
     min_recall_per_class: float | None = Field(default=None, ge=0, le=1, description="smallest recall of any class in the test")
     max_ece: float | None = Field(default=0.1, ge=0, le=1, description="largest expected calibration error")
     min_gain_over_baseline: float | None = Field(
-        default=0.0, ge=-1, le=1, description="smallest gain over the baseline; the paired interval must also exclude 0"
+        default=0.0,
+        ge=-1,
+        le=1,
+        description="smallest gain over the baseline; the paired interval must also lie above 0 (above this, when negative)",
     )
     min_share_of_teacher: float | None = Field(default=0.95, ge=0, description="smallest share of the teacher's metric")
     max_loss_to_incumbent: float | None = Field(

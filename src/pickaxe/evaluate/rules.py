@@ -83,10 +83,12 @@ def decide(
 def _gain(config: GateConfig, data: str, difference: Mapping[str, float]) -> Rule:
     assert config.min_gain_over_baseline is not None
     bound = config.min_gain_over_baseline
-    passed = difference["value"] >= bound and difference["low"] > 0
+    # A negative bound is a margin of non-inferiority: how much may be lost, interval included (a task file has no null to switch it off).
+    lowest = min(0.0, bound)
+    passed = difference["value"] >= bound and difference["low"] > lowest
     said = (
         f"gain {difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]: "
-        f"at least {bound:+.4f} and an interval above 0 are asked for"
+        f"at least {bound:+.4f} and an interval above {lowest:g} are asked for"
     )
     return Rule("gain_over_baseline", passed, f"{config.metric} - baseline's", data, difference["value"], difference["low"],
                 difference["high"], bound, "value and low", said)  # fmt: skip
