@@ -47,14 +47,15 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/cli.md from the commands
+docs: $(STAMP) ## write docs/cli.md and the task reference from the code
 	$(BIN)/python docs/write_cli_reference.py
+	$(BIN)/python docs/write_task_reference.py
 
 bench: $(STAMP) ## measure the bars; writes benchmarks/results/
 	$(TEST_ENV) $(BIN)/python -m benchmarks
 
 serve: $(STAMP) ## serve the workspace made by the demo, on this machine only
-	$(BIN)/pickaxe serve
+	$(BIN)/pickaxe -w demo-workspace serve
 
 clean: ## remove .venv and every cache (not your workspaces)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -59,11 +59,15 @@ class _Lazy(click.Group):
     "--workspace",
     type=click.Path(file_okay=False),
     envvar="PICKAXE_WORKSPACE",
-    help="Folder of the workspace.  [default: .pickaxe]",
+    help="Folder of the workspace; stands before the command.  [default: $PICKAXE_WORKSPACE, else .pickaxe here]",
 )
 @click.pass_context
 def group(ctx: click.Context, workspace: str | None) -> None:
-    """From raw data to a small, cheap model that is served and watched, with one lineage graph and one bill."""
+    """From raw data to a small, cheap model that is served and watched, with one lineage graph and one bill.
+
+    Begin with `pickaxe demo`, or with a file of yours: `pickaxe produce --data FILE --text COLUMN --label COLUMN`. Then ask about
+    NAME/model@production, where NAME is the task's name. An artifact is named NAME (the newest), NAME:3, NAME@alias or by its id.
+    """
     ctx.obj = workspace
 
 

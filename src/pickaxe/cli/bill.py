@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("artifact")
 @click.pass_obj
 def cost(workspace: str | None, artifact: str) -> None:
-    """Print what ARTIFACT cost: the tree of runs it was made from, in full, and what it added to the bill."""
+    """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added."""
     from pickaxe.cli.screen import console, reading
     from pickaxe.kernel.cost import as_money, cost_of
     from pickaxe.kernel.lineage import load_edges
@@ -63,11 +63,14 @@ def bill(workspace: str | None) -> None:
 @click.command()
 @click.argument("meter", required=False)
 @click.option("--set", "amount", type=float, help="New price in dollars for --per units, from now on.")
-@click.option("--per", type=click.IntRange(min=1), help="Units that the price is for; default: as before.")
+@click.option("--per", type=click.IntRange(min=1), help="Units that the price is for.  [default: as before]")
 @click.option("--source", default="set by hand", show_default=True, help="Where the price is from.")
 @click.pass_obj
 def price(workspace: str | None, meter: str | None, amount: float | None, per: int | None, source: str) -> None:
-    """Show the prices; or set that of METER from now on. What was charged before stays as it was."""
+    """Show the prices; or set that of METER from now on. What was charged before stays as it was.
+
+    Meters: cpu (core-nanoseconds held, an hour is 3600000000000), human_ms (milliseconds of labelling), stored_bytes.
+    """
     from pickaxe.cli.screen import print_table, reading, writing
     from pickaxe.kernel.cost import as_money
     from pickaxe.kernel.errors import BadInput

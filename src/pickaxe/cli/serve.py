@@ -10,7 +10,10 @@ import click
 @click.option("--port", default=8080, show_default=True, help="0 takes any free one.")
 @click.pass_obj
 def serve(workspace: str | None, host: str, port: int) -> None:
-    """Serve every endpoint of the workspace: predict, feedback, traces, /healthz, /metrics."""
+    """Serve every endpoint of the workspace: predict, feedback, traces, /healthz, /metrics.
+
+    Answers are recorded, so the server is the workspace's one writer: stop it before you run `pickaxe produce` there again.
+    """
     from pickaxe.cli.screen import writing
     from pickaxe.kernel.registry import SERVERS, load_named
 

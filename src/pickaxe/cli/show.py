@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--kind", help="Only this kind: dataset, model, labels, report…")
+@click.option("--kind", help="Only this kind: source, dataset, annotations, labels, training, model, report…")
 @click.argument("prefix", default="")
 @click.pass_obj
 def artifacts(workspace: str | None, kind: str | None, prefix: str) -> None:
@@ -94,8 +94,8 @@ def endpoints(workspace: str | None) -> None:
 
 @click.command()
 @click.argument("artifact")
-@click.option("--limit", default=20, show_default=True)
-@click.option("--offset", default=0)
+@click.option("--limit", default=20, show_default=True, help="Rows at most.")
+@click.option("--offset", default=0, show_default=True, help="Rows to skip.")
 @click.pass_obj
 def rows(workspace: str | None, artifact: str, limit: int, offset: int) -> None:
     """Print rows of the table ARTIFACT (name, name:3, name@alias or id)."""
