@@ -86,10 +86,23 @@ def choose(trials: list[Trial]) -> tuple[Trial, str]:
             remedy="raise latency_ms, or add the family linear to the search",
         )
     best = max(tried, key=lambda trial: (trial.accuracy, -trial.log_loss))
-    equal = [trial for trial in tried if _as_good(trial, best)]
+    equal = [trial for trial in tried if as_good(trial, best)]
     family = min((trial.candidate.family for trial in equal), key=CHEAPEST_FIRST.index)
     chosen = min((trial for trial in equal if trial.candidate.family == family), key=lambda trial: trial.log_loss)
     return chosen, _why(chosen, best, equal, trials)
+
+
+def people_alone(
+    ctx: StepContext, workshop: Workshop, chosen: Trial, rows: np.ndarray, held: Held, classes: Sequence[str]
+) -> dict[str, Any]:
+    """The chosen student on people's labels alone: do the automatic labels help at all?
+
+    The burden of proof is theirs: `better` says that the student without them is right on more of the rows held back, be it one.
+    """
+    alone = Trial(chosen.candidate)
+    _score(alone, load_predictor(workshop.make(chosen.candidate, rows, classes, ctx.scratch / "people-alone")), held)
+    ctx.metric("accuracy.people_alone", alone.accuracy)
+    return {"accuracy": alone.accuracy, "log_loss": alone.log_loss, "better": alone.accuracy > chosen.accuracy}
 
 
 def wilson(right: int, rows: int) -> tuple[float, float]:
@@ -109,8 +122,6 @@ def _try(
     trial: Trial,
     folder: Path,
 ) -> None:
-    import numpy as np
-
     candidate = trial.candidate
     if candidate.family != "linear" and workshop.teacher is None:
         trial.cut = "needs the teacher, which was not handed over"
@@ -125,10 +136,7 @@ def _try(
         trial.cut = error.message
         return
     model = load_predictor(folder)
-    probs = model.predict_proba(held.texts)
-    trial.correct = probs.argmax(axis=1) == held.labels
-    likely = probs[np.arange(len(held.labels)), held.labels].astype(np.float64)
-    trial.log_loss = float(-np.log(np.maximum(likely, 1e-12)).mean())
+    _score(trial, model, held)
     trial.bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     measured = measure_ms(model, held.texts)
     ctx.metric(f"latency_ms.{candidate.name}", measured)
@@ -137,6 +145,15 @@ def _try(
         trial.cut = f"measured more than {MARGIN:g} times the latency budget of {config.latency_ms:g} ms"
     elif measured > config.latency_ms:
         ctx.log(f"{candidate.name}: {measured:.2f} ms per text measured, above the budget; busy machine?", level="warning")
+
+
+def _score(trial: Trial, model: Predictor, held: Held) -> None:
+    import numpy as np
+
+    probs = model.predict_proba(held.texts)
+    trial.correct = probs.argmax(axis=1) == held.labels
+    likely = probs[np.arange(len(held.labels)), held.labels].astype(np.float64)
+    trial.log_loss = float(-np.log(np.maximum(likely, 1e-12)).mean())
 
 
 def measure_ms(model: Predictor, texts: Sequence[str]) -> float:
@@ -149,7 +166,7 @@ def measure_ms(model: Predictor, texts: Sequence[str]) -> float:
     return 1000 * sorted(times)[len(times) // 2]
 
 
-def _as_good(trial: Trial, best: Trial) -> bool:
+def as_good(trial: Trial, best: Trial) -> bool:
     assert trial.correct is not None
     assert best.correct is not None
     gap = best.correct.astype(float) - trial.correct.astype(float)
@@ -160,7 +177,7 @@ def _why(chosen: Trial, best: Trial, equal: list[Trial], trials: list[Trial]) ->
     tried, cut = sum(trial.cut is None for trial in trials), [trial for trial in trials if trial.cut]
     parts = [f"{tried} students were tried and {len(cut)} cut"]
     if chosen is best and len(equal) == 1:
-        parts.append(f"{chosen.candidate.name} was the most accurate, clearly")
+        parts.append(f"{chosen.candidate.name} was the most accurate, by more than one standard error")
     elif chosen.candidate.family != best.candidate.family:
         parts.append(
             f"{best.candidate.name} was right on {best.accuracy:.1%}, but validation cannot tell it from {chosen.candidate.name} "

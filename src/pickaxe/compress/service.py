@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.compress import export as exporting
 from pickaxe.compress.candidates import SETTINGS, Candidate, Workshop
-from pickaxe.compress.config import ExportConfig, OnnxSettings, StudentConfig, TrainStudentConfig
-from pickaxe.compress.search import choose, try_all
-from pickaxe.compress.targets import Held, Targets, find_classes, hold_back, human_targets, label_indices, model_targets, require
+from pickaxe.compress.config import ExportConfig, OnnxSettings, StudentConfig, TargetConfig, TrainStudentConfig
+from pickaxe.compress.search import choose, people_alone, try_all
+from pickaxe.compress.targets import (
+    Held,
+    Targets,
+    balanced,
+    class_shares,
+    find_classes,
+    hold_back,
+    human_targets,
+    label_indices,
+    model_targets,
+    require,
+)
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import StepContext
 
@@ -41,16 +52,23 @@ def search_students(ctx: StepContext, config: StudentConfig) -> None:
     set_threads(config.threads)
     _warn_of_no_auto_labels(ctx, auto)
 
-    taught = model_targets(_without(auto, gold, held.rows), classes) if auto is not None else _nothing(len(classes))
+    human = human_targets(learn, classes, config)
+    taught = _taught(auto, classes, gold, learn, config, held.rows)
     returned = human_targets(held.rows, classes, config) if held.borrowed else _nothing(len(classes))
-    targets = human_targets(learn, classes, config) + taught + returned
+    targets = human + taught + returned
     workshop = Workshop(ctx, targets, _teacher(ctx))
-    trials = try_all(ctx, config, workshop, np.arange(len(targets.texts) - len(returned.texts)), held, classes)
+    learning = np.arange(len(targets.texts) - len(returned.texts))
+    trials = try_all(ctx, config, workshop, learning, held, classes)
     chosen, why = choose(trials)
     ctx.log(why)
+    alone = people_alone(ctx, workshop, chosen, learning[: len(human.texts)], held, classes) if taught.texts else None
+    rows = np.arange(len(targets.texts))
+    if alone and alone["better"]:
+        ctx.log("people's labels alone taught the student better: the automatic labels are left out", level="warning")
+        rows = np.delete(rows, np.arange(len(human.texts), len(human.texts) + len(taught.texts)))
 
     ctx.progress(len(trials), len(trials) + 1, f"the student: {chosen.candidate.name}")
-    folder = workshop.make(chosen.candidate, np.arange(len(targets.texts)), classes, ctx.scratch / "student")
+    folder = workshop.make(chosen.candidate, rows, classes, ctx.scratch / "student")
     ctx.save_files("student", folder, kind="model", meta={"format": chosen.candidate.family, "classes": list(classes)})
     ctx.save_json(
         "search",
@@ -60,7 +78,8 @@ def search_students(ctx: StepContext, config: StudentConfig) -> None:
             "why": why,
             "validation": held.how,
             "validation_rows": len(held.texts),
-            "rows": {"human": learn.num_rows + len(returned.texts), "model": len(taught.texts)},
+            "rows": {"human": learn.num_rows + len(returned.texts), "model": len(rows) - learn.num_rows - len(returned.texts)},
+            "people_alone": alone,
             "latency_budget_ms": config.latency_ms,
             "candidates": [trial.as_dict() | {"chosen": trial is chosen} for trial in trials],
         },
@@ -91,8 +110,7 @@ def train_student(ctx: StepContext, config: TrainStudentConfig) -> None:
     classes = ctx.inputs["search"].json()["classes"] if "search" in ctx.inputs else find_classes(ctx, gold, auto)
     set_threads(config.threads)
     targets = human_targets(gold, classes, config)
-    if auto is not None:
-        targets += model_targets(_without(auto, gold), classes)
+    targets += _taught(auto, classes, gold, gold, config)
     ctx.progress(0, 1, candidate.name)
     folder = Workshop(ctx, targets, _teacher(ctx)).make(
         candidate, np.arange(len(targets.texts)), classes, ctx.scratch / "baseline"
@@ -147,6 +165,16 @@ def _auto_labels(ctx: StepContext) -> pa.Table | None:
         return None
     table = ctx.inputs["auto_labels"].table()
     return table if table.num_rows else None
+
+
+def _taught(
+    auto: pa.Table | None, classes: list[str], gold: pa.Table, learn: pa.Table, config: TargetConfig, *others: pa.Table
+) -> Targets:
+    """The teacher's labels of rows that no person labelled, balanced against the people's labels in `learn`."""
+    if auto is None:
+        return _nothing(len(classes))
+    taught = model_targets(_without(auto, gold, *others), classes)
+    return balanced(taught, human_targets(learn, classes, config), class_shares(gold, classes)) if taught.texts else taught
 
 
 def _warn_of_no_auto_labels(ctx: StepContext, auto: pa.Table | None) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.step import StepContext
 
 UNBIASED_ARMS = ("audit", "random")
+_ENOUGH_DRAWN = 50
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,41 @@ def model_targets(auto_labels: pa.Table, classes: Sequence[str]) -> Targets:
             remedy="hand over the teacher too, so that the order of its classes is known",
         )
     return Targets(auto_labels["text"].to_pylist(), probs, np.ones(len(probs)))
+
+
+def balanced(taught: Targets, human: Targets, shares: np.ndarray) -> Targets:
+    """Weigh the teacher's labels so that, together with people's, no class outweighs its share of the task.
+
+    Labels are accepted class by class, perhaps none of one class: unweighted they would teach the student that this class is
+    rare (label shift by selection; Lipton, Wang and Smola, ICML 2018, weigh for the same reason). The class with the least for
+    its share sets the measure. Classes with less than half of an even share are left alone: they decide little, and the measure
+    would hang on a handful of rows.
+
+    Args:
+        shares: of each class in the task, shape (classes,), sum 1.
+    """
+    import numpy as np
+
+    count, own = len(shares), taught.probs.argmax(axis=1)
+    theirs = np.bincount(own, weights=taught.weights, minlength=count)
+    given = np.bincount(human.probs.argmax(axis=1), weights=human.weights, minlength=count)
+    common = shares >= 0.5 / count
+    measure = ((given + theirs)[common] / shares[common]).min()
+    wanted = np.clip(measure * shares - given, 0, theirs)
+    factor = np.where(common & (theirs > 0), wanted / np.maximum(theirs, 1e-12), 1.0)
+    return Targets(taught.texts, taught.probs, taught.weights * factor[own])
+
+
+def class_shares(gold: pa.Table, classes: Sequence[str]) -> np.ndarray:
+    """Shares of the classes, shape (classes,): of the rows drawn at random where there are 50 or more, otherwise of all."""
+    import numpy as np
+    import pyarrow as pa
+
+    if "arm" in gold.column_names:
+        drawn = [row for row, arm in enumerate(gold["arm"].to_pylist()) if arm in UNBIASED_ARMS]
+        gold = gold.take(pa.array(drawn, pa.int64())) if len(drawn) >= _ENOUGH_DRAWN else gold
+    counts = np.bincount(label_indices(gold, classes), minlength=len(classes)) + 0.5
+    return counts / counts.sum()
 
 
 def find_classes(ctx: StepContext, gold: pa.Table, auto_labels: pa.Table | None) -> list[str]:
