@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 ORDINAL = "_pickaxe_ordinal"
@@ -75,7 +76,7 @@ def storage_table(table: pa.Table, identifiers: list[str], first_ordinal: int) -
     columns: list[pa.ChunkedArray | pa.Array] = []
     for field, column in zip(table.schema, table.columns, strict=True):
         try:
-            columns.append(column.cast(_storage_type(field.type, field.name)))
+            columns.append(_as_type(column, _storage_type(field.type, field.name)))
             _refuse_broken_text(columns[-1], field.name)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise BadInput(f"column {field.name!r} cannot be stored", got=f"{field.type}: {error}") from None
@@ -102,15 +103,24 @@ def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def _array_as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Arrow's cast, taken apart where it cannot go: nothing is cast to the null type, at any depth."""
+    """Arrow's cast, taken apart where it stumbles.
+
+    It casts nothing to the null type, and trips over what lies under a null: an index into an empty dictionary, a list of another
+    length. So nested arrays are cast from the inside, after a parent's nulls are handed on to its children.
+    """
     import numpy as np
     import pyarrow as pa
 
     t = pa.types
     if t.is_null(kind):
         return pa.nulls(len(array))
-    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    if t.is_fixed_size_list(kind):
+        # A null row has places of its own here, and none as it is stored: they are taken from nowhere.
+        places = np.repeat(array.is_valid().to_numpy(zero_copy_only=False), kind.list_size)
+        values = array.flatten().take(pa.array(np.cumsum(places) - 1, pa.int64(), mask=~places))
+        return pa.FixedSizeListArray.from_arrays(_array_as_type(values, kind.value_type), type=kind, mask=array.is_null())
+    if t.is_list(kind) or t.is_large_list(kind):
+        lengths = _list_lengths(array)
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
         values = _array_as_type(array.flatten(), kind.value_type)
         lists = pa.LargeListArray.from_arrays(offsets, values, mask=array.is_null())
@@ -119,6 +129,13 @@ def _array_as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
         fields = [_array_as_type(child, field.type) for child, field in zip(array.flatten(), kind, strict=True)]
         return pa.StructArray.from_arrays(fields, fields=list(kind), mask=array.is_null())
     return array.cast(kind)
+
+
+def _list_lengths(array: pa.Array) -> np.ndarray:
+    import pyarrow.compute
+
+    compute: Any = pyarrow.compute  # its functions are made at import time, where no type checker sees them
+    return compute.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
 
 
 def schema_text(schema: pa.Schema) -> str:

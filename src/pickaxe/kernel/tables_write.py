@@ -202,7 +202,7 @@ def _names(folder: Path) -> list[str]:
 
 def _sync(path: Path) -> None:
     """DuckDB does not flush Parquet files to the disk itself; the commit must not be older than what it names."""
-    for target in (path, path.parent):
+    for target in (path, path.parent, path.parent.parent):  # the file, its name, its folder's name
         fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

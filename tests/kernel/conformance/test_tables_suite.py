@@ -85,6 +85,26 @@ def test_any_table_comes_back_as_it_was(store: Tables, table: pa.Table) -> None:
     assert table_digest(back) == table_digest(table)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[], None], pa.list_(pa.null())),
+        pa.array([None, [["a", None], None]], pa.list_(pa.list_(pa.string_view(), 2), 2)),
+        pa.array([None, {"one": None}], pa.struct([("one", pa.dictionary(pa.int32(), pa.string()))])),
+        pa.array([{"at": 1}, None], pa.struct([("at", pa.timestamp("ns", "Asia/Kolkata"))])),
+        pa.array([[1], None], pa.list_(pa.duration("ns"))),
+        pa.chunked_array([["a"], [], ["b"]]),
+    ],
+    ids=["lists of nulls", "fixed lists in fixed lists", "a null over an empty dictionary", "zoned ns", "durations", "chunks"],
+)
+def test_odd_columns_come_back(store: Tables, t: str, column: pa.Array) -> None:
+    table = pa.table({"x": column})
+    back = store.read(store.write(t, table))
+    back.validate(full=True)
+    assert back.schema.equals(table.schema)
+    assert table_digest(back) == table_digest(table)
+
+
 @pytest.mark.parametrize("empty", [ROWS.slice(0, 0), pa.table({"x": pa.chunked_array([], pa.list_(pa.float32()))})])
 def test_an_empty_table_comes_back(store: Tables, empty: pa.Table) -> None:
     pin = store.write("empty", empty)
