@@ -31,7 +31,8 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
     pool = line.workspace.read_table(inputs["pool"], ["row_key", "text"]).to_pylist()
     prior = from_table(line.workspace.read_table(inputs["annotations"])) if "annotations" in inputs else []
     done = [row for row in _given_before(line, exclude=prior) if row.arm != _TEST]
-    if len({(row.row_key, row.annotator) for row in done}) < (task.label.max_labels or 0):
+    budget = task.label.max_labels
+    if budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
         person = TerminalAnnotator(getpass.getuser(), guidelines=task.intended_use or "")
         texts = {row["row_key"]: row["text"] for row in pool}
         choose = _Chooser(line, task, inputs)

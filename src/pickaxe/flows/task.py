@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pickaxe.compress.config import StudentConfig
+from pickaxe.compress.config import ExportConfig, StudentConfig
 from pickaxe.data.curate import CurateConfig
 from pickaxe.data.ingest import IngestConfig
 from pickaxe.data.label.config import LabelConfig
@@ -50,6 +50,7 @@ class Task(Config):
     curate: CurateConfig = CurateConfig()
     label: LabelConfig = LabelConfig()
     teacher: TeacherConfig = TeacherConfig()
+    export: ExportConfig = ExportConfig()
     predict: PredictConfig = PredictConfig()
     accept: AcceptConfig = AcceptConfig()
     students: StudentConfig = StudentConfig()

@@ -206,6 +206,8 @@ def _spawn(job: Mapping[str, Any], threads: int) -> tuple[subprocess.Popen[bytes
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
         "OMP_NUM_THREADS": str(threads),
+        # Waiting threads sleep: on cores that others use too, spinning ones hold up the very thread they wait for.
+        "GOMP_SPINCOUNT": "0",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
