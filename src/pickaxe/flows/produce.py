@@ -105,7 +105,10 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     source = line.workspace.import_files(located(task.data), f"{task.name}/source")
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
-    test = (label_test_sample if task.annotators == "people" else labelled_test)(line, task, kept["test"])
+    if task.annotators == "people":
+        test = label_test_sample(line, task, kept["test"])
+    else:
+        test = labelled_test(line, task, kept["test"], taken["profile"])
     return {**taken.outputs, **kept.outputs, "test": test}
 
 
