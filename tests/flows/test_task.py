@@ -1,0 +1,95 @@
+"""Task files: what is wrong is named with its place, before anything is written."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pickaxe
+from pickaxe.flows.produce import produce
+from pickaxe.flows.task import Task
+from pickaxe.kernel.errors import BadInput
+
+GOOD = 'name = "mail"\ndata = "mail.csv"\n'
+
+
+def load(folder: Path, text: str) -> Task:
+    (folder / "task.toml").write_text(text, encoding="utf-8")
+    return Task.load(folder / "task.toml")
+
+
+def test_paths_are_relative_to_the_task_file(tmp_path: Path) -> None:
+    task = load(tmp_path, GOOD + 'encoder = "models/small"\n')
+    assert (task.data, task.encoder) == (str(tmp_path / "mail.csv"), str(tmp_path / "models" / "small"))
+    assert load(tmp_path, 'name = "mail"\ndata = "demo:headlines"\n').data == "demo:headlines"
+
+
+@pytest.mark.parametrize("name", ["headlines", "reuters"])
+def test_the_shipped_tasks_are_valid(name: str) -> None:
+    assert Task.shipped(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "budget = 5\n", ("task.toml.budget", "Extra inputs", "more_labels")),
+        (GOOD + "[label]\nmax_label = 5\n", ("task.toml.label.max_label", "Extra inputs")),
+        (GOOD + '[teacher]\nepochs = "many"\n', ("task.toml.teacher.epochs", "'many'")),
+        (GOOD + "rounds = 0\n", ("task.toml.rounds", "greater than or equal to 1", "got 0")),
+        (GOOD + '[students]\nfamilies = ["tree"]\n', ("task.toml.students.families.0", "'tree'")),
+        (GOOD + 'annotators = "simulated"\n', ("ingest.label", "simulated")),
+        ('name = "a/b"\ndata = "mail.csv"\n', ("task.toml.name", "slash")),
+        ('name = "mail"\n', ("task.toml.data", "Field required")),
+        (GOOD + "[curate]\ntest_share = 0.9\ntraffic_share = 0.2\n", ("task.toml.curate", "below 1")),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, text: str, said: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path, text)
+    for part in said:
+        assert part in str(caught.value)
+    assert "correct or remove" in str(caught.value)
+
+
+def test_what_is_not_toml_is_refused_with_the_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="line 2") as caught:
+        load(tmp_path, 'name = "mail"\ndata = \n')
+    assert "task.toml is not TOML" in caught.value.message
+    (tmp_path / "latin.toml").write_bytes('name = "café"'.encode("latin-1"))
+    with pytest.raises(BadInput, match="latin.toml is not TOML"):
+        Task.load(tmp_path / "latin.toml")
+
+
+def test_a_missing_task_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no task file") as caught:
+        Task.load(tmp_path / "nothing.toml")
+    assert "--data FILE" in str(caught.value)
+
+
+def test_missing_data_is_named_and_nothing_is_stored(tmp_path: Path) -> None:
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        with pytest.raises(BadInput, match=r"mail\.csv does not exist"):
+            produce(load(tmp_path, GOOD), workspace)
+        assert workspace.artifacts.list() == []
+        assert workspace.runs.list() == []
+
+
+def test_a_missing_column_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "mail.csv").write_text("subject,sender\nhello,ann\n", encoding="utf-8")
+    task = load(tmp_path, GOOD + '[ingest]\ntext = "body"\n')
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        with pytest.raises(BadInput, match="body") as caught:
+            produce(task, workspace)
+        assert "subject" in str(caught.value)
+        assert [item.name for item in workspace.artifacts.list()] == ["mail/source"]
+
+
+def test_the_toy_is_a_task_file_like_any_other() -> None:
+    from tests.flows import tiny
+
+    values = tiny.merged(tomllib.loads(tiny.TASK), {"traffic": None, "label": {"rounds": 3}})
+    assert tomllib.loads(tiny.as_toml(values)) == values
+    assert "traffic" not in values
+    assert values["label"]["max_labels"] == 150
