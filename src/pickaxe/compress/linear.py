@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
+MIN_TEXTS = 1
+
+
 @dataclass(frozen=True)
 class LinearWeights:
     """What a linear student consists of.
@@ -112,10 +115,10 @@ class _Block:
         import numpy as np
         from scipy import sparse
 
-        columns, inverse = np.unique(counts.indices, return_inverse=True)
-        texts, frequency = counts.shape[0], np.bincount(inverse, minlength=len(columns))
-        rarity = np.sqrt(1 + np.log((1 + texts) / (1 + frequency)))
-        own = sparse.csr_matrix((counts.data, inverse, counts.indptr), shape=(texts, len(columns)))
+        texts, frequency = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
+        columns = np.flatnonzero(frequency >= MIN_TEXTS)
+        rarity = np.sqrt(1 + np.log((1 + texts) / (1 + frequency[columns])))
+        own = counts[:, columns]
         lengths = np.sqrt(np.maximum(own @ rarity**2, 1e-12))
         scaled = sparse.diags_array(1 / lengths) @ own @ sparse.diags_array(rarity)
         return cls(columns, rarity, float(np.sqrt(1 + np.log(1 + texts))), sparse.csr_matrix(scaled))

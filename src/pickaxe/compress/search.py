@@ -36,6 +36,7 @@ class Trial:
     estimated_ms: float | None = None
     cut: str | None = None
     correct: np.ndarray | None = None
+    probs: np.ndarray | None = None
     log_loss: float = math.inf
     bytes: int = 0
 
@@ -150,7 +151,7 @@ def _try(
 def _score(trial: Trial, model: Predictor, held: Held) -> None:
     import numpy as np
 
-    probs = model.predict_proba(held.texts)
+    trial.probs = probs = model.predict_proba(held.texts)
     trial.correct = probs.argmax(axis=1) == held.labels
     likely = probs[np.arange(len(held.labels)), held.labels].astype(np.float64)
     trial.log_loss = float(-np.log(np.maximum(likely, 1e-12)).mean())

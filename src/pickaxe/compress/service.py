@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.compress import export as exporting
+from pickaxe.compress.calibrate import set_temperature, temperature
 from pickaxe.compress.candidates import SETTINGS, Candidate, Workshop
 from pickaxe.compress.config import ExportConfig, OnnxSettings, StudentConfig, TargetConfig, TrainStudentConfig
 from pickaxe.compress.search import choose, people_alone, try_all
@@ -69,6 +70,10 @@ def search_students(ctx: StepContext, config: StudentConfig) -> None:
 
     ctx.progress(len(trials), len(trials) + 1, f"the student: {chosen.candidate.name}")
     folder = workshop.make(chosen.candidate, rows, classes, ctx.scratch / "student")
+    assert chosen.probs is not None
+    found = temperature(chosen.probs, held.labels)
+    set_temperature(folder, found)
+    ctx.metric("temperature", found)
     ctx.save_files("student", folder, kind="model", meta={"format": chosen.candidate.family, "classes": list(classes)})
     ctx.save_json(
         "search",
@@ -80,6 +85,7 @@ def search_students(ctx: StepContext, config: StudentConfig) -> None:
             "validation_rows": len(held.texts),
             "rows": {"human": learn.num_rows + len(returned.texts), "model": len(rows) - learn.num_rows - len(returned.texts)},
             "people_alone": alone,
+            "temperature": found,
             "latency_budget_ms": config.latency_ms,
             "candidates": [trial.as_dict() | {"chosen": trial is chosen} for trial in trials],
         },

@@ -27,7 +27,7 @@ def write_folder(folder: Path, form: str, arrays: dict[str, np.ndarray], setting
 
 
 def write_manifest(folder: Path, form: str, settings: Config, classes: Sequence[str]) -> None:
-    manifest = {"format": form, "classes": list(classes), "settings": settings.model_dump(mode="json")}
+    manifest = {"format": form, "classes": list(classes), "settings": settings.model_dump(mode="json"), "temperature": 1.0}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
@@ -35,10 +35,11 @@ def read_manifest(path: Path, form: str) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         found, classes, settings = manifest["format"], manifest["classes"], manifest["settings"]
+        manifest["temperature"] = float(manifest["temperature"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path.name} is not a model folder: {error!r:.200}",
-            expected=f"a {MANIFEST} with format, classes and settings",
+            expected=f"a {MANIFEST} with format, classes, settings and temperature",
             remedy="hand over a student, unchanged",
         ) from error
     if found != form or not isinstance(settings, dict) or not isinstance(classes, list) or len(classes) < 2:

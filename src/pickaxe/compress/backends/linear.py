@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pickaxe.compress.backends.folder import read_folder, write_folder
+from pickaxe.compress.calibrate import probabilities
 from pickaxe.compress.config import LinearSettings
 from pickaxe.compress.hashing import hash_words
 from pickaxe.compress.linear import LinearWeights
@@ -31,9 +32,15 @@ class LinearPredictor:
     """
 
     def __init__(
-        self, weights: LinearWeights, settings: LinearSettings, classes: Sequence[str], most_words: int = _MOST_WORDS
+        self,
+        weights: LinearWeights,
+        settings: LinearSettings,
+        classes: Sequence[str],
+        temperature: float = 1.0,
+        most_words: int = _MOST_WORDS,
     ) -> None:
         self.classes = tuple(classes)
+        self._temperature = temperature
         self._weights, self._settings, self._most_words = weights, settings, most_words
         self._lock = threading.Lock()
         self._forget()
@@ -47,9 +54,7 @@ class LinearPredictor:
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]
                 scores[start : start + len(some)] = self._scores(some)
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        return scores / scores.sum(axis=1, keepdims=True)
+        return probabilities(scores, self._temperature)
 
     def _scores(self, texts: Sequence[str]) -> np.ndarray:
 
@@ -103,7 +108,7 @@ def load(path: Path) -> LinearPredictor:
     """The student in the folder `path`; raises `BadInput` when its files do not belong together."""
     manifest, arrays = read_folder(path, FORMAT, LinearWeights.__annotations__)
     settings = LinearSettings.parse(manifest["settings"], where="settings")
-    return LinearPredictor(LinearWeights(**arrays), settings, manifest["classes"])
+    return LinearPredictor(LinearWeights(**arrays), settings, manifest["classes"], manifest["temperature"])
 
 
 def save(folder: Path, weights: LinearWeights, settings: LinearSettings, classes: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pickaxe.compress.backends.folder import read_folder, write_folder
+from pickaxe.compress.calibrate import probabilities
 from pickaxe.compress.config import StaticSettings
 from pickaxe.compress.static import StaticWeights
 from pickaxe.compress.tokens import encode, read_tokenizer
@@ -25,8 +26,11 @@ _TEXTS_AT_ONCE = 1024
 class StaticPredictor:
     """A static student, ready to answer."""
 
-    def __init__(self, weights: StaticWeights, tokenizer: str, settings: StaticSettings, classes: Sequence[str]) -> None:
+    def __init__(
+        self, weights: StaticWeights, tokenizer: str, settings: StaticSettings, classes: Sequence[str], temperature: float = 1.0
+    ) -> None:
         self.classes = tuple(classes)
+        self._temperature = temperature
         self._weights, self._settings, self._rules = weights, settings, read_tokenizer(tokenizer)
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
@@ -38,9 +42,7 @@ class StaticPredictor:
             some = texts[start : start + _TEXTS_AT_ONCE]
             flat, starts = encode(self._rules, some, self._settings.max_tokens)
             scores[start : start + len(some)] = self._weights.scores(self._weights.embed(flat, starts))
-        scores -= scores.max(axis=1, keepdims=True)
-        np.exp(scores, out=scores)
-        return scores / scores.sum(axis=1, keepdims=True)
+        return probabilities(scores, self._temperature)
 
 
 def load(path: Path) -> StaticPredictor:
@@ -51,7 +53,7 @@ def load(path: Path) -> StaticPredictor:
     except OSError as error:
         raise BadInput(f"{path.name} has no tokenizer.json", remedy="train the student again") from error
     settings = StaticSettings.parse(manifest["settings"], where="settings")
-    return StaticPredictor(StaticWeights(**arrays), tokenizer, settings, manifest["classes"])
+    return StaticPredictor(StaticWeights(**arrays), tokenizer, settings, manifest["classes"], manifest["temperature"])
 
 
 def save(folder: Path, weights: StaticWeights, tokenizer: str, settings: StaticSettings, classes: Sequence[str]) -> None:
