@@ -25,7 +25,7 @@ from pickaxe.kernel.config import Config
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
-from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, StorageFull
+from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, PickaxeError, StorageFull
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.ledger import Ledger, Usage
 from pickaxe.kernel.lock import WriterLock
@@ -73,7 +73,10 @@ class Workspace:
         """The lake; DuckDB is loaded when a table is first touched."""
         from pickaxe.kernel.tables import LakeTables
 
-        return LakeTables(self.path, mode=self.mode)
+        lake = LakeTables(self.path, mode=self.mode)
+        if self.mode == "w":
+            lake.sweep()  # files of a writer that was killed before its commit
+        return lake
 
     # Runs
 
@@ -180,11 +183,20 @@ class Workspace:
         return self.artifacts.get(id)
 
     def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows in the order they were saved. Raises `Corrupted` when the files are damaged."""
+        """The rows in the order they were saved. Raises `Corrupted` when the files or what is known about them are damaged."""
+        from pickaxe.kernel.digest import table_digest
         from pickaxe.kernel.tables import Pin
 
         self._must_be(artifact, "table")
-        return self.tables.read(Pin(**self.artifacts.pin(artifact)), columns)
+        table = self.tables.read(Pin(**self.artifacts.pin(artifact)), columns)
+        if columns is None and table_digest(table) != artifact.digest:
+            raise Corrupted(
+                f"{artifact.ref} is not what was saved",
+                expected=artifact.digest,
+                got=table_digest(table),
+                remedy="restore the workspace from a backup, or start over in a new one",
+            )
+        return table
 
     def files(self, artifact: Artifact) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
@@ -340,6 +352,7 @@ class Workspace:
     def _begin_life(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(exist_ok=True)
+        self.blobs.sweep()
         self.interrupted = self.runs.interrupt_orphans()
         cores = self.settings.cores or _usable_cores()
         self.pool_id = self.ledger.open_pool(
