@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--label", help="Column of labels that the data has, in all rows or some. Without it people label in the terminal.")
 @click.option("--classes", help='Classes for people to choose from, such as "urgent,not urgent". Needed without --label.')
 @click.option("--name", help="Name of the task, its model and its endpoint.  [default: the file's name]")
-@click.option("--labels", type=click.IntRange(min=0), help="Budget for people: answers in total.  [default: 1000]")
+@click.option(
+    "--labels", type=click.IntRange(min=0), help="Budget for people, in answers; 200 for the test come on top.  [default: 1000]"
+)
 @click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, 84 MB, downloaded once]")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html here]"
