@@ -164,7 +164,12 @@ def _distil(line: Line, task: Task, made: Mapping[str, Artifact]) -> dict[str, A
 def _judge(line: Line, task: Task, made: Mapping[str, Artifact], product: Product) -> dict[str, Artifact]:
     """The untouched test: against people's labels alone, against the teacher, against what is in production."""
     tested = line.stage(
-        "test", predict, task.predict, {"model": made["teacher"], "rows": made["test"]}, counts="predictions", scope=f"{task.name}/test"
+        "test",
+        predict,
+        task.predict,
+        {"model": made["teacher"], "rows": made["test"]},
+        counts="predictions",
+        scope=f"{task.name}/test",
     )
     inputs = {
         "candidate": made["student"],
@@ -189,9 +194,11 @@ def _publish(line: Line, task: Task, made: Mapping[str, Artifact], number: int) 
     config = PublishConfig(task=task.name, **({"intended_use": task.intended_use} if task.intended_use else {}))
     done = line.stage("publish", publish, config, {role: made[role] for role in wanted}, cores=1)
     model = done["model"]
-    line.workspace.alias(model, PRODUCTION)
-    endpoint = line.workspace.publish(task.name, [Route(model.id)], {"round": number})
-    return Round(number, {**made, **done.outputs}, model, endpoint)
+    # Once: a repeated call must not send production back to an earlier round's model.
+    if not line.workspace.events(kind="publish", subject=model.id, limit=1):
+        line.workspace.alias(model, PRODUCTION)
+        line.workspace.publish(task.name, [Route(model.id)], {"round": number})
+    return Round(number, {**made, **done.outputs}, model, line.workspace.endpoint(task.name))
 
 
 def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact) -> dict[str, Artifact]:

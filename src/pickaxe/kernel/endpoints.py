@@ -22,8 +22,10 @@ class Endpoints:
         self._catalog = catalog
         self._tenant_id = tenant_id
 
-    def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None) -> Endpoint:
-        """Create the endpoint, or move it to new routes in one step."""
+    def publish(
+        self, connection: sa.Connection, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Create the endpoint, or move it to new routes, in the caller's transaction."""
         if not routes or any(route.weight < 0 for route in routes) or not any(route.weight > 0 for route in routes):
             raise BadInput(f"endpoint {name!r} needs routes", expected="one or more, weights >= 0, one of them > 0")
         checked_name(name)
@@ -33,18 +35,16 @@ class Endpoints:
             "meta": dict(meta or {}),
         }
         here = (endpoints.c.tenant_id == self._tenant_id) & (endpoints.c.name == name)
-        with self._catalog.write() as connection:
-            if connection.execute(endpoints.update().where(here).values(values)).rowcount == 0:
-                connection.execute(
-                    endpoints.insert().values(
-                        id=f"endpoint-{name}",
-                        tenant_id=self._tenant_id,
-                        name=name,
-                        created_ns=self._catalog.clock.now_ns(),
-                        **values,
-                    )
+        if connection.execute(endpoints.update().where(here).values(values)).rowcount == 0:
+            connection.execute(
+                endpoints.insert().values(
+                    id=f"endpoint-{name}",
+                    tenant_id=self._tenant_id,
+                    name=name,
+                    created_ns=self._catalog.clock.now_ns(),
+                    **values,
                 )
-        return self.get(name)
+            )
 
     def get(self, name: str) -> Endpoint:
         query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id, endpoints.c.name == name)

@@ -7,11 +7,9 @@ import hashlib
 import os
 import platform
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,10 +20,11 @@ from pickaxe.kernel.blobs import LocalBlobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
+from pickaxe.kernel.content import Content
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
-from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, PickaxeError, StorageFull
+from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, StorageFull
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.ledger import Ledger, Usage
 from pickaxe.kernel.lock import WriterLock
@@ -33,7 +32,6 @@ from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.kernel.registry import PREDICTORS, own_modules
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, Runs, RunSpec
 from pickaxe.kernel.settings import Settings
-from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.worker import address_of
 
 if TYPE_CHECKING:
@@ -63,6 +61,11 @@ class Workspace:
         except BaseException:
             self._release()
             raise
+
+    @cached_property
+    def content(self) -> Content:
+        """Tables and blobs as one."""
+        return Content(lambda: self.tables, self.blobs, self.scratch)
 
     @property
     def scratch(self) -> Path:
@@ -159,19 +162,13 @@ class Workspace:
         self._must_write()
         if not path.exists():
             raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
-        return self._import(name, self._store_files(path, kind, {"file": path.name}))
+        return self._import(name, self.content.store_files(path, kind, {"file": path.name}))
 
     def import_table(self, table: pa.Table, name: str, *, kind: str = "dataset") -> Artifact:
         """Take a table from outside a run (feedback, labels given by people); the same rows under the same name once."""
-        from pickaxe.kernel.digest import table_digest
-
         self._must_write()
-        digest = table_digest(table)
-        known = self.artifacts.find(id=_import_id(name, digest))
-        if known is not None:
-            return known
-        pin = self.tables.write(name, table)
-        return self._import(name, Stored(kind, digest, "table", asdict(pin), pin.bytes, _shape(table)))
+        known = self.artifacts.find(id=_import_id(name, self.content.table_digest(table)))
+        return known or self._import(name, self.content.store_tables({name: (table, kind, {})})[name])
 
     def _import(self, name: str, stored: Stored) -> Artifact:
         id = _import_id(name, stored.digest)
@@ -184,88 +181,24 @@ class Workspace:
 
     def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows in the order they were saved. Raises `Corrupted` when the files or what is known about them are damaged."""
-        from pickaxe.kernel.digest import table_digest
-        from pickaxe.kernel.tables import Pin
-
-        self._must_be(artifact, "table")
-        table = self.tables.read(Pin(**self.artifacts.pin(artifact)), columns)
-        if columns is None and table_digest(table) != artifact.digest:
-            raise Corrupted(
-                f"{artifact.ref} is not what was saved",
-                expected=artifact.digest,
-                got=table_digest(table),
-                remedy="restore the workspace from a backup, or start over in a new one",
-            )
-        return table
+        return self.content.read_table(artifact, self.artifacts.pin(artifact), columns)
 
     def files(self, artifact: Artifact) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
-        self._must_be(artifact, "files")
-        pin = self.artifacts.pin(artifact)
-        folder = self.blobs.materialise(pin["blob"], "folder")
-        return folder / pin["file"] if pin["file"] else folder
+        return self.content.files(artifact, self.artifacts.pin(artifact))
 
     def read_json(self, artifact: Artifact) -> Any:
-        import json
-
-        self._must_be(artifact, "json")
-        return json.loads(self.blobs.read_bytes(self.artifacts.pin(artifact)["blob"]))
+        """The document. Raises `Corrupted`."""
+        return self.content.read_json(artifact, self.artifacts.pin(artifact))
 
     def alias(self, artifact: Artifact, alias: str) -> None:
         self.artifacts.alias(artifact, alias)
 
-    # Storing what a step saved
+    # What a step saved
 
     def store(self, run_name: str, outputs: Mapping[str, Output]) -> dict[str, Stored]:
-        """Put outputs into their stores, tables in one snapshot; their catalog rows come after, in the caller's transaction."""
-        scope = run_name.rpartition("/")[0]
-        stored = self._store_tables(scope, {role: out for role, out in outputs.items() if out.stored == "table"})
-        for role, output in outputs.items():
-            if output.stored == "files":
-                stored[role] = self._store_files(output.path, output.kind, output.meta)
-            elif output.stored == "json":
-                stored[role] = self._store_json(output)
-        return stored
-
-    def _store_tables(self, scope: str, outputs: Mapping[str, Output]) -> dict[str, Stored]:
-        if not outputs:
-            return {}
-        import pyarrow as pa
-
-        from pickaxe.kernel.digest import table_digest
-
-        read: dict[str, pa.Table] = {}
-        for role, output in outputs.items():
-            with pa.memory_map(str(output.path)) as source:
-                read[role] = pa.ipc.open_file(source).read_all()
-        names = {role: f"{scope}/{role}" if scope else role for role in outputs}
-        pins = self.tables.write_many({names[role]: table for role, table in read.items()})
-        return {
-            role: Stored(
-                kind=output.kind,
-                digest=table_digest(read[role]),
-                stored="table",
-                pin=asdict(pins[names[role]]),
-                size=pins[names[role]].bytes,
-                meta=dict(output.meta) | _shape(read[role]),
-            )
-            for role, output in outputs.items()
-        }
-
-    def _store_files(self, path: Path, kind: str, meta: Mapping[str, Any]) -> Stored:
-        if path.is_dir():
-            digest, size = self.blobs.put_folder(path)
-            return Stored(kind, digest, "files", {"blob": digest, "file": ""}, size, dict(meta))
-        # A single file is kept as a folder of one, so that it comes back under its own name.
-        with storage_errors(self.scratch), tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            shutil.copy2(path, Path(folder) / path.name)
-            digest, size = self.blobs.put_folder(Path(folder))
-        return Stored(kind, digest, "files", {"blob": digest, "file": path.name}, size, dict(meta))
-
-    def _store_json(self, output: Output) -> Stored:
-        content = output.path.read_bytes()
-        digest, size = self.blobs.put_bytes(content)
-        return Stored(output.kind, digest, "json", {"blob": digest}, size, dict(output.meta))
+        """Put outputs into their stores; their catalog rows come after, in the caller's transaction."""
+        return self.content.store_outputs(run_name, outputs)
 
     def measured_outputs(
         self, stored: Mapping[str, Stored], outputs: Mapping[str, Output], inputs: Mapping[str, Artifact]
@@ -293,9 +226,11 @@ class Workspace:
 
     def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None) -> Endpoint:
         """Serve these artifact versions under `name`, and say so in an event."""
-        endpoint = self.serving.publish(name, routes, meta)
-        self.emit_many([{"kind": "publish", "subject": route.artifact_id, "name": name} for route in routes])
-        return endpoint
+        with self.catalog.write() as connection:
+            self.serving.publish(connection, name, routes, meta)
+            facts = [{"kind": "publish", "subject": route.artifact_id, "name": name} for route in routes]
+            self.log.emit_many(facts, connection=connection)
+        return self.serving.get(name)
 
     def endpoint(self, name: str) -> Endpoint:
         return self.serving.get(name)
@@ -374,15 +309,6 @@ class Workspace:
     def _must_write(self) -> None:
         if self.mode != "w":
             raise Conflict("this workspace was opened for reading", remedy='open it with pickaxe.open(path, mode="w")')
-
-    @staticmethod
-    def _must_be(artifact: Artifact, stored: str) -> None:
-        if artifact.stored != stored:
-            raise BadInput(f"{artifact.ref} cannot be read as {stored}", expected=f"a {stored} artifact", got=artifact.stored)
-
-
-def _shape(table: pa.Table) -> dict[str, Any]:
-    return {"rows": table.num_rows, "columns": list(table.column_names)}
 
 
 def _import_id(name: str, digest: str) -> str:
