@@ -177,9 +177,10 @@ def _judge(line: Line, task: Task, made: Mapping[str, Artifact], product: Produc
         "test": made["test"],
         "train": made["training_set"],
     }
-    # What automatic labels gained is a question only where the student learned from some. It did not, and is its own baseline to the
-    # byte, when the file came with every label, when no class was accepted, and when the student is the teacher's export.
-    if made["student"].digest != made["baseline"].digest:
+    # What automatic labels gained is a question only where the student learned from some. It did not when the file came with every
+    # label, when no class was accepted, when they were left out as no help, and when the student is the teacher's export.
+    found = line.workspace.read_json(made["search"])
+    if found["rows"]["model"] and found["chosen"]["family"] != "onnx":
         inputs["baseline"] = made["baseline"]
     if product.rounds:
         inputs["incumbent"] = product.model
