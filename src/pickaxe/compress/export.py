@@ -74,7 +74,8 @@ def _whole_network(teacher: Path, manifest: dict[str, Any]) -> nn.Module:
                 teacher, trust_remote_code=False, use_safetensors=True, local_files_only=True, attn_implementation="eager"
             ).float()
             weights = load_file(teacher / "head.safetensors")
-            self.head = nn.Linear(*reversed(weights["weight"].shape))
+            outputs, inputs = weights["weight"].shape
+            self.head = nn.Linear(inputs, outputs)
             self.head.load_state_dict(weights)
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

@@ -64,7 +64,7 @@ class LabelConfig(RoundsConfig):
         default=tuple(SimulatedPerson(name=f"simulated-ann-{number}") for number in (1, 2, 3)), min_length=1
     )
     curve_rows: int = Field(
-        2000, ge=0, description="rows held aside to measure the learning curves (a tenth of the pool at most)"
+        default=2000, ge=0, description="rows held aside to measure the learning curves (a tenth of the pool at most)"
     )
 
 
