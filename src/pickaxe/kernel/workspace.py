@@ -122,15 +122,15 @@ class Workspace:
         """The run's key (code + config + input digests) and what it was made of."""
         # A step that is handed a model runs the code of the model's format too, which it does not import by name.
         models = own_modules(PREDICTORS) if any(artifact.kind == "model" for artifact in inputs.values()) else []
-        values = config.model_dump(mode="json")
+        values, address = config.model_dump(mode="json"), address_of(step)
         decides = {
-            "step": address_of(step),
+            "step": address,
             "code": fingerprint(step, *models),
             "config": values,
             "inputs": {role: artifact.digest for role, artifact in inputs.items()},
         }
         key = hashlib.sha256(canonical_json(decides)).hexdigest()
-        return RunSpec(key, name, decides["step"], values, dict(inputs))
+        return RunSpec(key, name, address, values, dict(inputs))
 
     def result(self, run: Run, *, cached: bool) -> RunResult:
         outputs = {role: self.artifacts.get(id) for role, id in run.outputs.items()}
