@@ -26,7 +26,9 @@ def empty(tmp_path: Path) -> Path:
 def test_the_group_lists_every_command(pickaxe: Pickaxe) -> None:
     said = pickaxe("--help")
     assert said.code == 0
-    listed = [line.split()[0] for line in said.out.partition("Commands:")[2].splitlines() if line.startswith("  ") and line[2] != " "]
+    listed = [
+        line.split()[0] for line in said.out.partition("Commands:")[2].splitlines() if line.startswith("  ") and line[2] != " "
+    ]
     assert tuple(listed) == COMMANDS
     assert pickaxe("--version").out.strip() == f"pickaxe, version {__version__}"
 
@@ -43,7 +45,9 @@ def test_every_command_explains_itself(pickaxe: Pickaxe, command: str) -> None:
     assert len(described) > 20
 
 
-@pytest.mark.parametrize(("wrong", "hint"), [("prodcue", "Did you mean 'produce'?"), ("artefacts", "Did you mean 'artifacts'?"), ("zzz", "--help")])
+@pytest.mark.parametrize(
+    ("wrong", "hint"), [("prodcue", "Did you mean 'produce'?"), ("artefacts", "Did you mean 'artifacts'?"), ("zzz", "--help")]
+)
 def test_an_unknown_command(pickaxe: Pickaxe, wrong: str, hint: str) -> None:
     said = pickaxe(wrong)
     assert said.code == 2
@@ -52,7 +56,19 @@ def test_an_unknown_command(pickaxe: Pickaxe, wrong: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("artifacts",), ("runs",), ("endpoints",), ("bill",), ("price",), ("cost", "a"), ("lineage", "a"), ("blast", "a"), ("rows", "a"), ("logs", "a")]
+    "command",
+    [
+        ("artifacts",),
+        ("runs",),
+        ("endpoints",),
+        ("bill",),
+        ("price",),
+        ("cost", "a"),
+        ("lineage", "a"),
+        ("blast", "a"),
+        ("rows", "a"),
+        ("logs", "a"),
+    ],
 )
 def test_reading_where_no_workspace_is_makes_none(pickaxe: Pickaxe, tmp_path: Path, command: tuple[str, ...]) -> None:
     said = pickaxe("-w", tmp_path / "nowhere", *command)
@@ -120,7 +136,7 @@ def test_a_price_holds_from_now_on(pickaxe: Pickaxe, empty: Path) -> None:
     said = pickaxe("-w", empty, "price", "cpu", "--set", "0.08", "--source", "our cluster")
     assert said.code == 0, said.err
     assert "our cluster" in said.out
-    lines = [line for line in pickaxe("-w", empty, "price", "cpu").out.splitlines() if line.startswith(" cpu") or line.startswith("cpu")]
+    lines = [line for line in pickaxe("-w", empty, "price", "cpu").out.splitlines() if line.startswith((" cpu", "cpu"))]
     assert len(lines) == 2
     assert "the beginning" in lines[0]
     assert "$0.0800" in lines[1]

@@ -147,9 +147,21 @@ def test_killed_in_the_middle_and_started_again_no_answer_is_lost_or_asked_twice
 def test_without_a_terminal_nobody_can_be_asked(files: Files, tmp_path: Path) -> None:
     values = {"annotators": "people", "traffic": None, "label": {"classes": ["bad", "good"]}, "ingest": {"label": None}}
     (tmp_path / "people.toml").write_text(as_toml(merged(read(files.task), values)), encoding="utf-8")
-    command = [sys.executable, "-c", "from pickaxe.cli import main; main()", "-w", str(tmp_path / "w"), "label", str(tmp_path / "people.toml")]
+    command = [
+        sys.executable,
+        "-c",
+        "from pickaxe.cli import main; main()",
+        "-w",
+        str(tmp_path / "w"),
+        "label",
+        str(tmp_path / "people.toml"),
+    ]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 10, done.stderr
     assert "needs a terminal" in done.stderr

@@ -197,7 +197,9 @@ def topic_lines(texts: int = 700) -> list[str]:
     for _ in range(texts):
         place = chance.choice(list(TOPICS))
         topic = TOPICS[place] if chance.random() >= NOISE else chance.choice(list(TOPICS.values()))
-        lines.append(json.dumps({"text": _sentence(chance, chance.choice(GOOD + BAD), chance.choice(THINGS), place), "label": topic}))
+        lines.append(
+            json.dumps({"text": _sentence(chance, chance.choice(GOOD + BAD), chance.choice(THINGS), place), "label": topic})
+        )
     return lines
 
 
