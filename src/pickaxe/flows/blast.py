@@ -37,7 +37,8 @@ def blast(workspace: Workspace, target: str, *, annotator: str | None = None) ->
     (or, with an empty target, every label the person gave).
 
     A table made row by row from touched tables is touched only if it holds the row itself; what a touched model made is touched
-    whole. Raises `NotFound` when nothing holds the row, the person or the artifact.
+    whole. A report about a row (a profile, a verdict) is touched, and what quotes the report is not: nothing learned from it.
+    Raises `NotFound` when nothing holds the row, the person or the artifact.
     """
     everything = workspace.artifacts.list()
     keys = _keys(workspace, everything, target, annotator)
@@ -108,6 +109,8 @@ def _touched(
     queue = list(roots)
     while queue:
         source = queue.pop(0)
+        if source.stored == "json" and holds is not _everything:
+            continue
         for run_id in graph.readers_of.get(source.id, []):
             row_by_row = source.stored == "table" and source.kind != "model"
             for output in (known[id] for id in graph.outputs_of.get(run_id, [])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.data.schemas import text_key
@@ -16,8 +16,10 @@ _PAGE = 10_000
 SIMULATED = "simulated-"
 
 
-def collect_feedback(workspace: Workspace, endpoint: str, before_round: int) -> Artifact | None:
-    """Every correction that `endpoint` received so far, as a table with texts; None when there was none.
+def collect_feedback(workspace: Workspace, endpoint: str, before_round: int, models: Collection[str]) -> Artifact | None:
+    """Every correction of an answer that one of `models` (artifact ids) gave behind `endpoint`, with texts; None without any.
+
+    What people say about a model is for the rounds after it: a round that is called again finds what it found the first time.
 
     Columns: row_key, text, annotator, label, seconds (0: nobody measured it), round, arm ``feedback``, simulated. The latest
     opinion of a person on a text holds. Rows are sorted by key, so that the same feedback has the same digest.
@@ -27,7 +29,7 @@ def collect_feedback(workspace: Workspace, endpoint: str, before_round: int) -> 
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for event in _events(workspace):
         body = event.body
-        if body["endpoint"] != endpoint:
+        if body["endpoint"] != endpoint or body["artifact_id"] not in models:
             continue
         key = text_key(body["text"])
         latest[key, body["by"]] = {

@@ -115,8 +115,11 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
 def _label(
     line: Line, task: Task, base: Mapping[str, Artifact], annotations: Artifact | None, product: Product
 ) -> dict[str, Artifact]:
-    """People (or simulated ones) label what is worth labelling; feedback on the last round's answers joins in."""
-    feedback = collect_feedback(line.workspace, task.name, product.rounds[-1].number) if product.rounds else None
+    """People (or simulated ones) label what is worth labelling; feedback on earlier rounds' answers joins in."""
+    feedback = None
+    if product.rounds:
+        models = {turn.model.id for turn in product.rounds}
+        feedback = collect_feedback(line.workspace, task.name, product.rounds[-1].number, models)
     labelled = label_pool(line, task, base["pool"], annotations, feedback)
     parts = line.stage("divide", divide, DivideConfig(), {"gold": labelled["gold"]}, counts="lessons", cores=1)
     return labelled | dict(parts.outputs)
