@@ -58,7 +58,7 @@ def test_what_is_not_toml_is_refused_with_the_line(tmp_path: Path) -> None:
         load(tmp_path, 'name = "mail"\ndata = \n')
     assert "task.toml is not TOML" in caught.value.message
     (tmp_path / "latin.toml").write_bytes('name = "café"'.encode("latin-1"))
-    with pytest.raises(BadInput, match="latin.toml is not TOML"):
+    with pytest.raises(BadInput, match=r"latin\.toml is not TOML"):
         Task.load(tmp_path / "latin.toml")
 
 
@@ -71,14 +71,23 @@ def test_a_missing_task_file_is_named(tmp_path: Path) -> None:
 def test_missing_data_is_named_and_nothing_is_stored(tmp_path: Path) -> None:
     with pickaxe.open(tmp_path / "workspace") as workspace:
         with pytest.raises(BadInput, match=r"mail\.csv does not exist"):
-            produce(load(tmp_path, GOOD), workspace)
+            produce(load(tmp_path, GOOD + '[label]\nclasses = ["a", "b"]\n'), workspace)
         assert workspace.artifacts.list() == []
         assert workspace.runs.list() == []
 
 
+@pytest.mark.parametrize(("label", "said"), [("", "classes"), ('classes = ["a", "b"]\nmax_labels = 0', "budget")])
+def test_what_people_need_is_asked_for_before_anything_is_read(tmp_path: Path, label: str, said: str) -> None:
+    (tmp_path / "mail.csv").write_text("body\nhello\n", encoding="utf-8")
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        with pytest.raises(BadInput, match=said):
+            produce(load(tmp_path, f"{GOOD}[label]\n{label}\n"), workspace)
+        assert workspace.artifacts.list() == []
+
+
 def test_a_missing_column_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "mail.csv").write_text("subject,sender\nhello,ann\n", encoding="utf-8")
-    task = load(tmp_path, GOOD + '[ingest]\ntext = "body"\n')
+    task = load(tmp_path, GOOD + '[ingest]\ntext = "body"\n[label]\nclasses = ["a", "b"]\n')
     with pickaxe.open(tmp_path / "workspace") as workspace:
         with pytest.raises(BadInput, match="body") as caught:
             produce(task, workspace)

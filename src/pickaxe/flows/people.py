@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Collection, Mapping, Sequence
 
 from pickaxe.data.label.config import SelectConfig
+from pickaxe.data.label.desk import Budget
 from pickaxe.data.label.rounds import Choose, label_rounds
 from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
 from pickaxe.data.label.select import Chosen, Wanted
@@ -20,6 +21,12 @@ from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.step import StepContext
 
 _TEST = "test"
+
+
+def refuse_early(task: Task) -> None:
+    """Say what is missing before anything is read. Raises `BadInput` without classes or without a budget."""
+    _classes(task)
+    Budget(task.label)
 
 
 def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifact:
@@ -70,9 +77,7 @@ class _Chooser:
     def __init__(self, line: Line, task: Task, inputs: Mapping[str, Artifact]) -> None:
         self._line, self._task, self._inputs = line, task, dict(inputs)
 
-    def __call__(
-        self, answers: Sequence[AnnotationRow], round_: int, wanted: Wanted, skipped: Collection[str]
-    ) -> list[Chosen]:
+    def __call__(self, answers: Sequence[AnnotationRow], round_: int, wanted: Wanted, skipped: Collection[str]) -> list[Chosen]:
         inputs = dict(self._inputs)
         if answers:
             table = to_table(answers)

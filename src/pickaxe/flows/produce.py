@@ -19,7 +19,7 @@ from pickaxe.flows.demo_data import fetch
 from pickaxe.flows.feedback import collect_feedback
 from pickaxe.flows.labelling import label_pool, labelled_test
 from pickaxe.flows.line import Line, LineWatcher, Nobody, StageRecord
-from pickaxe.flows.people import label_test_sample
+from pickaxe.flows.people import label_test_sample, refuse_early
 from pickaxe.flows.publish import PublishConfig, publish
 from pickaxe.flows.task import DEMO, Task
 from pickaxe.flows.traffic import SERVER_VARIABLE, TrafficConfig, send_traffic
@@ -102,6 +102,8 @@ def label_only(task: Task, workspace: Workspace, *, watcher: LineWatcher | None 
 
 def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     """Raw file -> rows -> pool, frozen test, held-out traffic."""
+    if task.annotators == "people":
+        refuse_early(task)
     source = line.workspace.import_files(located(task.data), f"{task.name}/source")
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
