@@ -215,7 +215,7 @@ def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact
         "reference",
         fit_drift_reference,
         task.reference,
-        {"rows": made["test"], "model": model, "train": made["training_set"]},
+        {"rows": made["test"], "model": model, "train": made["pool"]},
         cores=1,
     )
     inputs = {"model": model, "traffic": made["traffic"]}
@@ -224,6 +224,8 @@ def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact
     config = TrafficConfig(
         endpoint=task.name,
         home_requests=plan.home_requests,
+        # Fresh rows each round: corrected ones have been learned from, and would look more familiar than real traffic.
+        first_row=(line.round - 1) * plan.home_requests,
         foreign_requests=plan.foreign_requests,
         feedback_share=plan.feedback_share,
     )

@@ -25,6 +25,7 @@ class TrafficConfig(Config):
 
     endpoint: str
     home_requests: int = Field(1000, ge=1, description="requests with held-out rows of the task itself")
+    first_row: int = Field(0, ge=0, description="held-out rows before this one were sent in an earlier round")
     foreign_requests: int = Field(500, ge=0, description="requests with rows of another source, sent afterwards")
     feedback_share: float = Field(0.5, ge=0, le=1, description="share of wrong answers that a simulated user corrects")
 
@@ -45,7 +46,7 @@ def send_traffic(ctx: StepContext, config: TrafficConfig) -> None:
     if not address:
         raise Unavailable("there is no server to send traffic to", remedy=f"set {SERVER_VARIABLE} to its address")
     requests = [
-        *_texts(ctx.inputs["traffic"].table(), "home", config.home_requests),
+        *_texts(ctx.inputs["traffic"].table().slice(config.first_row), "home", config.home_requests),
         *(_texts(ctx.inputs["foreign"].table(), "foreign", config.foreign_requests) if "foreign" in ctx.inputs else []),
     ]
     log: list[dict[str, Any]] = []
