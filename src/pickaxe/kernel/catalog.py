@@ -30,7 +30,7 @@ class Catalog:
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         if not writable and not path.exists():
-            raise NotFound(f"no workspace at {path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")
+            raise _no_workspace(path)
         self.path = path
         self.writable = writable
         self.engine = _sqlite_engine(path, writable=writable)
@@ -78,6 +78,8 @@ class Catalog:
                 got=f"schema {found}",
                 remedy="upgrade Pickaxe: pip install --upgrade pickaxe. Nothing was changed.",
             )
+        if found is None and not self.writable:  # its first writer is making it this very moment, or was killed while it did
+            raise _no_workspace(self.path)
         if not self.writable:
             raise Conflict(
                 f"the workspace {self.path.parent} has an older schema",
@@ -167,3 +169,7 @@ def _translated(error: Any, path: Path) -> PickaxeError | None:
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
         return Conflict(f"{path} cannot be opened ({error})", remedy="check that the folder exists and that you may write there")
     return None
+
+
+def _no_workspace(path: Path) -> NotFound:
+    return NotFound(f"no workspace at {path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")
