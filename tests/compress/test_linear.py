@@ -124,7 +124,7 @@ def test_two_classes_in_one_direction_equal_two_directions() -> None:
     random = np.random.default_rng(0)
     features, probs = random.standard_normal((60, 5)), random.dirichlet((1, 1), 60)
     weights = random.uniform(0.5, 2, 60)
-    slopes, bias = fit_softmax(features, probs, weights, l2=2.0, max_iterations=500)
+    slopes, bias = fit_softmax(features, probs, weights, l2=2.0, max_iterations=500, tolerance=1e-12)
     predicted = softmax(features @ slopes + bias, axis=1)
     gradient = features.T @ ((predicted - probs) * weights[:, None]) + 2.0 * slopes
     assert np.abs(gradient).max() < 0.02

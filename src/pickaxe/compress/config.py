@@ -18,6 +18,7 @@ class LinearSettings(Config):
     char_ngrams: tuple[int, int] | None = Field(default=(3, 5), description="shortest and longest character n-gram; None: none")
     bits: int = Field(default=18, ge=8, le=24, description="2 to this many places for words, and as many for characters")
     l2: float = Field(default=0.3, gt=0, description="weight of the squared norm, in units of one training row")
+    min_texts: int = Field(default=1, ge=1, description="n-grams of fewer training texts are not learned: 2 halves the time")
     max_words: int = Field(default=128, ge=1, description="words read of a text")
 
 
@@ -53,9 +54,8 @@ class StudentConfig(TargetConfig):
     latency_ms: float = Field(default=1.0, gt=0, description="longest time that one text may take on one core")
     linear: tuple[LinearSettings, ...] = Field(
         default=(
-            LinearSettings(char_ngrams=None, l2=0.3),
-            LinearSettings(l2=1.0),
-            LinearSettings(l2=0.3),
+            LinearSettings(char_ngrams=None),
+            LinearSettings(),
         ),
         description="settings of linear students to try",
     )

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
-MIN_TEXTS = 1
-
-
 @dataclass(frozen=True)
 class LinearWeights:
     """What a linear student consists of.
@@ -83,7 +80,7 @@ def fit_linear(
     import numpy as np
     from scipy import sparse
 
-    blocks = [_Block.of(counts) for counts in (counted.words, counted.chars) if counts is not None]
+    blocks = [_Block.of(counts, settings.min_texts) for counts in (counted.words, counted.chars) if counts is not None]
     features = sparse.hstack([block.features for block in blocks]).tocsr()
     slopes, bias = fit_softmax(features, targets, weights, l2=settings.l2, tell=tell)
     size, classes, place = 1 << settings.bits, targets.shape[1], 0
@@ -110,18 +107,19 @@ class _Block:
     features: sparse.csr_matrix
 
     @classmethod
-    def of(cls, counts: sparse.csr_matrix) -> _Block:
+    def of(cls, counts: sparse.csr_matrix, min_texts: int) -> _Block:
         """The rarity is the root of the usual log inverse document frequency: milder, and better here for short texts."""
         import numpy as np
         from scipy import sparse
 
         texts, frequency = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
-        columns = np.flatnonzero(frequency >= MIN_TEXTS)
-        rarity = np.sqrt(1 + np.log((1 + texts) / (1 + frequency[columns])))
-        own = counts[:, columns]
-        lengths = np.sqrt(np.maximum(own @ rarity**2, 1e-12))
-        scaled = sparse.diags_array(1 / lengths) @ own @ sparse.diags_array(rarity)
-        return cls(columns, rarity, float(np.sqrt(1 + np.log(1 + texts))), sparse.csr_matrix(scaled))
+        # What is not learned counts as never seen, here as later: it lengthens the text's vector and says nothing.
+        frequency[frequency < min_texts] = 0
+        columns, everywhere = np.flatnonzero(frequency), np.sqrt(1 + np.log((1 + texts) / (1 + frequency)))
+        lengths = np.sqrt(np.maximum(counts @ everywhere**2, 1e-12))
+        scaled = sparse.diags_array(1 / lengths) @ counts[:, columns] @ sparse.diags_array(everywhere[columns])
+        unseen = float(np.sqrt(1 + np.log(1 + texts)))
+        return cls(columns, everywhere[columns], unseen, sparse.csr_matrix(scaled).astype(np.float32))
 
 
 def _matrix(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
