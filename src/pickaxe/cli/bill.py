@@ -36,12 +36,18 @@ def cost(workspace: str | None, artifact: str) -> None:
 @click.command()
 @click.pass_obj
 def bill(workspace: str | None) -> None:
-    """Print each pool's cost, what was charged and what stood idle: charges + idle = cost, exactly."""
+    """Print the whole bill by meter, idle time included; then each pool: charges + idle = cost, exactly."""
     from pickaxe.cli.screen import print_table, reading
     from pickaxe.kernel.cost import as_money
 
     with reading(workspace) as ws:
         statements = ws.ledger.statements()
+        charges = ws.ledger.charges()
+    print_table(
+        ["for", "basis", "quantity", "money"],
+        [*_by_meter(charges), *_sums(charges, sum(item.idle for item in statements))],
+        right={2, 3},
+    )
     print_table(
         ["pool", "resource", "cost", "charged", "idle", "adds up"],
         [
@@ -58,6 +64,27 @@ def bill(workspace: str | None) -> None:
         right={2, 3, 4},
         empty="no pool was opened yet",
     )
+
+
+def _by_meter(charges: list[Charge]) -> list[list[str]]:
+    """One line for each priced meter and basis."""
+    from pickaxe.kernel.cost import as_money
+
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for charge in charges:
+        if charge.nano is not None:
+            quantity, nano = sums.get((charge.meter, charge.basis), (0, 0))
+            sums[charge.meter, charge.basis] = quantity + charge.quantity, nano + charge.nano
+    return [
+        [meter, basis, quantity_of(meter, quantity), as_money(nano)] for (meter, basis), (quantity, nano) in sorted(sums.items())
+    ]
+
+
+def _sums(charges: list[Charge], idle: int) -> list[list[str]]:
+    from pickaxe.kernel.cost import as_money
+
+    total = sum(charge.nano or 0 for charge in charges)
+    return [["idle", "measured", "", as_money(idle)], ["total", "", "", as_money(total + idle)]]
 
 
 @click.command()
@@ -144,12 +171,17 @@ def _part(charge: Charge) -> str:
     if charge.nano is None:
         return ""
     mark = "" if charge.basis == "measured" else f" ({charge.basis})"
-    match charge.meter:
+    return quantity_of(charge.meter, charge.quantity) + mark
+
+
+def quantity_of(meter: str, quantity: int) -> str:
+    """What a meter read, in the unit that people use."""
+    match meter:
         case "cpu":
-            return f"{charge.quantity / 1e9:,.1f} core-seconds{mark}"
+            return f"{quantity / 1e9:,.1f} core-seconds"
         case "human_ms":
-            return f"{charge.quantity / 1000:,.0f} s of people{mark}"
+            return f"{quantity / 1000:,.0f} s of people"
         case "stored_bytes":
-            return f"{charge.quantity / 1e6:,.1f} MB kept{mark}"
+            return f"{quantity / 1e6:,.1f} MB kept"
         case _:
-            return f"{charge.quantity:,} {charge.meter}{mark}"
+            return f"{quantity:,} {meter}"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from pickaxe.kernel.step import StepContext
 
+AUDIT_ARM = "audit"
+FEWEST_AUDITED = 50
+"""From so many audit rows on, a student is chosen by them alone."""
 UNBIASED_ARMS = ("audit", "random")
 _ENOUGH_DRAWN = 50
 
@@ -155,8 +158,9 @@ def find_classes(ctx: StepContext, gold: pa.Table, auto_labels: pa.Table | None)
 def hold_back(gold: pa.Table, share: float) -> tuple[pa.Table, pa.Table, str]:
     """Split people's labels into rows to learn from and rows to choose by.
 
-    Rows drawn at random (arms audit and random) are held back first: rows that active learning picked are harder than the task
-    and would mislead the choice. Within an arm a hash of the key decides.
+    The blind audit is held back first, and nothing else where it has rows enough: the teacher never saw it, while a student that
+    copies the teacher shines on rows that taught the teacher. Then come rows drawn at random, since those that active learning
+    picked are harder than the task. Within an arm a hash of the key decides.
     """
     import pyarrow as pa
 
@@ -164,8 +168,14 @@ def hold_back(gold: pa.Table, share: float) -> tuple[pa.Table, pa.Table, str]:
     arms = gold["arm"].to_pylist() if "arm" in gold.column_names else [None] * gold.num_rows
     order = sorted(
         range(gold.num_rows),
-        key=lambda row: (arms[row] not in UNBIASED_ARMS, hashlib.sha256(f"choice {keys[row]}".encode()).digest()),
+        key=lambda row: (
+            arms[row] != AUDIT_ARM,
+            arms[row] not in UNBIASED_ARMS,
+            hashlib.sha256(f"choice {keys[row]}".encode()).digest(),
+        ),
     )
+    if (audited := arms.count(AUDIT_ARM)) >= FEWEST_AUDITED:
+        wanted = min(wanted, audited)
     held = sorted(order[:wanted])
     unbiased = sum(arms[row] in UNBIASED_ARMS for row in held)
     taken = set(held)

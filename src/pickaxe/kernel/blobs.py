@@ -81,6 +81,9 @@ class LocalBlobs:
     def put_file(self, path: Path) -> tuple[str, int]:
         if not path.is_file():
             raise NotFound(f"there is no file {path.name!r}", got=str(path))
+        digest, size = file_digest(path), path.stat().st_size
+        if self._holds(digest, size):
+            return digest, size
         with path.open("rb") as source:
             return self._put(source)
 

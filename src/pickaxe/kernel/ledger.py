@@ -239,16 +239,19 @@ class Ledger:
                 rows.setdefault(row.meter, []).append(price)
         return {meter: Tariff(of_meter) for meter, of_meter in rows.items()}
 
-    def charges(self, holders: Sequence[str]) -> list[Charge]:
-        """Everything the holders owe, meter by meter; leases still running are charged up to now."""
+    def charges(self, holders: Sequence[str] | None = None) -> list[Charge]:
+        """Everything the holders (None: all) owe, meter by meter; leases still running are charged up to now."""
         now, tariffs, found = self._catalog.clock.now_ns(), self.tariffs(), list[Charge]()
         with self._catalog.read() as connection:
-            held = sa.select(leases, pools.c.resource).join(pools).where(leases.c.holder.in_(holders))
+            held = sa.select(leases, pools.c.resource).join(pools)
+            used = sa.select(usage).order_by(usage.c.id)
+            if holders is not None:
+                held, used = held.where(leases.c.holder.in_(holders)), used.where(usage.c.holder.in_(holders))
             for row in connection.execute(held):
                 end = now if row.end_ns is None else row.end_ns
                 cost = row.amount * tariffs[row.resource].held(row.start_ns, end) if row.resource in tariffs else None
                 found.append(Charge(row.holder, row.resource, row.amount * (end - row.start_ns), "measured", cost))
-            for row in connection.execute(sa.select(usage).where(usage.c.holder.in_(holders)).order_by(usage.c.id)):
+            for row in connection.execute(used):
                 tariff = tariffs.get(row.meter, Tariff([]))
                 found.append(Charge(row.holder, row.meter, row.quantity, row.basis, tariff.quantity(row.quantity, row.at_ns)))
         return found
