@@ -27,7 +27,7 @@ class TeacherConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps with a rising learning rate")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout inside the encoder")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="mass moved from the given label to all classes")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="mass moved from the given label to all classes")
     freeze_embeddings: bool = Field(default=True, description="leave the token embeddings as they are: faster, about as good")
     train_layers: int | None = Field(default=None, ge=0, description="top layers that are trained; None: all of them")
     use_confidence: bool = Field(default=True, description="weigh each label by the confidence that adjudication gave it")
