@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pickaxe.kernel.errors import StorageFull, Unavailable
+from pickaxe.kernel.errors import PickaxeError, StorageFull, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a disk, a quota or a file-size limit says when no more can be written."""
@@ -18,7 +19,7 @@ _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 def storage_errors(place: Path) -> Iterator[None]:
     """Turn "no space", "quota exceeded" and "file too large" into `StorageFull`, and "not allowed" into `Unavailable`.
 
-    Other errors pass.
+    Other errors pass. Native libraries (safetensors, tokenizers) raise errors of their own, which only quote what the system said.
     """
     try:
         yield
@@ -33,6 +34,13 @@ def storage_errors(place: Path) -> Iterator[None]:
                 remedy="check the owner and the permissions, or copy the workspace to a disk that can be written",
             ) from None
         raise
+    except PickaxeError:
+        raise
+    except Exception as error:
+        said = next((os.strerror(code) for code in sorted(FULL) if os.strerror(code) in str(error)), None)
+        if said is None:
+            raise
+        raise storage_full(place, said) from error
 
 
 def storage_full(place: Path, said: str) -> StorageFull:
