@@ -36,6 +36,7 @@ class TerminalLine:
             disable=not self.console.is_terminal,
         )
         self._bar: TaskID | None = None
+        self._download: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -45,6 +46,7 @@ class TerminalLine:
         self._bars.stop()
 
     def stage_started(self, task: str, round: int, stage: str) -> None:
+        self._bars.start()  # they rest while a person labels
         self._bar = self._bars.add_task(_title(task, round, stage), total=None, note="")
 
     def progress(self, progress: RunProgress) -> None:
@@ -63,14 +65,27 @@ class TerminalLine:
             highlight=False,
         )
 
+    def asking(self) -> None:
+        self._bars.stop()
+
+    def fetching(self, name: str, done: float, total: float) -> None:
+        if self._download is None:
+            self.console.print(f"getting demo data {name} ({total / 1e6:.0f} MB), once", highlight=False)
+            self._bars.start()
+            self._download = self._bars.add_task(f"download · {name}", total=total, note="")
+        self._bars.update(self._download, completed=done, note=f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        if done >= total:
+            self._bars.remove_task(self._download)
+            self._download = None
+
 
 def print_stages(console: Console, records: Sequence[StageRecord]) -> None:
-    """The table that a line ends with."""
+    """The table that a line ends with. Stages from the cache show what they cost when they ran; the last line leaves them out."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     spent = sum(record.nano for record in records if not record.cached)
     seconds = sum(record.seconds for record in records)
     for title, justify, footer in (
-        ("task", "left", "total"),
+        ("task", "left", "spent now"),
         ("round", "right", ""),
         ("stage", "left", ""),
         ("rows", "right", ""),

@@ -36,6 +36,12 @@ class LineWatcher(Protocol):
 
     def stage_ended(self, record: StageRecord) -> None: ...
 
+    def asking(self) -> None:
+        """A person is asked on this terminal from now until the next stage starts: keep off it."""
+
+    def fetching(self, name: str, done: float, total: float) -> None:
+        """Demo data `name` is being downloaded, in bytes; the last call has done == total."""
+
 
 class Nobody:
     """Watches nothing."""
@@ -45,6 +51,10 @@ class Nobody:
     def progress(self, progress: Progress) -> None: ...
 
     def stage_ended(self, record: StageRecord) -> None: ...
+
+    def asking(self) -> None: ...
+
+    def fetching(self, name: str, done: float, total: float) -> None: ...
 
 
 @dataclass

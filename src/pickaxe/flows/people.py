@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from pickaxe.data.label.annotators import Annotation, Quit
 from pickaxe.data.label.config import SelectConfig
 from pickaxe.data.label.desk import Budget
 from pickaxe.data.label.rounds import Choose, label_rounds
@@ -15,12 +16,16 @@ from pickaxe.data.label.terminal import TerminalAnnotator
 from pickaxe.flows.line import Line
 from pickaxe.flows.task import Task
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.errors import BadInput, RunCancelled
 from pickaxe.kernel.human import KIND
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.step import StepContext
 
 _TEST = "test"
+_PURPOSE = {
+    "test sample": "First a test sample: the finished model is judged by your answers to these texts, it never learns from them.",
+    "pool": "The pool: the model learns from your answers to these texts.",
+}
 
 
 def refuse_early(task: Task) -> None:
@@ -30,9 +35,9 @@ def refuse_early(task: Task) -> None:
 
 
 def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifact:
-    """Let the person in front of the terminal label until the budget is spent or they quit; returns all `annotations`.
+    """Let the person in front of the terminal label until the budget is spent; returns all `annotations`.
 
-    Raises `BadInput` when the task names no classes, `Unavailable` without a terminal.
+    Raises `BadInput` when the task names no classes, `Unavailable` without a terminal, `RunCancelled` when the person quits.
     """
     classes = _classes(task)
     pool = line.workspace.read_table(inputs["pool"], ["row_key", "text"]).to_pylist()
@@ -40,17 +45,21 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
     done = [row for row in _given_before(line, exclude=prior) if row.arm != _TEST]
     budget = task.label.max_labels
     if budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
-        person = TerminalAnnotator(getpass.getuser(), guidelines=task.intended_use or "")
+        goal = min(budget, len(pool)) if budget is not None else None
+        person = _Person(line, task, "pool", {row.row_key for row in done}, goal)
         texts = {row["row_key"]: row["text"] for row in pool}
         choose = _Chooser(line, task, inputs)
-        for row in label_rounds(texts, [person], classes, task.label, choose, prior=prior, done=done):
-            line.workspace.emit("annotation", row.row_key, name=line.task, body=row.body())
-            done.append(row)
+        # `done` as it is now: the list grows below.
+        rounds = label_rounds(texts, [person], classes, task.label, choose, prior=prior, done=tuple(done))
+        done += person.answers(rounds)
     return _kept(line, done, inputs.get("annotations"))
 
 
 def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
-    """Let people label a uniform sample of the frozen test split that has no labels of its own; returns it with labels."""
+    """Let people label a uniform sample of the frozen test split that has no labels of its own; returns it with labels.
+
+    Raises as `ask_people` does.
+    """
     rows = line.workspace.read_table(test).to_pylist()
     if all(row["label"] is not None for row in rows):
         return test
@@ -59,16 +68,55 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     waiting = [row for row in sample if row["row_key"] not in given]
     if waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
-        person = TerminalAnnotator(getpass.getuser(), guidelines=task.intended_use or "")
+        person = _Person(line, task, "test sample", set(given), len(sample))
         texts = {row["row_key"]: row["text"] for row in waiting}
-        for row in label_rounds(texts, [person], _classes(task), plan, _all_of(texts)):
-            line.workspace.emit("annotation", row.row_key, name=line.task, body=row.body())
+        for row in person.answers(label_rounds(texts, [person], _classes(task), plan, _all_of(texts))):
             given[row.row_key] = row
     answers = [given[row["row_key"]] for row in sample if row["row_key"] in given]
     annotations = _kept(line, answers, None, stage="test-answers")
     return line.stage(
         "test-sample", attach_labels, KeepConfig(), {"rows": test, "annotations": annotations}, counts="test_sample", cores=1
     )["test_sample"]
+
+
+class _Person:
+    """The person at the terminal (an `Annotator`): told what is being labelled and how far it is, stopped when they quit."""
+
+    simulated = False
+
+    def __init__(self, line: Line, task: Task, what: str, on_record: Collection[str], goal: int | None) -> None:
+        self.name = getpass.getuser()
+        self._line, self._what, self._goal = line, what, goal
+        self._on_record = set(on_record)
+        self._heading, self._quit = "", False
+        guidelines = "\n".join(filter(None, (_PURPOSE[what], task.intended_use)))
+        self._terminal = TerminalAnnotator(self.name, guidelines=guidelines, heading=lambda: self._heading)
+
+    def annotate(self, row_key: str, text: str, classes: Sequence[str]) -> Annotation | None:
+        number = len(self._on_record) + (row_key not in self._on_record)  # after an undo the same text comes again
+        self._heading = f"{self._what} · {number}" + (f" of {self._goal}" if self._goal is not None else "")
+        self._line.watcher.asking()
+        try:
+            return self._terminal.annotate(row_key, text, classes)
+        except Quit:
+            self._quit = True
+            raise
+
+    def answers(self, rounds: Iterable[AnnotationRow]) -> list[AnnotationRow]:
+        """All of `rounds`, each kept as an event the moment it is given. Raises `RunCancelled` when the person quit before the end."""
+        given: list[AnnotationRow] = []
+        for row in rounds:
+            self._line.workspace.emit("annotation", row.row_key, name=self._line.task, body=row.body())
+            self._on_record.add(row.row_key)
+            given.append(row)
+        count = len(self._on_record)
+        if self._quit and (self._goal is None or count < self._goal):
+            of = f" of {self._goal}" if self._goal is not None else ""
+            raise RunCancelled(
+                f"labelling was stopped: {count}{of} answers ({self._what}) are on record",
+                remedy="run the same command again to go on",
+            )
+        return given
 
 
 class _Chooser:
@@ -148,6 +196,7 @@ def _classes(task: Task) -> tuple[str, ...]:
             "people need to know the classes",
             expected="two names or more",
             got="none",
-            remedy='name them: --classes "urgent,not urgent", or classes = [...] under [label] of the task file',
+            remedy="if the data has labels, name their column: --label COLUMN; "
+            'otherwise name the classes: --classes "urgent,not urgent", or classes = [...] under [label] of the task file',
         )
     return task.label.classes

@@ -84,13 +84,28 @@ class Task(Config):
         for key in ("data", "encoder"):
             if isinstance(values.get(key), str):
                 values[key] = _resolved(values[key], path.parent)
+        traffic = values.get("traffic")
+        if isinstance(traffic, dict) and isinstance(traffic.get("foreign"), str):
+            traffic["foreign"] = _resolved(traffic["foreign"], path.parent)
         return cls.parse(values, where=path.name)
 
     @classmethod
     def shipped(cls, name: str) -> Self:
-        """A task of the demo: headlines or reuters."""
-        text = files("pickaxe.flows").joinpath("tasks", f"{name}.toml").read_text(encoding="utf-8")
-        return cls.parse(tomllib.loads(text), where=f"{name}.toml")
+        """A task of the demo: headlines or reuters. Raises `BadInput` for any other name."""
+        folder = files("pickaxe.flows").joinpath("tasks")
+        shipped = {file.name.removesuffix(".toml"): file for file in folder.iterdir() if file.name.endswith(".toml")}
+        if name not in shipped:
+            raise BadInput(
+                f"no task {name!r} comes with the demo",
+                expected=f"one of {', '.join(sorted(shipped))}",
+                remedy="name one of those, or run a task file of yours: pickaxe produce TASK.toml",
+            )
+        return cls.parse(tomllib.loads(shipped[name].read_text(encoding="utf-8")), where=f"{name}.toml")
+
+    def missing(self) -> list[str]:
+        """Paths that the task names and that are not there."""
+        named = (self.data, self.encoder, self.traffic.foreign if self.traffic is not None else None)
+        return [path for path in named if path is not None and not path.startswith(DEMO) and not Path(path).exists()]
 
 
 def _resolved(value: str, folder: Path) -> str:

@@ -34,7 +34,7 @@ def divide(ctx: StepContext, config: DivideConfig) -> None:
             "the labels cannot be divided",
             expected="some labels to learn from and some of the blind audit",
             got=f"{lessons.num_rows} and {audit.num_rows}",
-            remedy="raise the labelling budget or its audit_share",
+            remedy="label more rows (people: raise the budget), or change audit_share under [label]",
         )
     ctx.save_table("lessons", lessons, kind="labels")
     ctx.save_table("audit", audit, kind="labels")

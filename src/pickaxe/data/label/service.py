@@ -114,7 +114,7 @@ def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
             "there are no answers to adjudicate",
             expected="annotations",
             got="none",
-            remedy="label some texts first (and check that the budget is not 0)",
+            remedy="label some texts first",
         )
     classes = list(config.classes) if config.classes is not None else sorted({row.label for row in answers})
     if strange := sorted({row.label for row in answers} - set(classes)):
@@ -190,14 +190,14 @@ def _refuse_one_class(result: Adjudication, required: Sequence[str]) -> None:
             f"only one class was seen: {', '.join(sorted(seen)) or 'none'}",
             expected="answers of two classes or more",
             got=f"{len(result.labels)} labelled texts, all alike",
-            remedy="raise the budget so that rarer classes turn up, or check the classes of the task",
+            remedy="label more rows so that rarer classes turn up (people: raise the budget), or check the classes of the task",
         )
     if missing := [name for name in required if name not in seen]:
         raise BadInput(
             f"no text was labelled {', '.join(map(repr, missing))}",
             expected="at least one labelled text of every class",
             got=", ".join(f"{name!r}: {result.labels.count(name)}" for name in required),
-            remedy="raise the budget, remove the class from classes, or add texts of it",
+            remedy="label more rows (people: raise the budget), remove the class from classes, or add texts of it",
             classes=missing,
         )
 

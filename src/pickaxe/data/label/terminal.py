@@ -28,6 +28,7 @@ class TerminalAnnotator:
         saved: called with (row_key, annotation) at once after each answer, so that none is lost.
         read_key: gives one key; by default the terminal's, and then standard input must be a terminal.
         console: where to write.
+        heading: what stands above a text; by default its number in this sitting.
 
     At most five minutes are counted for an answer: longer is taken for a break. Control characters of a text are shown, not
     sent to the terminal. Raises `Unavailable` when standard input is not a terminal.
@@ -43,13 +44,15 @@ class TerminalAnnotator:
         saved: Callable[[str, Annotation], None] | None = None,
         read_key: Callable[[], str] | None = None,
         console: Console | None = None,
+        heading: Callable[[], str] | None = None,
     ) -> None:
         if read_key is None and not sys.stdin.isatty():
             raise Unavailable(
                 "labelling by hand needs a terminal",
                 expected="standard input that is a terminal",
                 got="a pipe or a file",
-                remedy="run the command in a terminal, or name simulated annotators in the task",
+                remedy='name the column if the data has labels (--label COLUMN, or label under [ingest] with annotators = "file"), '
+                "or run the command in a terminal",
             )
         if console is None:
             from rich.console import Console
@@ -58,6 +61,7 @@ class TerminalAnnotator:
         self.name, self.guidelines = name, guidelines
         self._saved, self._read, self._console = saved, read_key or _getchar, console
         self._answered = 0
+        self._heading = heading or (lambda: f"{self._answered + 1}")
 
     def annotate(self, row_key: str, text: str, classes: Sequence[str]) -> Annotation | None:
         """Show `text` and wait for a key. None: skipped. Raises `Undo` and `Quit` as asked, `BadInput` for too many classes."""
@@ -101,7 +105,7 @@ class TerminalAnnotator:
         from rich.panel import Panel
         from rich.text import Text
 
-        self._console.print(Panel(Text(_visible(text)), title=f"{self._answered + 1}", title_align="left"))
+        self._console.print(Panel(Text(_visible(text)), title=Text(self._heading()), title_align="left"))
         keys = "   ".join(f"[{key}] {label}" for key, label in zip(_KEYS, classes, strict=False))
         self._console.print(keys, markup=False, highlight=False)
         self._console.print("[u]ndo  [s]kip  [n]ote  [g]uidelines  [q]uit", style="dim", markup=False, highlight=False)
