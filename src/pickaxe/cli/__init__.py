@@ -27,6 +27,21 @@ _COMMANDS = {
 }
 
 
+def _choose_workspace(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj = value
+
+
+# For people who write -w after the command; the group has one of its own for before.
+_WORKSPACE = click.Option(
+    ["-w", "--workspace"],
+    type=click.Path(file_okay=False),
+    expose_value=False,
+    callback=_choose_workspace,
+    help="Folder of the workspace, here or before the command.",
+)
+
+
 class _Lazy(click.Group):
     """A group that knows its commands by name and imports one when it is run."""
 
@@ -37,7 +52,10 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        return getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(module), attribute)
+        if _WORKSPACE not in command.params:
+            command.params.append(_WORKSPACE)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -59,7 +77,7 @@ class _Lazy(click.Group):
     "--workspace",
     type=click.Path(file_okay=False),
     envvar="PICKAXE_WORKSPACE",
-    help="Folder of the workspace; stands before the command.  [default: $PICKAXE_WORKSPACE, else .pickaxe here]",
+    help="Folder of the workspace, before or after the command.  [default: $PICKAXE_WORKSPACE, else .pickaxe here]",
 )
 @click.pass_context
 def group(ctx: click.Context, workspace: str | None) -> None:

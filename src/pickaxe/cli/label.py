@@ -17,10 +17,12 @@ def label(workspace: str | None, task: Path) -> None:
     """
     from pickaxe.cli.live import TerminalLine
     from pickaxe.cli.screen import writing
+    from pickaxe.flows.people import refuse_early
     from pickaxe.flows.produce import label_only
     from pickaxe.flows.task import Task
 
     job = Task.load(task)
+    refuse_early(job)  # before there is a workspace
     with writing(workspace) as ws, TerminalLine() as live:
         given = label_only(job, ws, watcher=live)
     click.echo(f"{given:,} answers on record")

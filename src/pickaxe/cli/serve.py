@@ -25,7 +25,7 @@ def serve(workspace: str | None, host: str, port: int) -> None:
             click.echo(f"serving {', '.join(names) or 'no endpoint yet'} on {url}  (Ctrl-C stops)")
             if names:
                 click.echo(f"""try: curl -s {url}/v1/endpoints/{names[0]}/predict -H 'content-type: application/json' \\
-       -d '{{"text": "area man wins argument with own reflection"}}'""")
+       -d '{{"text": "a text of yours"}}'""")
 
         with ws.engine.hold("server", 1):
             run(ws, host, port, workspace=str(ws.path), ready=ready)

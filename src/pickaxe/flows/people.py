@@ -29,9 +29,15 @@ _PURPOSE = {
 
 
 def refuse_early(task: Task) -> None:
-    """Say what is missing before anything is read. Raises `BadInput` without classes or without a budget."""
-    _classes(task)
-    Budget(task.label)
+    """Say what is missing before anything is read or written.
+
+    Raises `BadInput` for a path that is not there, and for people without classes or without a budget.
+    """
+    for path in task.missing():
+        raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
+    if task.annotators == "people":
+        _classes(task)
+        Budget(task.label)
 
 
 def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifact:
@@ -68,15 +74,16 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     waiting = [row for row in sample if row["row_key"] not in given]
     if waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
-        person = _Person(line, task, "test sample", set(given), len(sample))
+        person = _Person(line, task, "test sample", given.keys() & {row["row_key"] for row in sample}, len(sample))
         texts = {row["row_key"]: row["text"] for row in waiting}
         for row in person.answers(label_rounds(texts, [person], _classes(task), plan, _all_of(texts))):
             given[row.row_key] = row
     answers = [given[row["row_key"]] for row in sample if row["row_key"] in given]
     annotations = _kept(line, answers, None, stage="test-answers")
-    return line.stage(
-        "test-sample", attach_labels, KeepConfig(), {"rows": test, "annotations": annotations}, counts="test_sample", cores=1
-    )["test_sample"]
+    inputs, scope = {"rows": test, "annotations": annotations}, f"{line.task}/test"
+    return line.stage("test-sample", attach_labels, KeepConfig(), inputs, counts="test_sample", scope=scope, cores=1)[
+        "test_sample"
+    ]
 
 
 class _Person:

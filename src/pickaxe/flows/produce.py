@@ -102,9 +102,8 @@ def label_only(task: Task, workspace: Workspace, *, watcher: LineWatcher | None 
 
 def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     """Raw file -> rows -> pool, frozen test, held-out traffic."""
-    if task.annotators == "people":
-        refuse_early(task)
-    source = line.workspace.import_files(located(task.data), f"{task.name}/source")
+    refuse_early(task)
+    source = line.workspace.import_files(located(task.data, line.watcher), f"{task.name}/source")
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
     if task.annotators == "people":
@@ -129,7 +128,7 @@ def _label(
 
 def _teach(line: Line, task: Task, made: Mapping[str, Artifact], product: Product) -> dict[str, Artifact]:
     """A large model learns from the labels, labels the rest, and is believed only as far as the audit allows."""
-    inputs = {"gold": made["lessons"], "encoder": encoder_of(line.workspace, task)}
+    inputs = {"gold": made["lessons"], "encoder": encoder_of(line.workspace, task, line.watcher)}
     if product.rounds:
         inputs["warm_start"] = product.rounds[-1].artifacts["teacher"]
     taught = line.stage("teacher", train_teacher, task.teacher, inputs)
@@ -250,7 +249,7 @@ def _raise_alarms(workspace: Workspace, task: Task, drift: Artifact) -> None:
 def _foreign(line: Line, data: str, task: Task) -> Artifact:
     """Rows of another source, ingested like any other."""
     name = data.removeprefix(DEMO) if data.startswith(DEMO) else "foreign"
-    source = line.workspace.import_files(located(data), f"{name}/source")
+    source = line.workspace.import_files(located(data, line.watcher), f"{name}/source")
     return line.stage("foreign", ingest, task.ingest, {"source": source}, counts="rows", scope=name, cores=1)["rows"]
 
 
@@ -269,13 +268,16 @@ def _served(workspace: Workspace, name: str) -> Iterator[None]:
             del os.environ[SERVER_VARIABLE]
 
 
-def encoder_of(workspace: Workspace, task: Task) -> Artifact:
+def encoder_of(workspace: Workspace, task: Task, watcher: LineWatcher) -> Artifact:
     """The pretrained encoder, shared by every task of the workspace that names it."""
-    path = located(task.encoder)
+    path = located(task.encoder, watcher)
     name = task.encoder.removeprefix(DEMO) if task.encoder.startswith(DEMO) else path.name.lower()
     return workspace.import_files(path, f"encoders/{name}", kind="encoder")
 
 
-def located(data: str) -> Path:
-    """A path as it is; demo data fetched and checked."""
-    return fetch(data.removeprefix(DEMO)) if data.startswith(DEMO) else Path(data)
+def located(data: str, watcher: LineWatcher) -> Path:
+    """A path as it is; demo data fetched and checked, and `watcher` told while it is downloaded."""
+    if not data.startswith(DEMO):
+        return Path(data)
+    name = data.removeprefix(DEMO)
+    return fetch(name, progress=lambda done, total, note: watcher.fetching(name, done, total))

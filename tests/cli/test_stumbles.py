@@ -1,0 +1,149 @@
+"""Where newcomers stumbled: options that are not heard, missing files, quitting, where the workspace is named."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pickaxe.cli.live import TerminalLine, print_stages
+from pickaxe.flows.line import StageRecord
+from pickaxe.flows.task import Task
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.workspace import Workspace
+from tests.cli.conftest import Pickaxe
+from tests.flows.tiny import Files, as_toml, merged, read
+
+TEST_LABELS, POOL_LABELS = 50, 10
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--labels", "50"), ("--text", "body"), ("--label", "kind"), ("--classes", "a,b"), ("--name", "x"), ("--encoder", "e")],
+)
+def test_an_option_that_a_task_file_would_silence_is_refused(pickaxe: Pickaxe, tmp_path: Path, option: tuple[str, str]) -> None:
+    said = pickaxe("-w", tmp_path / "workspace", "produce", tmp_path / "task.toml", *option)
+    assert said.code == 2
+    assert f"{option[0]} goes with --data" in said.err
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.mark.parametrize("name", ["foo", "../tasks/headlines", "headlines,/etc/passwd", ""])
+def test_only_shipped_tasks_are_in_the_demo(pickaxe: Pickaxe, tmp_path: Path, name: str) -> None:
+    said = pickaxe("-w", tmp_path / "workspace", "demo", "--tasks", name)
+    assert said.code == 2
+    assert "one of headlines, reuters" in said.err
+    assert not (tmp_path / "workspace").exists()
+    with pytest.raises(BadInput):
+        Task.shipped(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--data", "nope.csv", "--label", "kind"), "nope.csv does not exist"),
+        (("--data", "mail.csv", "--label", "kind", "--encoder", "no/encoder"), "no/encoder does not exist"),
+        (("--data", "mail.csv"), "--label COLUMN"),
+    ],
+)
+def test_what_is_missing_is_said_before_there_is_a_workspace(
+    pickaxe: Pickaxe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mail.csv").write_text("body,kind\nhello,a\n")
+    said = pickaxe("-w", "workspace", "produce", *options)
+    assert said.code == 2
+    assert named in said.err
+    assert not Path("workspace").exists()
+
+
+def test_the_path_of_foreign_traffic_is_relative_to_the_task_file(tmp_path: Path) -> None:
+    file = tmp_path / "task.toml"
+    file.write_text('name = "mail"\ndata = "demo:headlines"\n[traffic]\nforeign = "other.csv"\n')
+    task = Task.load(file)
+    assert task.traffic is not None
+    assert task.traffic.foreign == str(tmp_path / "other.csv")
+    assert task.missing() == [str(tmp_path / "other.csv")]
+    file.write_text('name = "mail"\ndata = "demo:headlines"\n[traffic]\nforeign = "demo:reuters"\n')
+    assert Task.load(file).missing() == []
+
+
+def test_the_workspace_may_be_named_after_the_command(pickaxe: Pickaxe, tmp_path: Path) -> None:
+    with Workspace(tmp_path / "here"):
+        pass
+    assert "no runs yet" in pickaxe("runs", "-w", tmp_path / "here").out
+    said = pickaxe("-w", tmp_path / "here", "runs", "--workspace", tmp_path / "elsewhere")
+    assert said.code == 3
+    assert "elsewhere" in said.err
+    assert "no runs yet" in pickaxe("-w", tmp_path / "here", "runs").out
+
+
+def test_the_closing_table_totals_what_was_spent_now() -> None:
+    screen = io.StringIO()
+    records = [
+        StageRecord("mail", 1, "ingest", 10, 0.1, 2_000_000_000, True, "run-1"),
+        StageRecord("mail", 1, "label", 10, 4.0, 3_000_000_000, False, "run-2"),
+    ]
+    print_stages(Console(file=screen, width=120), records)
+    (last,) = [line for line in screen.getvalue().splitlines() if "spent now" in line]
+    assert "$3.00" in last
+    assert "1 of 2" in last
+
+
+def test_a_download_is_announced_once_and_bars_rest_while_somebody_labels() -> None:
+    screen = io.StringIO()
+    with TerminalLine(Console(file=screen, width=100, force_terminal=True)) as live:
+        live.stage_started("mail", 1, "select")
+        live.asking()
+        before = screen.getvalue()
+        live.stage_started("mail", 1, "select")
+        assert len(screen.getvalue()) > len(before), "bars are back with the next stage"
+        for done in (0.0, 40e6, 84e6):
+            live.fetching("minilm", done, 84e6)
+    assert screen.getvalue().count("getting demo data minilm (84 MB)") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_quitting_ends_the_command_and_the_same_one_goes_on(
+    pickaxe: Pickaxe, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, workspace = tmp_path / "people.toml", tmp_path / "workspace"
+    values = {"name": "people", "annotators": "people", "test_labels": TEST_LABELS, "traffic": None, "ingest": {"label": None}}
+    budget = {"classes": ["bad", "good"], "max_labels": POOL_LABELS, "rounds": 1}
+    task.write_text(as_toml(merged(read(files.task), values | {"label": budget})), encoding="utf-8")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+
+    def press(keys: str) -> None:
+        pressed: Iterator[str] = iter(keys)
+        monkeypatch.setattr("pickaxe.data.label.terminal._getchar", lambda: next(pressed))
+
+    press("1q")
+    said = pickaxe("-w", workspace, "label", task)
+    assert said.code == 8, said
+    assert "1 of 50 answers (test sample) are on record" in said.err
+    assert "run the same command again" in said.err
+    assert "test sample · 1 of 50" in said.out
+    assert "test sample · 2 of 50" in said.out
+    assert "pool ·" not in said.out
+
+    press("1" * (TEST_LABELS - 1) + "12u2q")
+    said = pickaxe("-w", workspace, "produce", task, "--report", tmp_path / "report.html")
+    assert said.code == 8, said
+    assert "2 of 10 answers (pool) are on record" in said.err
+    assert said.out.count("pool · 2 of 10") == 2, "after the undo the same text comes again"
+    with Workspace(workspace, mode="r") as reader:
+        assert reader.runs.list(prefix="people/teacher") == []
+        assert reader.runs.list(prefix="people/adjudicate") == []
+        events = reader.events(kind="annotation")
+    assert len(events) == TEST_LABELS + 3
+    assert events[-1].body["label"] == "good"
+
+    press("12" * 4)
+    said = pickaxe("-w", workspace, "label", task)
+    assert said.code == 0, said.err
+    assert "11 answers on record" in said.out, "10 and the one that was corrected"
