@@ -88,6 +88,9 @@ def _project_file(name: str) -> Path | None:
         return Path(main).resolve() if main else None
     if name == "pickaxe.kernel" or name.startswith("pickaxe.kernel."):
         return None
+    # A look below a package imports it, so libraries are told by their top alone: torch would take seconds.
+    if "." in name and _project_file(top := name.partition(".")[0]) is None and not _is_namespace(top):
+        return None
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
@@ -98,6 +101,19 @@ def _project_file(name: str) -> Path | None:
     if name.partition(".")[0] == "pickaxe":
         return path
     return None if any(path.is_relative_to(folder) for folder in _LIBRARY_FOLDERS) else path
+
+
+@cache
+def _is_namespace(top: str) -> bool:
+    """Whether a top-level package has no ``__init__.py`` and lies in the project."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is not None or spec.submodule_search_locations is None:
+        return False
+    places = [Path(place).resolve() for place in spec.submodule_search_locations]
+    return not any(place.is_relative_to(folder) for place in places for folder in _LIBRARY_FOLDERS)
 
 
 @cache
