@@ -51,7 +51,7 @@ class StudentConfig(TargetConfig):
     """The search for a student."""
 
     families: tuple[Family, ...] = Field(default=("linear", "static", "onnx"), min_length=1, description="families to try")
-    latency_ms: float = Field(default=1.0, gt=0, description="longest time that one text may take on one core")
+    latency_ms: float = Field(default=5.0, gt=0, description="longest time that one text may take on one core")
     linear: tuple[LinearSettings, ...] = Field(
         default=(
             LinearSettings(char_ngrams=None),
