@@ -26,13 +26,13 @@ def table(rows: int, classes: tuple[str, ...]) -> str:
 CASES = {
     "wrong encoding": (
         table(40, ("a", "b")).replace("amber", "café").encode("latin-1"),
-        ("--text", "body"),
+        ("--text", "body", "--label", "kind"),
         ("UTF-8", "encoding"),
     ),
-    "missing column": (table(40, ("a", "b")).encode(), ("--text", "boddy"), ("boddy", "body")),
+    "missing column": (table(40, ("a", "b")).encode(), ("--text", "boddy", "--label", "kind"), ("boddy", "body")),
     "missing label": (table(40, ("a", "b")).encode(), ("--text", "body", "--label", "king"), ("king", "kind")),
-    "empty file": (b"", ("--text", "body"), ("empty",)),
-    "only a header": (b"body,kind\n", ("--text", "body"), ("no usable row",)),
+    "empty file": (b"", ("--text", "body", "--label", "kind"), ("empty",)),
+    "only a header": (b"body,kind\n", ("--text", "body", "--label", "kind"), ("no usable row",)),
     "one class": (table(300, ("a",)).encode(), ("--text", "body", "--label", "kind"), ("one class", "a")),
     "budget 0": (table(300, ("a", "b")).encode(), ("--text", "body", "--classes", "a,b", "--labels", "0"), ("budget",)),
     "no classes": (table(300, ("a", "b")).encode(), ("--text", "body"), ("classes", "--classes")),
