@@ -24,7 +24,7 @@ from pickaxe.kernel.workspace import Workspace
 from tests.faults.commands import start, workers_of
 from tests.flows.tiny import Finished, as_toml, merged, read
 
-KILLS = int(os.environ.get("LINE_KILLS", "22"))
+KILLS = int(os.environ.get("LINE_KILLS", "20"))
 KEPT = ("trace", "feedback", "annotation", "publish", "alert")
 COMPARED = (
     *("rows", "pool", "test", "gold", "annotations", "lessons", "teacher", "onnx", "predictions", "auto_labels", "training_set"),
