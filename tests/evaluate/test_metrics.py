@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
@@ -69,6 +69,8 @@ def test_calibration_error_is_the_mean_gap_of_the_bins(outcome: m.Outcome, bins:
 
 @given(outcomes(classes=2))
 def test_reliability_agrees_with_sklearn(outcome: m.Outcome) -> None:
+    # On an edge the last bit decides; which side our bins take is the test below.
+    assume(np.abs(outcome.confidence * 7 - np.round(outcome.confidence * 7)).min() > 1e-9)
     ours = m.reliability(outcome, 7)
     right, confident = calibration_curve(outcome.correct, outcome.confidence, n_bins=7)
     assert [item["accuracy"] for item in ours] == pytest.approx(right)
