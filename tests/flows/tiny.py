@@ -78,7 +78,7 @@ threads = 1
 
 # Every rule is in force, with room for a toy.
 [gate]
-min_gain_over_baseline = -0.05
+min_gain_over_baseline = -0.25
 max_ece = 0.35
 min_share_of_teacher = 0.8
 max_loss_to_incumbent = 0.25
