@@ -10,7 +10,7 @@ SMELL = 400
 LONG: dict[str, tuple[int, str]] = {}
 
 # Files of more than 250 lines (the aim is 200). Lower it when one is split; it is never raised.
-ABOVE_AIM = 40
+ABOVE_AIM = 26
 
 
 def lengths() -> dict[str, int]:
