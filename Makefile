@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) check
 	@touch $@
 
-demo: $(STAMP) ## run the whole production line on real data (about 10 minutes)
+demo: $(STAMP) ## run the whole production line on real data (about 5 minutes)
 	$(BIN)/pickaxe demo
 
 test: $(STAMP) ## run every test
