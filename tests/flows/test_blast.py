@@ -8,7 +8,7 @@ from pickaxe.flows.blast import blast
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
-from tests.flows.tiny import Finished
+from tests.flows.tiny import SECOND_ROUND_HOME, Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -22,7 +22,7 @@ def test_a_row_that_the_teacher_learned_from_touches_both_models_and_their_answe
     found = blast(made, keys(made, first.artifacts["lessons"])[0])
     assert {first.model.id, second.model.id} <= {model.id for model in found.models}
     assert [endpoint.name for endpoint in found.endpoints] == ["tiny"]
-    assert found.answers == {first.model.id: 180, second.model.id: 180}
+    assert found.answers == {first.model.id: 180, second.model.id: SECOND_ROUND_HOME + 60}
     assert finished.second.model.id not in {item.id for item in found.artifacts}
     assert {first.artifacts[role].id for role in ("teacher", "student", "auto_labels", "verdict", "drift")} <= {
         item.id for item in found.artifacts

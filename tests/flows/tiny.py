@@ -24,6 +24,8 @@ GOODS = ("barrels", "shares", "tons", "cents", "bales", "bonds", "crates", "ounc
 SYLLABLES = ("ba", "ke", "di", "lo", "mu", "ra", "se", "ti", "vo", "nu")
 TOPICS = {"paris": "north", "rome": "south", "oslo": "east"}
 NOISE = 0.06
+SECOND_ROUND_HOME = 67
+"""Held-out rows that the first round's 120 requests leave for the second."""
 """Share of gold labels that are wrong, so that a model errs and its users have something to correct."""
 
 TASK = """
