@@ -16,6 +16,8 @@ from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.predictors import Predictor, load_predictor
 from pickaxe.testing import StepBench
 
+pytestmark = pytest.mark.slow  # an export takes seconds
+
 TEXTS = ["a superb show in lima", "a dreadful walk", "", "fine " * 40, "a poor plan in oslo"]
 
 
@@ -46,7 +48,6 @@ def test_eight_bits_are_smaller(exported: dict[str, Path]) -> None:
     assert sizes["int8"] < sizes["fp32"]
 
 
-@pytest.mark.slow
 def test_the_same_teacher_gives_the_same_bytes_and_names_no_path(teacher: Path, exported: dict[str, Path]) -> None:
     bench = StepBench({"teacher": teacher})
     export_onnx(bench, ExportConfig())
@@ -56,7 +57,6 @@ def test_the_same_teacher_gives_the_same_bytes_and_names_no_path(teacher: Path, 
     assert b".py" not in content
 
 
-@pytest.mark.slow
 def test_the_search_may_choose_the_export(teacher: Path, gold: pa.Table, auto_labels: pa.Table) -> None:
     bench = StepBench({"gold": gold, "auto_labels": auto_labels, "teacher": teacher})
     search_students(bench, StudentConfig(families=("onnx",), latency_ms=20, threads=1))

@@ -97,6 +97,7 @@ def test_the_steps_own_error_keeps_its_kind_and_its_advice(workspace: Workspace)
     assert any("Traceback" in text and "on purpose" in text for text in logged)
 
 
+@pytest.mark.slow
 def test_memory_and_time_limits_end_the_worker(workspace: Workspace) -> None:
     with pytest.raises(RunFailed, match="more than the limit of 200 MB"):
         workspace.run(steps.hog, steps.Hog(megabytes=400), name="t/hog", limits=Limits(memory_bytes=200_000_000))

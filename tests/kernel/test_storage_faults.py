@@ -19,6 +19,8 @@ from pickaxe.kernel.errors import StorageFull, Unavailable
 from pickaxe.kernel.tables import LakeTables, Pin
 from tests.kernel.processes import line, python
 
+pytestmark = pytest.mark.slow  # processes are started, killed and waited for
+
 ROWS = pa.table({"text": [f"text {index}" for index in range(100)], "probs": pa.array([[0.5, 0.25]] * 100)})
 
 

@@ -26,6 +26,8 @@ from pickaxe.server.listen import loopback_address
 from pickaxe.server.run import ServerThread, serve
 from tests.serve.fakes import MemoryStore, write_model
 
+pytestmark = pytest.mark.slow  # servers are started, killed and waited for
+
 ROOT = Path(__file__).parents[2]
 
 
