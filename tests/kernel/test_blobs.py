@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,15 @@ def test_a_wrong_kind_is_refused(store: LocalBlobs) -> None:
     digest, _ = store.put_bytes(b"x")
     with pytest.raises(BadInput, match="kind"):
         store.materialise(digest, "table")  # pyright: ignore[reportArgumentType]
+
+
+def test_sweep_takes_what_a_dead_process_left_at_once(store: LocalBlobs) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid in (ended.pid, os.getpid()):
+        (store.root / "tmp" / f"{pid}-left").mkdir(parents=True)
+    assert store.sweep() == 1
+    assert [path.name for path in (store.root / "tmp").iterdir()] == [f"{os.getpid()}-left"]
 
 
 def test_sweep_takes_only_what_a_dead_writer_left_long_ago(store: LocalBlobs) -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -74,6 +75,7 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[str, tuple[int, int, int]] = {}
+        self._building = threading.Lock()
 
     def put_bytes(self, content: bytes) -> tuple[str, int]:
         return self._put(io.BytesIO(content))
@@ -124,14 +126,15 @@ class LocalBlobs:
         raise BadInput("unknown kind of blob", expected="file or folder", got=repr(kind))
 
     def sweep(self, older_than: float = _STALE_SECONDS) -> int:
-        """Remove what killed writers left in ``tmp/`` and is older than `older_than` seconds; how many things went."""
+        """Remove what killed processes left in ``tmp/``, and whatever is older than `older_than` seconds; how many things went."""
         import time
 
         limit, gone = time.time() - older_than, 0
         for entry in os.scandir(self.root / "tmp") if (self.root / "tmp").is_dir() else ():
-            if entry.stat(follow_symlinks=False).st_mtime < limit:
-                _remove(Path(entry.path))
-                gone += 1
+            with suppress(FileNotFoundError):  # its owner was just tidying up
+                if not _is_running(entry.name.partition("-")[0]) or entry.stat(follow_symlinks=False).st_mtime < limit:
+                    _remove(Path(entry.path))
+                    gone += 1
         return gone
 
     # -- writing
@@ -196,24 +199,27 @@ class LocalBlobs:
 
     def _materialise_folder(self, digest: str) -> Path:
         folder, manifest = self.root / "folders" / hex_of(digest), self.manifest(digest)
-        if not self._folder_is_sound(folder, manifest):
-            with storage_errors(self.root), self._scratch() as scratch:
-                made = scratch / "folder"
-                self._build_folder(made, manifest)
-                _swap_in(made, folder, scratch / "old")
+        # One thread builds and the others wait: a second copy would pull the first from under those who read it already.
+        with self._building:
+            if not self._folder_is_sound(folder, manifest):
+                with storage_errors(self.root), self._scratch() as scratch:
+                    made = scratch / "folder"
+                    self._build_folder(made, manifest)
+                    if not self._folder_is_sound(folder, manifest):  # another process may have been quicker
+                        _swap_in(made, folder, scratch / "old")
         return folder
 
     def _folder_is_sound(self, folder: Path, manifest: list[ManifestEntry]) -> bool:
-        """Exactly the manifest's files, each with its content; an altered copy is built anew."""
+        """Exactly the manifest's files, each with its content; an altered copy, or one that just goes away, is built anew."""
         if not folder.is_dir():
             return False
         try:
             present = {name for name, _ in folder_files(folder)}
-        except BadInput:
+            return present == {entry["path"] for entry in manifest} and all(
+                self._copy_is_sound(folder / entry["path"], entry["digest"]) for entry in manifest
+            )
+        except (BadInput, FileNotFoundError):
             return False
-        return present == {entry["path"] for entry in manifest} and all(
-            self._copy_is_sound(folder / entry["path"], entry["digest"]) for entry in manifest
-        )
 
     def _copy_is_sound(self, file: Path, digest: str) -> bool:
         stamp, key = _stamp(file.stat()), str(file)
@@ -315,6 +321,19 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _is_running(pid: str) -> bool:
+    """Whether the process that named a scratch folder is alive, as far as this machine can tell."""
+    if not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _stamp(stat: os.stat_result) -> tuple[int, int, int]:

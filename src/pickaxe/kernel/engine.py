@@ -166,7 +166,7 @@ class Engine:
                     on_message=teller.take,
                     on_tick=teller.tick,
                 ).run()
-                teller.flush()
+                teller.end(outcome.state)
                 self._land(job, run, lease_id, outcome)
             except PickaxeError as error:
                 self._abort(run, lease_id, error)
@@ -256,6 +256,12 @@ class _Teller:
         if now - self._beaten >= HEARTBEAT_EVERY.total_seconds():
             self._beaten = now
             self._ws.runs.beat(self._run.id)
+
+    def end(self, state: RunState) -> None:
+        """The last word: a step that stopped early because it had nothing left to do is done all the same."""
+        if state is RunState.SUCCEEDED:
+            self._progress[0] = self._progress[1]
+        self.flush()
 
     def flush(self) -> None:
         done, total, note = self._progress
