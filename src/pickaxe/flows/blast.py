@@ -11,8 +11,6 @@ from pickaxe.kernel.lineage import Edges, load_edges
 from pickaxe.kernel.nouns import Artifact, Endpoint
 from pickaxe.kernel.workspace import Workspace
 
-_PAGE = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class Blast:
@@ -129,10 +127,7 @@ def _touched(
 def _answers(workspace: Workspace, models: set[str]) -> dict[str, int]:
     """Texts answered by each of the models, from the traces."""
     counts: Counter[str] = Counter()
-    after = 0
-    while page := workspace.events(kind="trace", after_seq=after, limit=_PAGE):
-        after = page[-1].seq
-        for event in page:
-            if event.body.get("artifact_id") in models:
-                counts[event.body["artifact_id"]] += len(event.body.get("texts", ()))
+    for event in workspace.log.each("trace"):
+        if event.body.get("artifact_id") in models:
+            counts[event.body["artifact_id"]] += len(event.body.get("texts", ()))
     return dict(counts)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.data.label.rows import annotations_schema
 from pickaxe.data.schemas import text_key
-from pickaxe.kernel.nouns import Artifact, Event
+from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PAGE = 10_000
 SIMULATED = "simulated-"
 
 
@@ -27,7 +27,7 @@ def collect_feedback(workspace: Workspace, endpoint: str, before_round: int, mod
     import pyarrow as pa
 
     latest: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in _events(workspace):
+    for event in workspace.log.each("feedback"):
         body = event.body
         if body["endpoint"] != endpoint or body["artifact_id"] not in models:
             continue
@@ -48,25 +48,8 @@ def collect_feedback(workspace: Workspace, endpoint: str, before_round: int, mod
     return workspace.import_table(pa.Table.from_pylist(rows, schema=_schema()), f"{endpoint}/feedback", kind="feedback")
 
 
-def _events(workspace: Workspace) -> Iterator[Event]:
-    after = 0
-    while page := workspace.events(kind="feedback", after_seq=after, limit=_PAGE):
-        yield from page
-        after = page[-1].seq
-
-
 def _schema() -> pa.Schema:
+    """An annotation with its text, which may be of nobody's pool."""
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("row_key", pa.string()),
-            ("text", pa.string()),
-            ("annotator", pa.string()),
-            ("label", pa.string()),
-            ("seconds", pa.float64()),
-            ("round", pa.int64()),
-            ("arm", pa.string()),
-            ("simulated", pa.bool_()),
-        ]
-    )
+    return annotations_schema().insert(1, pa.field("text", pa.string()))

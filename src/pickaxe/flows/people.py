@@ -162,11 +162,7 @@ def _all_of(texts: Mapping[str, str]) -> Choose:
 def _given_before(line: Line, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
     """Answers of this task on record, oldest first, without those that an earlier round has used."""
     used = {(row.row_key, row.annotator) for row in exclude}
-    found: list[AnnotationRow] = []
-    after = 0
-    while page := line.workspace.events(kind="annotation", after_seq=after, limit=10_000):
-        after = page[-1].seq
-        found += [AnnotationRow(**event.body) for event in page if event.name == line.task]
+    found = [AnnotationRow(**event.body) for event in line.workspace.log.each("annotation") if event.name == line.task]
     return [row for row in found if (row.row_key, row.annotator) not in used]
 
 

@@ -36,7 +36,7 @@ class Content:
         scope = run_name.rpartition("/")[0]
         names = {role: f"{scope}/{role}" if scope else role for role in outputs}
         tables = {
-            names[role]: (_read_arrow(out.path), out.kind, out.meta) for role, out in outputs.items() if out.stored == "table"
+            names[role]: (read_arrow(out.path), out.kind, out.meta) for role, out in outputs.items() if out.stored == "table"
         }
         in_lake = self.store_tables(tables)
         stored: dict[str, Stored] = {}
@@ -115,7 +115,8 @@ def _must_be(artifact: Artifact, stored: str) -> None:
         raise BadInput(f"{artifact.ref} cannot be read as {stored}", expected=f"a {stored} artifact", got=artifact.stored)
 
 
-def _read_arrow(path: Path) -> pa.Table:
+def read_arrow(path: Path) -> pa.Table:
+    """A table that a step has saved and no store holds yet."""
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source:

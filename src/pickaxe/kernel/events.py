@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,8 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.schema import events
+
+_PAGE = 10_000
 
 
 class Events:
@@ -83,6 +85,13 @@ class Events:
             query = query.where(events.c.subject == subject)
         with self._catalog.read() as connection:
             return [_event(row) for row in connection.execute(query).all()]
+
+    def each(self, kind: str) -> Iterator[Event]:
+        """Every event of a kind, oldest first, page by page."""
+        after = 0
+        while page := self.list(kind=kind, after_seq=after, limit=_PAGE):
+            yield from page
+            after = page[-1].seq
 
     def count(self, kind: str) -> int:
         query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pickaxe.kernel.content import read_arrow
 from pickaxe.kernel.ledger import Usage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ KIND = "annotations"
 
 def human_usage(workspace: Workspace, outputs: Mapping[str, Output], inputs: Mapping[str, Artifact]) -> list[Usage]:
     """Milliseconds of labelling in `outputs` that were not in `inputs` already, measured and simulated apart."""
-    made = [_totals(_read(output)) for output in outputs.values() if output.kind == KIND]
+    made = [_totals(read_arrow(output.path)) for output in outputs.values() if output.kind == KIND]
     if not made:
         return []
     had = [_totals(workspace.read_table(artifact)) for artifact in inputs.values() if artifact.kind == KIND]
@@ -33,13 +34,6 @@ def human_usage(workspace: Workspace, outputs: Mapping[str, Output], inputs: Map
         if new > 0:
             readings.append(Usage("human_ms", new, basis, "seconds of each annotation, at the desk"))
     return readings
-
-
-def _read(output: Output) -> pa.Table:
-    import pyarrow as pa
-
-    with pa.memory_map(str(output.path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 def _totals(table: pa.Table) -> dict[bool, int]:
