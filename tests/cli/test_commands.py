@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from pickaxe import __version__
+from pickaxe.cli import group
 from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe
 
@@ -43,6 +45,16 @@ def test_every_command_explains_itself(pickaxe: Pickaxe, command: str) -> None:
         assert said.err == ""
     described = said.out.split("\n\n")[1].strip()
     assert len(described) > 20
+
+
+def test_the_status_a_command_ends_with_is_that_of_the_process(pickaxe: Pickaxe, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @click.pass_context
+    def ending(ctx: click.Context) -> None:
+        ctx.exit(3)
+
+    monkeypatch.setattr(group, "get_command", lambda *_: ending)
+    assert pickaxe("runs").code == 3
 
 
 @pytest.mark.parametrize(

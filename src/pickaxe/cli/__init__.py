@@ -94,7 +94,7 @@ def main() -> None:
     from pickaxe.kernel.errors import PickaxeError
 
     try:
-        group(prog_name="pickaxe", standalone_mode=False)
+        status = group(prog_name="pickaxe", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -107,3 +107,5 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    # Outside its standalone mode click hands back the status of `ctx.exit(n)` instead of ending the process with it.
+    sys.exit(status if isinstance(status, int) else 0)
