@@ -1,0 +1,1 @@
+"""Compute: pools of accelerators, what they cost, and the planner that says so before anybody spends."""
