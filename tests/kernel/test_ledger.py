@@ -89,12 +89,12 @@ def test_a_new_price_leaves_what_was_charged_as_it_was(workspace: Workspace) -> 
 
 
 def test_the_pool_never_grants_more_than_it_has(workspace: Workspace) -> None:
-    lease = workspace.ledger.grant(workspace.pool_id, "somebody", 2)
+    lease = workspace.ledger.grant(workspace.stores.pool_id, "somebody", 2)
     with pytest.raises(Conflict, match="cannot lease 1"):
-        workspace.ledger.grant(workspace.pool_id, "somebody else", 1)
+        workspace.ledger.grant(workspace.stores.pool_id, "somebody else", 1)
     with workspace.catalog.write() as connection:
         workspace.ledger.release(connection, lease)
-    workspace.ledger.grant(workspace.pool_id, "somebody else", 1)
+    workspace.ledger.grant(workspace.stores.pool_id, "somebody else", 1)
 
 
 def test_full_cost_counts_every_upstream_run_and_marginal_only_what_was_new(workspace: Workspace) -> None:
@@ -122,11 +122,11 @@ def test_the_cost_of_the_first_model_does_not_change_when_a_second_is_published(
 
 def test_an_abandoned_pool_ends_at_its_last_heartbeat(tmp_path: Path) -> None:
     first = Workspace(tmp_path)
-    first.ledger.grant(first.pool_id, "killed", 1)
-    first._closing.set()  # stop the heart and let go of the lock, as a kill would, without the tidy end
-    first._heart.join()
+    first.ledger.grant(first.stores.pool_id, "killed", 1)
+    first.stores._closing.set()  # stop the heart and let go of the lock, as a kill would, without the tidy end
+    first.stores._heart.join()
     first.catalog.close()
-    first._release()
+    first.stores._release()
     with Workspace(tmp_path) as second:
         old, new = second.ledger.statements()
         assert old.charged + old.idle == old.cost

@@ -147,7 +147,8 @@ class Artifacts:
     def _not_found(self, connection: sa.Connection, reference: str) -> NotFound:
         import difflib
 
-        names = connection.execute(sa.select(artifacts.c.name).distinct()).scalars().all()
+        ours = sa.select(artifacts.c.name).where(artifacts.c.tenant_id == self._tenant_id)
+        names = connection.execute(ours.distinct()).scalars().all()
         near = difflib.get_close_matches(reference, names, n=3, cutoff=0.4)
         return NotFound(
             f"no artifact {reference!r:.120}",

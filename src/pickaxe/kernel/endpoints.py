@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
@@ -38,7 +39,7 @@ class Endpoints:
         if connection.execute(endpoints.update().where(here).values(values)).rowcount == 0:
             connection.execute(
                 endpoints.insert().values(
-                    id=f"endpoint-{name}",
+                    id=_endpoint_id(self._tenant_id, name),
                     tenant_id=self._tenant_id,
                     name=name,
                     created_ns=self._catalog.clock.now_ns(),
@@ -64,3 +65,7 @@ class Endpoints:
 def _endpoint(row: Any) -> Endpoint:
     routes = tuple(Route(route["artifact_id"], route["weight"]) for route in row.routes)
     return Endpoint(row.id, row.name, routes, row.state, as_datetime(row.created_ns), row.meta)
+
+
+def _endpoint_id(tenant_id: str, name: str) -> str:
+    return f"endpoint-{name}" if tenant_id == LOCAL_TENANT else f"endpoint-{tenant_id}-{name}"

@@ -105,14 +105,36 @@ class RunHandle:
             self._result = error
 
 
-class Engine:
-    """Local worker processes of one workspace, under a pool of cores."""
+class Cores:
+    """The cores of this process's pool, shared by every tenant: whoever asks waits until enough are free."""
 
-    def __init__(self, workspace: Workspace, *, cores: int) -> None:
-        self._ws = workspace
-        self.cores = cores
-        self._free = cores
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = total
         self._room = threading.Condition()
+
+    @contextmanager
+    def taken(self, cores: int) -> Iterator[None]:
+        with self._room:
+            self._room.wait_for(lambda: self._free >= cores)
+            self._free -= cores
+        try:
+            yield
+        finally:
+            with self._room:
+                self._free += cores
+                self._room.notify_all()
+
+
+class Engine:
+    """Local worker processes for one tenant's runs, under the workspace's cores."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    @property
+    def cores(self) -> int:
+        return self._ws.stores.cores.total
 
     def submit(self, job: Job) -> RunHandle:
         """Queue a run that is not in the cache."""
@@ -122,33 +144,27 @@ class Engine:
     @contextmanager
     def hold(self, holder: str, cores: int) -> Iterator[None]:
         """Lease cores of the pool for work that is not a run, such as serving; charged to `holder` for as long as the block lasts."""
-        self._take_cores(cores)
-        try:
-            lease_id = self._ws.ledger.grant(self._ws.pool_id, holder, cores)
+        with self._ws.stores.cores.taken(cores):
+            lease_id = self._ws.ledger.grant(self._ws.stores.pool_id, holder, cores)
             try:
                 yield
             finally:
                 with self._ws.catalog.write() as connection:
                     self._ws.ledger.release(connection, lease_id)
-        finally:
-            self._give_cores(cores)
 
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
-        self._take_cores(job.cores)
-        try:
+        with self._ws.stores.cores.taken(job.cores):
             outcome = self._attempt(job, cancelled)
             for _ in range(MAX_ATTEMPTS - 1):
                 if outcome.state is not RunState.INTERRUPTED:
                     break
                 self._ws.runs.queue(job.spec)
                 outcome = self._attempt(job, cancelled)
-        finally:
-            self._give_cores(job.cores)
         return self._concluded(job, outcome)
 
     def _attempt(self, job: Job, cancelled: Callable[[], bool]) -> Outcome:
         run = self._ws.runs.start(job.spec.run_id)
-        lease_id = self._ws.ledger.grant(self._ws.pool_id, run.id, job.cores)
+        lease_id = self._ws.ledger.grant(self._ws.stores.pool_id, run.id, job.cores)
         teller = _Teller(self._ws, run, job.watcher)
         checkpoint = self._ws.path / "checkpoints" / run.id
         checkpoint.mkdir(parents=True, exist_ok=True)
@@ -178,6 +194,7 @@ class Engine:
     def _worker_job(self, job: Job, scratch: Path, outputs: Path, checkpoint: Path) -> dict[str, Any]:
         return {
             "workspace": str(self._ws.path),
+            "acts_as": [self._ws.tenant_id, self._ws.principal_id],
             "step": address_of(job.step),
             "config_class": address_of(type(job.config)),
             "config": job.config.model_dump(mode="json"),
@@ -210,16 +227,6 @@ class Engine:
         if outcome.state is RunState.SUCCEEDED:
             return self._ws.result(run, cached=False)
         raise _as_error(run, outcome)
-
-    def _take_cores(self, cores: int) -> None:
-        with self._room:
-            self._room.wait_for(lambda: self._free >= cores)
-            self._free -= cores
-
-    def _give_cores(self, cores: int) -> None:
-        with self._room:
-            self._free += cores
-            self._room.notify_all()
 
 
 class _Teller:

@@ -137,13 +137,13 @@ def reconcile(
     return Statement(pool_id, resource, capacity * tariff.held(opened, closed), charged, idle)
 
 
-class Ledger:
-    """Pools, leases, usage and prices of a workspace."""
+class Pools:
+    """The pools of a workspace: each belongs to the process that opened it, and lives as long as its heart beats."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def open_pool(self, resource: str, capacity: int, machine: Mapping[str, Any]) -> str:
+    def open(self, resource: str, capacity: int, machine: Mapping[str, Any]) -> str:
         """Begin the life of a pool. What a dead writer left open ends at its last heartbeat."""
         pool_id, now = f"pool-{uuid.uuid4().hex[:24]}", self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
@@ -175,11 +175,19 @@ class Ledger:
         with self._catalog.write() as connection:
             connection.execute(pools.update().where(pools.c.id == pool_id).values(heartbeat_ns=self._catalog.clock.now_ns()))
 
-    def close_pool(self, pool_id: str) -> None:
+    def close(self, pool_id: str) -> None:
         now = self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
             connection.execute(leases.update().where(leases.c.pool_id == pool_id, leases.c.end_ns.is_(None)).values(end_ns=now))
             connection.execute(pools.update().where(pools.c.id == pool_id).values(closed_ns=now, heartbeat_ns=now))
+
+
+class Ledger:
+    """Prices and pools' statements of a workspace, leases and usage of one tenant."""
+
+    def __init__(self, catalog: Catalog, tenant_id: str) -> None:
+        self._catalog = catalog
+        self._tenant_id = tenant_id
 
     def grant(self, pool_id: str, holder: str, amount: int) -> str:
         """Lease `amount` units from now on; raises `Conflict` when the pool has not that many free."""
@@ -192,7 +200,11 @@ class Ledger:
             free = capacity - connection.execute(taken).scalar_one()
             if amount < 1 or amount > free:
                 raise Conflict(f"cannot lease {amount} of {pool_id}", expected=f"1 to {free} (free now)", got=str(amount))
-            connection.execute(leases.insert().values(id=lease_id, pool_id=pool_id, holder=holder, amount=amount, start_ns=now))
+            connection.execute(
+                leases.insert().values(
+                    id=lease_id, tenant_id=self._tenant_id, pool_id=pool_id, holder=holder, amount=amount, start_ns=now
+                )
+            )
         return lease_id
 
     def release(self, connection: sa.Connection, lease_id: str) -> None:
@@ -204,6 +216,7 @@ class Ledger:
         for reading in readings:
             connection.execute(
                 usage.insert().values(
+                    tenant_id=self._tenant_id,
                     holder=holder,
                     attempt=attempt,
                     meter=reading.meter,
@@ -240,11 +253,11 @@ class Ledger:
         return {meter: Tariff(of_meter) for meter, of_meter in rows.items()}
 
     def charges(self, holders: Sequence[str] | None = None) -> list[Charge]:
-        """Everything the holders (None: all) owe, meter by meter; leases still running are charged up to now."""
+        """Everything the tenant's holders (None: all) owe, meter by meter; leases still running are charged up to now."""
         now, tariffs, found = self._catalog.clock.now_ns(), self.tariffs(), list[Charge]()
         with self._catalog.read() as connection:
-            held = sa.select(leases, pools.c.resource).join(pools)
-            used = sa.select(usage).order_by(usage.c.id)
+            held = sa.select(leases, pools.c.resource).join(pools).where(leases.c.tenant_id == self._tenant_id)
+            used = sa.select(usage).where(usage.c.tenant_id == self._tenant_id).order_by(usage.c.id)
             if holders is not None:
                 held, used = held.where(leases.c.holder.in_(holders)), used.where(usage.c.holder.in_(holders))
             for row in connection.execute(held):
@@ -257,7 +270,7 @@ class Ledger:
         return found
 
     def statements(self) -> list[Statement]:
-        """Reconcile every pool that ever was; an open pool up to now."""
+        """Reconcile every pool that ever was, whoever leased from it; an open pool up to now."""
         now, tariffs = self._catalog.clock.now_ns(), self.tariffs()
         with self._catalog.read() as connection:
             held: dict[str, list[Lease]] = {}

@@ -126,23 +126,6 @@ class Runs:
         """Record an end without outputs."""
         self._move(connection, run_id, state, ended_ns=self._catalog.clock.now_ns(), error=dict(error) if error else None)
 
-    def interrupt_orphans(self) -> list[str]:
-        """Mark what a dead writer left under way. Only the holder of the workspace's lock may call this."""
-        under_way = runs.c.state.in_([RunState.RUNNING, RunState.QUEUED])
-        with self._catalog.write() as connection:
-            orphans = list(connection.execute(sa.select(runs.c.id).where(under_way)).scalars())
-            error = {"code": "interrupted", "message": "the process that ran it ended", "remedy": "start it again; it resumes"}
-            connection.execute(
-                runs.update()
-                .where(under_way)
-                .values(
-                    state=RunState.INTERRUPTED,
-                    error=error,
-                    ended_ns=sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns),
-                )
-            )
-        return orphans
-
     def get(self, run_id: str) -> Run:
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)).first()
@@ -201,3 +184,21 @@ class Runs:
         if row.state == RunState.RUNNING and self._catalog.clock.now_ns() - row.heartbeat_ns > stale:
             return RunState.INTERRUPTED
         return RunState(row.state)
+
+
+def interrupt_orphans(catalog: Catalog) -> list[str]:
+    """Mark what a dead writer left under way, of every tenant. Only the holder of the workspace's lock may call this."""
+    under_way = runs.c.state.in_([RunState.RUNNING, RunState.QUEUED])
+    with catalog.write() as connection:
+        orphans = list(connection.execute(sa.select(runs.c.id).where(under_way)).scalars())
+        error = {"code": "interrupted", "message": "the process that ran it ended", "remedy": "start it again; it resumes"}
+        connection.execute(
+            runs.update()
+            .where(under_way)
+            .values(
+                state=RunState.INTERRUPTED,
+                error=error,
+                ended_ns=sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns),
+            )
+        )
+    return orphans

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A workspace at any other revision is upgraded, or refused when it is unknown here."""
 
 metadata = sa.MetaData()
@@ -30,7 +30,29 @@ principals = sa.Table(
     sa.Column("tenant_id", sa.ForeignKey("tenants.id"), nullable=False),
     sa.Column("name", sa.String, nullable=False),
     sa.Column("kind", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False, server_default="admin"),
+    sa.Column("secret", sa.String),  # a password's hash; None for who signs in elsewhere, or not at all
+    sa.Column("identity", sa.String),  # issuer and subject of an OpenID provider
+    sa.Column("created_ns", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disabled_ns", sa.BigInteger),
     sa.UniqueConstraint("tenant_id", "name"),
+    sa.Index("principals_by_identity", "identity", unique=True),
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant_id", sa.ForeignKey("tenants.id"), nullable=False),
+    sa.Column("principal_id", sa.ForeignKey("principals.id"), nullable=False, index=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("expires_ns", sa.BigInteger),
+    sa.Column("revoked_ns", sa.BigInteger),
+    sa.CheckConstraint("kind IN ('api', 'session')", name="kind"),
 )
 
 runs = sa.Table(
@@ -50,6 +72,7 @@ runs = sa.Table(
     sa.Column("started_ns", sa.BigInteger),
     sa.Column("ended_ns", sa.BigInteger),
     sa.Column("heartbeat_ns", sa.BigInteger),
+    sa.Index("runs_by_time", "tenant_id", "created_ns", "id"),
 )
 
 artifacts = sa.Table(
@@ -68,6 +91,7 @@ artifacts = sa.Table(
     sa.Column("run_id", sa.ForeignKey("runs.id"), index=True),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("tenant_id", "name", "version"),
+    sa.Index("artifacts_by_time", "tenant_id", "created_ns", "id"),
 )
 
 aliases = sa.Table(
@@ -102,7 +126,7 @@ events = sa.Table(
     sa.Column("value", sa.Float),
     sa.Column("step", sa.BigInteger),
     sa.Column("body", sa.JSON, nullable=False),
-    sa.Index("events_by_kind", "kind", "seq"),
+    sa.Index("events_by_kind", "tenant_id", "kind", "seq"),
     sa.Index("events_by_subject", "subject", "kind", "seq"),
     sqlite_autoincrement=True,
 )
@@ -136,6 +160,7 @@ leases = sa.Table(
     "leases",
     metadata,
     sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant_id", sa.String, nullable=False, server_default="tenant-local"),
     sa.Column("pool_id", sa.ForeignKey("pools.id"), nullable=False, index=True),
     sa.Column("holder", sa.String, nullable=False, index=True),
     sa.Column("amount", sa.Integer, nullable=False),
@@ -147,6 +172,7 @@ usage = sa.Table(
     "usage",
     metadata,
     sa.Column("id", _Sequence, primary_key=True, autoincrement=True),
+    sa.Column("tenant_id", sa.String, nullable=False, server_default="tenant-local"),
     sa.Column("holder", sa.String, nullable=False, index=True),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("meter", sa.String, nullable=False),

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Self
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.location import VARIABLES
 
 _PREFIX = "PICKAXE_"
-_ELSEWHERE = {"PICKAXE_CACHE", "PICKAXE_DEMO_DATA", "PICKAXE_SERVER", "PICKAXE_TORCH"}
-"""Read by the demo's downloads, the traffic step and the set-up, not here."""
+_ELSEWHERE = VARIABLES | {
+    "PICKAXE_CACHE",
+    "PICKAXE_DEMO_DATA",
+    "PICKAXE_SERVER",
+    "PICKAXE_TORCH",
+    "PICKAXE_URL",
+    "PICKAXE_API_KEY",
+}
+"""Read by the location, the demo's downloads, the traffic step, the set-up and the command line, not here."""
 
 
 @dataclass(frozen=True, slots=True)

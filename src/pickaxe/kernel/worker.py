@@ -200,7 +200,7 @@ class WorkerContext:
         if not hasattr(self, "_opened"):
             from pickaxe.kernel.workspace import Workspace
 
-            self._opened = Workspace(Path(self._job["workspace"]), mode="r")
+            self._opened = Workspace(Path(self._job["workspace"]), mode="r").for_tenant(*self._job["acts_as"])
         return self._opened
 
 

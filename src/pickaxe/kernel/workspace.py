@@ -1,22 +1,18 @@
-"""The workspace: one folder (or, later, one URL) that holds everything, with one writer and any number of readers."""
+"""The workspace: everything a tenant has, behind one object; with one writer and any number of readers."""
 
 from __future__ import annotations
 
+import copy
 import getpass
 import hashlib
-import os
-import platform
-import shutil
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from pickaxe.kernel.access import LOCAL_TENANT, Caller
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id
 from pickaxe.kernel.attempt import Limits, Output
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs import Blobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
@@ -24,26 +20,25 @@ from pickaxe.kernel.content import Content
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
-from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, StorageFull
+from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.ledger import Ledger, Usage
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.kernel.registry import PREDICTORS, own_modules
-from pickaxe.kernel.runs import HEARTBEAT_EVERY, Runs, RunSpec
+from pickaxe.kernel.runs import Runs, RunSpec
 from pickaxe.kernel.settings import Settings
+from pickaxe.kernel.stores import Mode, Stores
 from pickaxe.kernel.worker import address_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pickaxe.kernel.tables import LakeTables
-
-Mode = Literal["w", "r"]
+    from pickaxe.kernel.tables import Tables
 
 
 class Workspace:
-    """Opens the stores of one folder and ties them together.
+    """A tenant's view of the stores; the one that opens them sees as the local tenant, and closes them.
 
     Raises `WriterBusy` when another process writes, `NewerWorkspace` when a newer version did, `NotFound` when a reader finds
     nothing there. Use it as a context manager, or call `close`.
@@ -51,35 +46,70 @@ class Workspace:
 
     def __init__(self, path: Path | str | None = None, *, mode: Mode = "w", settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
-        self.path = Path(path or self.settings.workspace).absolute()
-        self.mode: Mode = mode
+        self.stores = Stores(Location.of(Path(path or self.settings.workspace)), mode, cores=self.settings.cores)
         self.watcher: Watcher | None = None
-        self._closing = threading.Event()
-        self._lock = self._acquire() if mode == "w" else None
         try:
-            self._open_stores()
+            who = self.stores.catalog.identity("local", getpass.getuser()) if mode == "w" else (LOCAL_TENANT, "")
+            self._see_as(*who)
         except BaseException:
-            self._release()
+            self.stores.close()
             raise
 
-    @cached_property
+    def for_caller(self, caller: Caller) -> Workspace:
+        """The same stores as the caller's tenant sees them, in the caller's name. Only the workspace it came from closes them."""
+        return self.for_tenant(caller.tenant_id, caller.principal_id)
+
+    def for_tenant(self, tenant_id: str, principal_id: str) -> Workspace:
+        """As `for_caller`, by ids."""
+        if (tenant_id, principal_id) == (self.tenant_id, self.principal_id):
+            return self
+        view = copy.copy(self)
+        view.watcher = None
+        view._see_as(tenant_id, principal_id)
+        return view
+
+    def _see_as(self, tenant_id: str, principal_id: str) -> None:
+        self.tenant_id, self.principal_id = tenant_id, principal_id
+        self.log = Events(self.catalog, tenant_id)
+        self.artifacts = Artifacts(self.catalog, tenant_id)
+        self.runs = Runs(self.catalog, self.artifacts, tenant_id, principal_id)
+        self.serving = Endpoints(self.catalog, tenant_id)
+        self.ledger = Ledger(self.catalog, tenant_id)
+        self.engine = Engine(self)
+
+    @property
+    def path(self) -> Path:
+        return self.stores.path
+
+    @property
+    def mode(self) -> Mode:
+        return self.stores.mode
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.stores.catalog
+
+    @property
+    def blobs(self) -> Blobs:
+        return self.stores.blobs
+
+    @property
+    def tables(self) -> Tables:
+        return self.stores.tables
+
+    @property
     def content(self) -> Content:
         """Tables and blobs as one."""
-        return Content(lambda: self.tables, self.blobs, self.scratch)
+        return self.stores.content
 
     @property
     def scratch(self) -> Path:
-        return self.path / "scratch"
+        return self.stores.scratch
 
-    @cached_property
-    def tables(self) -> LakeTables:
-        """The lake; DuckDB is loaded when a table is first touched."""
-        from pickaxe.kernel.tables import LakeTables
-
-        lake = LakeTables(self.path, mode=self.mode)
-        if self.mode == "w":
-            lake.sweep()  # files of a writer that was killed before its commit
-        return lake
+    @property
+    def interrupted(self) -> list[str]:
+        """Runs that the writer before this one left under way."""
+        return self.stores.interrupted
 
     # Runs
 
@@ -129,6 +159,8 @@ class Workspace:
             "config": values,
             "inputs": {role: artifact.digest for role, artifact in inputs.items()},
         }
+        if self.tenant_id != LOCAL_TENANT:
+            decides["tenant"] = self.tenant_id  # nobody is served from another tenant's cache
         key = hashlib.sha256(canonical_json(decides)).hexdigest()
         return RunSpec(key, name, address, values, dict(inputs))
 
@@ -167,11 +199,11 @@ class Workspace:
     def import_table(self, table: pa.Table, name: str, *, kind: str = "dataset") -> Artifact:
         """Take a table from outside a run (feedback, labels given by people); the same rows under the same name once."""
         self._must_write()
-        known = self.artifacts.find(id=_import_id(name, self.content.table_digest(table)))
+        known = self.artifacts.find(id=_import_id(self.tenant_id, name, self.content.table_digest(table)))
         return known or self._import(name, self.content.store_tables({name: (table, kind, {})})[name])
 
     def _import(self, name: str, stored: Stored) -> Artifact:
-        id = _import_id(name, stored.digest)
+        id = _import_id(self.tenant_id, name, stored.digest)
         known = self.artifacts.find(id=id)
         if known is not None:
             return known
@@ -238,24 +270,9 @@ class Workspace:
     def endpoints(self) -> list[Endpoint]:
         return self.serving.list()
 
-    # Opening and closing
-
     def close(self) -> None:
-        """Close the pool's life, the stores and the lock. Idempotent."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        try:
-            if self.mode == "w":
-                self._heart.join()
-                # On a full disk the pool stays open; the next writer ends it at its last heartbeat.
-                with suppress(StorageFull):
-                    self.ledger.close_pool(self.pool_id)
-            if "tables" in self.__dict__:
-                self.tables.close()
-        finally:
-            self.catalog.close()
-            self._release()
+        """Close the stores, for every view of them. Idempotent."""
+        self.stores.close()
 
     def __enter__(self) -> Self:
         return self
@@ -263,58 +280,10 @@ class Workspace:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _acquire(self) -> WriterLock:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Conflict(f"cannot make the workspace {self.path} ({error.strerror})", remedy="choose another folder") from None
-        return WriterLock(self.path / "writer.lock").acquire()
-
-    def _open_stores(self) -> None:
-        self.catalog = Catalog(self.path / "catalog.db", writable=self.mode == "w")
-        self.blobs = LocalBlobs(self.path / "blobs")
-        tenant_id, principal_id = "tenant-local", "principal-local"
-        if self.mode == "w":
-            tenant_id, principal_id = self.catalog.identity("local", getpass.getuser())
-        self.log = Events(self.catalog, tenant_id)
-        self.artifacts = Artifacts(self.catalog, tenant_id)
-        self.runs = Runs(self.catalog, self.artifacts, tenant_id, principal_id)
-        self.serving = Endpoints(self.catalog, tenant_id)
-        self.ledger = Ledger(self.catalog)
-        if self.mode == "w":
-            self._begin_life()
-
-    def _begin_life(self) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(exist_ok=True)
-        self.blobs.sweep()
-        self.interrupted = self.runs.interrupt_orphans()
-        cores = self.settings.cores or _usable_cores()
-        self.pool_id = self.ledger.open_pool(
-            "cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores}
-        )
-        self.engine = Engine(self, cores=cores)
-        self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
-        self._heart.start()
-
-    def _beat(self) -> None:
-        while not self._closing.wait(HEARTBEAT_EVERY.total_seconds()):
-            with suppress(PickaxeError):  # a full or busy disk costs a beat, not the heart
-                self.ledger.beat(self.pool_id)
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-
     def _must_write(self) -> None:
         if self.mode != "w":
             raise Conflict("this workspace was opened for reading", remedy='open it with pickaxe.open(path, mode="w")')
 
 
-def _import_id(name: str, digest: str) -> str:
-    return artifact_id("import", f"{name}\n{digest}")
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on (Linux knows; elsewhere all of them)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _import_id(tenant_id: str, name: str, digest: str) -> str:
+    return artifact_id("import" if tenant_id == LOCAL_TENANT else f"import {tenant_id}", f"{name}\n{digest}")

@@ -1,0 +1,120 @@
+"""The stores of one workspace in one process: opened once, shared by every tenant's view, closed once."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import threading
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.content import Content
+from pickaxe.kernel.engine import Cores
+from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
+from pickaxe.kernel.ledger import Pools
+from pickaxe.kernel.location import Location
+from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.runs import HEARTBEAT_EVERY, interrupt_orphans
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.tables import LakeTables
+
+Mode = Literal["w", "r"]
+
+
+class Stores:
+    """Catalog, tables, blobs, the writer's lock, and the pool of this machine's cores with its heart.
+
+    Raises `WriterBusy` when another process writes, `NewerWorkspace` when a newer version did, `NotFound` when a reader finds
+    nothing there.
+    """
+
+    def __init__(self, location: Location, mode: Mode, *, cores: int | None = None) -> None:
+        self.location = location
+        self.path = location.folder
+        self.mode: Mode = mode
+        self._closing = threading.Event()
+        self._making = threading.Lock()
+        self._lock = self._acquire() if mode == "w" else None
+        try:
+            self.catalog = Catalog(self.path / "catalog.db", writable=mode == "w")
+            self.blobs = LocalBlobs(self.path / "blobs")
+            self.pools = Pools(self.catalog)
+            self.content = Content(lambda: self.tables, self.blobs, self.scratch)
+            if mode == "w":
+                self._begin_life(cores or _usable_cores())
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def scratch(self) -> Path:
+        return self.path / "scratch"
+
+    @property
+    def tables(self) -> LakeTables:
+        """The lake; DuckDB is loaded when a table is first touched."""
+        with self._making:
+            return self._lake
+
+    @cached_property
+    def _lake(self) -> LakeTables:
+        from pickaxe.kernel.tables import LakeTables
+
+        lake = LakeTables(self.path, mode=self.mode)
+        if self.mode == "w":
+            lake.sweep()  # files of a writer that was killed before its commit
+        return lake
+
+    def close(self) -> None:
+        """Close the pool's life, the stores and the lock. Idempotent."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        try:
+            if self.mode == "w":
+                self._heart.join()
+                # On a full disk the pool stays open; the next writer ends it at its last heartbeat.
+                with suppress(StorageFull):
+                    self.pools.close(self.pool_id)
+            if "_lake" in self.__dict__:
+                self._lake.close()
+        finally:
+            self.catalog.close()
+            self._release()
+
+    def _acquire(self) -> WriterLock:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Conflict(f"cannot make the workspace {self.path} ({error.strerror})", remedy="choose another folder") from None
+        return WriterLock(self.path / "writer.lock").acquire()
+
+    def _begin_life(self, cores: int) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(exist_ok=True)
+        self.blobs.sweep()
+        self.interrupted = interrupt_orphans(self.catalog)
+        self.cores = Cores(cores)
+        self.pool_id = self.pools.open("cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores})
+        self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
+        self._heart.start()
+
+    def _beat(self) -> None:
+        while not self._closing.wait(HEARTBEAT_EVERY.total_seconds()):
+            with suppress(PickaxeError):  # a full or busy disk costs a beat, not the heart
+                self.pools.beat(self.pool_id)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _usable_cores() -> int:
+    """Cores this process may run on (Linux knows; elsewhere all of them)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,59 @@
+"""Which scope a route asks for, and who is asking.
+
+The server's outer layer finds out who calls and puts a `Caller` into the ASGI scope; every route declares what it needs with
+`needs`, and the application refuses to start with a route that declares nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, Request
+
+from pickaxe.kernel.access import Caller, Scope
+from pickaxe.serve.errors import Forbidden
+
+CALLER = "pickaxe.caller"
+"""Key in the ASGI scope under which the request's `Caller` is kept; absent for a stranger."""
+
+
+class Unauthorised(Forbidden):
+    """Nobody said who calls, or what they showed is not valid (any more)."""
+
+    code, status = "unauthorised", 401
+
+
+class Needs:
+    """A dependency that lets a caller with `scope` pass; with None the route is public."""
+
+    def __init__(self, scope: Scope | None) -> None:
+        self.scope: Scope | None = scope
+
+    def __call__(self, request: Request) -> None:
+        if self.scope is None:
+            return
+        caller = caller_of(request)
+        if not caller.may(self.scope):
+            raise Forbidden(
+                f"{caller.name} may not do this",
+                expected=f"the scope {self.scope!r}",
+                got=", ".join(sorted(caller.scopes)) or "none",
+                remedy="ask an admin of the tenant for another role, or use a key with this scope",
+            )
+
+
+def needs(scope: Scope | None) -> Any:
+    """What a route puts into its ``dependencies``: ``@routes.get("/v1/runs", dependencies=[needs("read")])``."""
+    return Depends(Needs(scope))
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls. Raises `Unauthorised` for a stranger."""
+    caller = request.scope.get(CALLER)
+    if caller is None:
+        raise Unauthorised(
+            "this needs a sign-in or a key",
+            expected="Authorization: Bearer KEY, or a signed-in session",
+            remedy="sign in at /sign-in",
+        )
+    return caller
