@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 _PROGRESS_EVENT_EVERY = 1.0
+_CANCEL_POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class RunHandle:
         self._thread = threading.Thread(target=self._work, args=(work,), name=f"engine-{run_id}", daemon=True)
         self._thread.start()
 
+    @property
+    def under_way(self) -> bool:
+        return self._thread.is_alive()
+
     def cancel(self) -> None:
         """Ask the run to stop; its worker is gone within a second. `result` then raises `RunCancelled`."""
         self._cancel.set()
@@ -112,18 +117,43 @@ class Cores:
         self.total = total
         self._free = total
         self._room = threading.Condition()
+        self.wanting = 0
+        """How many wait for cores at this moment."""
 
     @contextmanager
-    def taken(self, cores: int) -> Iterator[None]:
-        with self._room:
-            self._room.wait_for(lambda: self._free >= cores)
-            self._free -= cores
+    def taken(self, cores: int, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Hold `cores` for as long as the block lasts; False, with none held, when `unless` came true while waiting."""
+        granted = self._take(cores, unless)
         try:
-            yield
+            yield granted
         finally:
-            with self._room:
-                self._free += cores
-                self._room.notify_all()
+            if granted:
+                self.give(cores)
+
+    def take_spare(self) -> bool:
+        """Take one core if one is free and nobody waits for it; `give` it back."""
+        with self._room:
+            if self.wanting or not self._free:
+                return False
+            self._free -= 1
+            return True
+
+    def give(self, cores: int) -> None:
+        with self._room:
+            self._free += cores
+            self._room.notify_all()
+
+    def _take(self, cores: int, unless: Callable[[], bool]) -> bool:
+        with self._room:
+            self.wanting += 1
+            try:
+                while not self._room.wait_for(lambda: self._free >= cores, _CANCEL_POLL):
+                    if unless():
+                        return False
+                self._free -= cores
+                return True
+            finally:
+                self.wanting -= 1
 
 
 class Engine:
@@ -139,7 +169,17 @@ class Engine:
     def submit(self, job: Job) -> RunHandle:
         """Queue a run that is not in the cache."""
         self._ws.runs.queue(job.spec)
-        return RunHandle(lambda cancelled: self._carry_out(job, cancelled), job.spec.run_id)
+        handle = RunHandle(lambda cancelled: self._carry_out(job, cancelled), job.spec.run_id)
+        self._ws.stores.handles[handle.run_id] = handle
+        return handle
+
+    def cancel(self, run_id: str) -> bool:
+        """Ask a run of this process to stop, whoever started it; False when it is not under way here."""
+        handle = self._ws.stores.handles.get(run_id)
+        if handle is None or not handle.under_way:
+            return False
+        handle.cancel()
+        return True
 
     @contextmanager
     def hold(self, holder: str, cores: int) -> Iterator[None]:
@@ -153,7 +193,9 @@ class Engine:
                     self._ws.ledger.release(connection, lease_id)
 
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
-        with self._ws.stores.cores.taken(job.cores):
+        with self._ws.stores.cores.taken(job.cores, unless=cancelled) as granted:
+            if not granted:
+                return self._concluded(job, self._called_off(job))
             outcome = self._attempt(job, cancelled)
             for _ in range(MAX_ATTEMPTS - 1):
                 if outcome.state is not RunState.INTERRUPTED:
@@ -216,6 +258,13 @@ class Engine:
                 self._ws.runs.succeed(connection, job.spec, stored)
             else:
                 self._ws.runs.end(connection, run.id, outcome.state, outcome.error)
+
+    def _called_off(self, job: Job) -> Outcome:
+        """Cancelled while it waited for cores."""
+        outcome = Outcome(RunState.CANCELLED, {"code": RunCancelled.code, "message": "cancelled before it began"})
+        with self._ws.catalog.write() as connection:
+            self._ws.runs.end(connection, job.spec.run_id, outcome.state, outcome.error)
+        return outcome
 
     def _abort(self, run: Run, lease_id: str, error: PickaxeError) -> None:
         with self._ws.catalog.write() as connection:

@@ -6,15 +6,16 @@ import os
 import platform
 import shutil
 import threading
+import weakref
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.content import Content
-from pickaxe.kernel.engine import Cores
+from pickaxe.kernel.engine import Cores, RunHandle
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.location import Location
@@ -38,6 +39,8 @@ class Stores:
         self.location = location
         self.path = location.folder
         self.mode: Mode = mode
+        self.handles: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictionary()
+        """Runs under way in this process, of every tenant."""
         self._closing = threading.Event()
         self._making = threading.Lock()
         self._lock = self._acquire() if mode == "w" else None
