@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.digest import bytes_digest
 from pickaxe.kernel.errors import StorageFull, Unavailable
 from pickaxe.kernel.tables import LakeTables, Pin
@@ -138,7 +138,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
 import random, resource, signal, sys
 from pathlib import Path
 import pyarrow as pa
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.errors import StorageFull
 from pickaxe.kernel.tables import LakeTables
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -197,7 +197,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.tables import LakeTables
 folder, first = Path(sys.argv[1]), int(sys.argv[2])
 blobs, tables = LocalBlobs(folder / "blobs"), LakeTables(folder)

@@ -39,7 +39,7 @@ def test_opening_is_free_until_a_table_is_touched(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from pickaxe.kernel.tables import LakeTables
-from pickaxe.kernel.blobs import LocalBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
 tables = LakeTables(Path(sys.argv[1]))
 tables.close()
 print(*sorted({"duckdb", "pyarrow", "numpy"} & set(sys.modules)), "none")

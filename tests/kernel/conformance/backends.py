@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from pickaxe.kernel.blobs import Blobs, LocalBlobs
+from pickaxe.kernel.blobs import Blobs
+from pickaxe.kernel.blobs_kept import KeptBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.depot_objects import ObjectDepot
 from pickaxe.kernel.tables import LakeTables, Tables
+from tests.kernel import object_server
 
 Store = TypeVar("Store")
 
@@ -47,8 +51,13 @@ def flip_a_bit(pattern: str) -> Callable[[Path], bool]:
     return spoil
 
 
+def in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Blobs:
+    return KeptBlobs(ObjectDepot(object_server.url(place), "blobs"), LocalBlobs(place / "cache"))
+
+
 BLOBS: list[Backend[Blobs]] = [
     Backend("local", lambda place, mode: LocalBlobs(place), flip_a_bit("sha256/*/*")),
+    Backend("s3", in_a_bucket, object_server.spoil),
 ]
 
 TABLES: list[Backend[Tables]] = [

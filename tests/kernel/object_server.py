@@ -1,0 +1,78 @@
+"""A real S3 API on loopback for the tests: `moto`'s server in a process of its own, started when a test first needs it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+BUCKET = "pickaxe-tests"
+REGION = "us-east-1"
+
+
+@functools.cache
+def endpoint() -> str:
+    """The server's address; it holds an empty bucket `BUCKET`. It ends with this process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    atexit.register(server.kill)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
+            break
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+    client(address).create_bucket(Bucket=BUCKET)
+    return address
+
+
+def client(address: str | None = None) -> Any:
+    """AWS's own client, for looking at the bucket from outside."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=address or endpoint(), region_name=REGION)
+
+
+def url(place: Path) -> str:
+    """A URL of objects that belongs to `place` alone."""
+    return f"s3://{BUCKET}/{prefix(place)}?endpoint={endpoint()}&region={REGION}"
+
+
+def prefix(place: Path) -> str:
+    return str(place.absolute()).strip("/").replace("'", "-")
+
+
+def objects(place: Path) -> dict[str, bytes]:
+    """Everything below the place's URL, by key."""
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix(place) + "/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+    return {key: client().get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def spoil(place: Path) -> bool:
+    """Flip one bit in one object that is not empty; whether there was one."""
+    for key, content in sorted(objects(place).items()):
+        if content:
+            middle = len(content) // 2
+            client().put_object(
+                Bucket=BUCKET, Key=key, Body=content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+            )
+            return True
+    return False
