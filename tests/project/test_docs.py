@@ -48,7 +48,7 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("writer", ["write_cli_reference.py", "write_task_reference.py"])
+@pytest.mark.parametrize("writer", ["write_cli_reference.py", "write_task_reference.py", "write_claims.py"])
 def test_generated_references_are_up_to_date(writer: str) -> None:
     ended = subprocess.run([sys.executable, f"docs/{writer}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
