@@ -58,7 +58,7 @@ def test_a_run_that_waits_for_cores_is_cancelled_before_it_begins(one_core: Work
 
 def test_a_borrowed_core_is_given_to_whoever_wants_it_and_charged_meanwhile(one_core: Workspace) -> None:
     with spare_core(one_core, "server"):
-        until(lambda: [charge for charge in one_core.ledger.charges(["server"])])
+        until(lambda: list(one_core.ledger.charges(["server"])))
         done = one_core.run(count, Count(), name="words/count")
         assert done.run.state == RunState.SUCCEEDED
         until(lambda: len(one_core.ledger.charges(["server"])) == 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
 from pickaxe.kernel.schema import aliases, artifacts
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
@@ -81,7 +83,7 @@ class Artifacts:
             row = connection.execute(self._select(reference)).first()
             if row is None:
                 raise self._not_found(connection, reference)
-            return _artifact(connection, row)
+            return _artifacts(connection, [row])[0]
 
     def find(self, *, id: str | None = None, digest: str | None = None, name: str | None = None) -> Artifact | None:
         """The newest artifact that matches every given property."""
@@ -92,19 +94,41 @@ class Artifacts:
         query = sa.select(artifacts).where(*wanted).order_by(artifacts.c.created_ns.desc()).limit(1)
         with self._catalog.read() as connection:
             row = connection.execute(query).first()
-            return _artifact(connection, row) if row else None
+            return _artifacts(connection, [row])[0] if row else None
 
     def list(self, *, kind: str | None = None, prefix: str = "") -> list[Artifact]:
         """Every version, oldest first."""
-        query = (
-            sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id).order_by(artifacts.c.created_ns, artifacts.c.id)
-        )
+        query = self._matching(kind, prefix).order_by(artifacts.c.created_ns, artifacts.c.id)
+        with self._catalog.read() as connection:
+            return _artifacts(connection, connection.execute(query).all())
+
+    def page(
+        self,
+        *,
+        kind: str | None = None,
+        prefix: str = "",
+        name: str | None = None,
+        run_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[Artifact], str | None]:
+        """Versions that match everything given, newest first, and the cursor (`after`) that goes on; None at the end."""
+        query = self._matching(kind, prefix)
+        for column, wanted in ((artifacts.c.name, name), (artifacts.c.run_id, run_id)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        query = newest_first(query, artifacts, after).limit(limit + 1)
+        with self._catalog.read() as connection:
+            rows = connection.execute(query).all()
+            return _artifacts(connection, rows[:limit]), cursor_of(rows, limit)
+
+    def _matching(self, kind: str | None, prefix: str) -> sa.Select[Any]:
+        query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
         if kind:
             query = query.where(artifacts.c.kind == kind)
         if prefix:
             query = query.where(artifacts.c.name.startswith(prefix, autoescape=True))
-        with self._catalog.read() as connection:
-            return [_artifact(connection, row) for row in connection.execute(query).all()]
+        return query
 
     def pin(self, artifact: Artifact) -> dict[str, Any]:
         """Where the content is, in the terms of its store."""
@@ -157,8 +181,15 @@ class Artifacts:
         )
 
 
-def _artifact(connection: sa.Connection, row: Any) -> Artifact:
-    names = connection.execute(sa.select(aliases.c.alias).where(aliases.c.artifact_id == row.id).order_by(aliases.c.alias))
+def _artifacts(connection: sa.Connection, rows: Sequence[Any]) -> list[Artifact]:
+    names: dict[str, list[str]] = {}
+    for some in batched([row.id for row in rows], MANY):
+        for row in connection.execute(sa.select(aliases).where(aliases.c.artifact_id.in_(some)).order_by(aliases.c.alias)):
+            names.setdefault(row.artifact_id, []).append(row.alias)
+    return [_artifact(row, names.get(row.id, [])) for row in rows]
+
+
+def _artifact(row: Any, names: Sequence[str]) -> Artifact:
     return Artifact(
         id=row.id,
         name=row.name,
@@ -169,6 +200,6 @@ def _artifact(connection: sa.Connection, row: Any) -> Artifact:
         size=row.size,
         created_at=as_datetime(row.created_ns),
         run_id=row.run_id,
-        aliases=tuple(names.scalars().all()),
+        aliases=tuple(names),
         meta=row.meta,
     )

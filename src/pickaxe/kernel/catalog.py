@@ -67,6 +67,11 @@ class Catalog:
                     connection.execute(table.insert().values(row))
         return ids
 
+    def tenant_ids(self) -> list[str]:
+        """Every tenant there is."""
+        with self.read() as connection:
+            return list(connection.execute(sa.select(tenants.c.id).order_by(tenants.c.id)).scalars())
+
     def close(self) -> None:
         self._database.close()
 

@@ -93,6 +93,11 @@ class Events:
             yield from page
             after = page[-1].seq
 
+    def newest_seq(self) -> int:
+        """Number of the newest event of any tenant, 0 when there is none: has anything happened?"""
+        with self._catalog.read() as connection:
+            return connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
+
     def count(self, kind: str) -> int:
         query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)
         with self._catalog.read() as connection:

@@ -8,7 +8,7 @@ The same key is the same run: a second attempt goes on in the same row, and a su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import SECOND, as_datetime
 from pickaxe.kernel.errors import Conflict, NotFound
 from pickaxe.kernel.nouns import Artifact, Run, RunState
+from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
 from pickaxe.kernel.schema import edges, runs
 
 HEARTBEAT_EVERY = timedelta(seconds=2)
@@ -131,22 +132,42 @@ class Runs:
             row = connection.execute(sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)).first()
             if row is None:
                 raise NotFound(f"no run {run_id!r:.120}", remedy="list them: pickaxe runs")
-            return self._run(connection, row)
+            return self._runs(connection, [row])[0]
 
     def cached(self, key: str) -> Run | None:
         """The succeeded run of this key, if there is one."""
         query = sa.select(runs).where(runs.c.key == key, runs.c.state == RunState.SUCCEEDED)
         with self._catalog.read() as connection:
             row = connection.execute(query).first()
-            return self._run(connection, row) if row else None
+            return self._runs(connection, [row])[0] if row else None
 
     def list(self, *, prefix: str = "", limit: int = 1000) -> list[Run]:
         """Newest first."""
-        query = sa.select(runs).where(runs.c.tenant_id == self._tenant_id).order_by(runs.c.created_ns.desc()).limit(limit)
+        return self.page(prefix=prefix, limit=limit)[0]
+
+    def page(
+        self,
+        *,
+        name: str = "",
+        prefix: str = "",
+        step: str = "",
+        states: Collection[str] = (),
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[Run], str | None]:
+        """Runs that match everything given, newest first, and the cursor (`after`) that goes on; None at the end."""
+        query = sa.select(runs).where(runs.c.tenant_id == self._tenant_id)
+        for column, wanted in ((runs.c.name, name), (runs.c.step, step)):
+            if wanted:
+                query = query.where(column == wanted)
         if prefix:
             query = query.where(runs.c.name.startswith(prefix, autoescape=True))
+        if states:
+            query = query.where(runs.c.state.in_(states))
+        query = newest_first(query, runs, after).limit(limit + 1)
         with self._catalog.read() as connection:
-            return [self._run(connection, row) for row in connection.execute(query).all()]
+            rows = connection.execute(query).all()
+            return self._runs(connection, rows[:limit]), cursor_of(rows, limit)
 
     def _move(self, connection: sa.Connection, run_id: str, state: RunState, **values: Any) -> None:
         before = [old for old, after in _AFTER.items() if state in after]
@@ -157,10 +178,14 @@ class Runs:
             now = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar()
             raise Conflict(f"run {run_id} cannot become {state}", expected=f"one of {', '.join(before)}", got=str(now))
 
-    def _run(self, connection: sa.Connection, row: Any) -> Run:
-        ends: dict[str, dict[str, str]] = {"in": {}, "out": {}}
-        for edge in connection.execute(sa.select(edges).where(edges.c.run_id == row.id).order_by(edges.c.role)):
-            ends[edge.direction][edge.role] = edge.artifact_id
+    def _runs(self, connection: sa.Connection, rows: Sequence[Any]) -> list[Run]:
+        ends: dict[str, dict[str, dict[str, str]]] = {row.id: {"in": {}, "out": {}} for row in rows}
+        for some in batched(ends, MANY):
+            for edge in connection.execute(sa.select(edges).where(edges.c.run_id.in_(some)).order_by(edges.c.role)):
+                ends[edge.run_id][edge.direction][edge.role] = edge.artifact_id
+        return [self._run(row, ends[row.id]) for row in rows]
+
+    def _run(self, row: Any, ends: dict[str, dict[str, str]]) -> Run:
         return Run(
             id=row.id,
             name=row.name,

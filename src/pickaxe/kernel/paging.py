@@ -1,0 +1,49 @@
+"""Keyset paging: a page goes on after the last row seen, whatever was added meanwhile, at the same speed at any depth."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.errors import BadInput
+
+MANY = 1000
+"""Ids in one statement: databases limit its parameters."""
+
+
+def newest_first(query: sa.Select[Any], table: sa.Table, after: str | None) -> sa.Select[Any]:
+    """`query` in the order of ``(created_ns, id)``, newest first, beyond the cursor `after`. Raises `BadInput` for none of ours."""
+    if after is not None:
+        at, id = _decoded(after)
+        query = query.where(sa.tuple_(table.c.created_ns, table.c.id) < sa.tuple_(at, id))
+    return query.order_by(table.c.created_ns.desc(), table.c.id.desc())
+
+
+def cursor_of(rows: Sequence[Any], limit: int) -> str | None:
+    """The cursor after `limit` rows, None when `rows` (one more was asked for) ends there."""
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    return base64.urlsafe_b64encode(json.dumps([last.created_ns, last.id]).encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> tuple[int, str]:
+    try:
+        at, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError):
+        at, id = None, None
+    if type(at) is not int or not 0 <= at < 2**63 or not isinstance(id, str):
+        raise BadInput(f"{cursor!r:.60} is not a cursor", expected="`next` of the page before", remedy="begin again without it")
+    return at, id
+
+
+def batched(ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    """`ids` in lists of at most `size`."""
+    rest = iter(ids)
+    while some := list(islice(rest, size)):
+        yield some
