@@ -122,6 +122,16 @@ class Artifacts:
             rows = connection.execute(query).all()
             return _artifacts(connection, rows[:limit]), cursor_of(rows, limit)
 
+    def many(self, ids: Sequence[str]) -> dict[str, Artifact]:
+        """Those of the artifacts `ids` that the tenant has, by id."""
+        ours = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
+        found: dict[str, Artifact] = {}
+        with self._catalog.read() as connection:
+            for start in range(0, len(ids), _MANY):
+                rows = connection.execute(ours.where(artifacts.c.id.in_(ids[start : start + _MANY]))).all()
+                found |= {item.id: item for item in _artifacts(connection, rows)}
+        return found
+
     def _matching(self, kind: str | None, prefix: str) -> sa.Select[Any]:
         query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
         if kind:
