@@ -127,8 +127,8 @@ class Artifacts:
         ours = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
         found: dict[str, Artifact] = {}
         with self._catalog.read() as connection:
-            for start in range(0, len(ids), _MANY):
-                rows = connection.execute(ours.where(artifacts.c.id.in_(ids[start : start + _MANY]))).all()
+            for some in batched(ids, MANY):
+                rows = connection.execute(ours.where(artifacts.c.id.in_(some))).all()
                 found |= {item.id: item for item in _artifacts(connection, rows)}
         return found
 
