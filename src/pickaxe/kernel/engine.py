@@ -1,6 +1,6 @@
 """The engine: finds runs in the cache, gives the others a lease and a worker, meters them, and lands their outputs.
 
-Local worker processes, one per attempt. A killed worker is noticed when its pipe closes, at once, and started again up to
+One worker process per attempt, wherever the executor finds room. A worker that was killed is noticed and started again up to
 `MAX_ATTEMPTS` times with its checkpoint; an exception in the step is final until code, config or input change or somebody
 starts it again.
 """
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.attempt import Attempt, Limits, Outcome
+from pickaxe.kernel.attempt import Limits, Outcome
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import PickaxeError, RunCancelled, RunFailed
+from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, RunSpec
 from pickaxe.kernel.worker import address_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 _PROGRESS_EVENT_EVERY = 1.0
-_CANCEL_POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,61 +110,16 @@ class RunHandle:
             self._result = error
 
 
-class Cores:
-    """The cores of this process's pool, shared by every tenant: whoever asks waits until enough are free."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self._free = total
-        self._room = threading.Condition()
-        self.wanting = 0
-        """How many wait for cores at this moment."""
-
-    @contextmanager
-    def taken(self, cores: int, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Hold `cores` for as long as the block lasts; False, with none held, when `unless` came true while waiting."""
-        granted = self._take(cores, unless)
-        try:
-            yield granted
-        finally:
-            if granted:
-                self.give(cores)
-
-    def take_spare(self) -> bool:
-        """Take one core if one is free and nobody waits for it; `give` it back."""
-        with self._room:
-            if self.wanting or not self._free:
-                return False
-            self._free -= 1
-            return True
-
-    def give(self, cores: int) -> None:
-        with self._room:
-            self._free += cores
-            self._room.notify_all()
-
-    def _take(self, cores: int, unless: Callable[[], bool]) -> bool:
-        with self._room:
-            self.wanting += 1
-            try:
-                while not self._room.wait_for(lambda: self._free >= cores, _CANCEL_POLL):
-                    if unless():
-                        return False
-                self._free -= cores
-                return True
-            finally:
-                self.wanting -= 1
-
-
 class Engine:
-    """Local worker processes for one tenant's runs, under the workspace's cores."""
+    """One tenant's runs, on the workspace's executor."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
     @property
     def cores(self) -> int:
-        return self._ws.stores.cores.total
+        """Most cores that one run can be given."""
+        return self._ws.stores.executor.largest
 
     def submit(self, job: Job) -> RunHandle:
         """Queue a run that is not in the cache."""
@@ -193,20 +148,21 @@ class Engine:
                     self._ws.ledger.release(connection, lease_id)
 
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
-        with self._ws.stores.cores.taken(job.cores, unless=cancelled) as granted:
-            if not granted:
-                return self._concluded(job, self._called_off(job))
+        outcome = self._attempt(job, cancelled)
+        for _ in range(MAX_ATTEMPTS - 1):
+            if outcome.state is not RunState.INTERRUPTED:
+                break
+            self._ws.runs.queue(job.spec)
             outcome = self._attempt(job, cancelled)
-            for _ in range(MAX_ATTEMPTS - 1):
-                if outcome.state is not RunState.INTERRUPTED:
-                    break
-                self._ws.runs.queue(job.spec)
-                outcome = self._attempt(job, cancelled)
         return self._concluded(job, outcome)
 
     def _attempt(self, job: Job, cancelled: Callable[[], bool]) -> Outcome:
+        with self._ws.stores.executor.slot(job.cores, cancelled) as slot:
+            return self._call_off(job) if slot is None else self._attempt_in(slot, job, cancelled)
+
+    def _attempt_in(self, slot: Slot, job: Job, cancelled: Callable[[], bool]) -> Outcome:
         run = self._ws.runs.start(job.spec.run_id)
-        lease_id = self._ws.ledger.grant(self._ws.stores.pool_id, run.id, job.cores)
+        lease_id = self._ws.ledger.grant(slot.pool_id, run.id, job.cores)
         teller = _Teller(self._ws, run, job.watcher)
         checkpoint = self._ws.path / "checkpoints" / run.id
         checkpoint.mkdir(parents=True, exist_ok=True)
@@ -216,14 +172,14 @@ class Engine:
             outputs.mkdir()
             try:
                 worker_job = self._worker_job(job, scratch, outputs, checkpoint)
-                outcome = Attempt(
+                outcome = slot.run(
                     worker_job,
                     job.limits,
                     threads=job.cores,
                     cancelled=cancelled,
                     on_message=teller.take,
                     on_tick=teller.tick,
-                ).run()
+                )
                 teller.end(outcome.state)
                 self._land(job, run, lease_id, outcome)
             except PickaxeError as error:
@@ -236,6 +192,11 @@ class Engine:
     def _worker_job(self, job: Job, scratch: Path, outputs: Path, checkpoint: Path) -> dict[str, Any]:
         return {
             "workspace": str(self._ws.path),
+            "location": {
+                "catalog": self._ws.stores.location.catalog,
+                "objects": self._ws.stores.location.objects,
+                "key": self._ws.stores.location.key,
+            },
             "acts_as": [self._ws.tenant_id, self._ws.principal_id],
             "step": address_of(job.step),
             "config_class": address_of(type(job.config)),
@@ -259,7 +220,7 @@ class Engine:
             else:
                 self._ws.runs.end(connection, run.id, outcome.state, outcome.error)
 
-    def _called_off(self, job: Job) -> Outcome:
+    def _call_off(self, job: Job) -> Outcome:
         """Cancelled while it waited for cores."""
         outcome = Outcome(RunState.CANCELLED, {"code": RunCancelled.code, "message": "cancelled before it began"})
         with self._ws.catalog.write() as connection:

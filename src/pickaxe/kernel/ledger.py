@@ -144,10 +144,9 @@ class Pools:
         self._catalog = catalog
 
     def open(self, resource: str, capacity: int, machine: Mapping[str, Any]) -> str:
-        """Begin the life of a pool. What a dead writer left open ends at its last heartbeat."""
+        """Begin the life of a pool."""
         pool_id, now = f"pool-{uuid.uuid4().hex[:24]}", self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
-            self._close_abandoned(connection, resource)
             connection.execute(
                 pools.insert().values(
                     id=pool_id, resource=resource, capacity=capacity, machine=dict(machine), opened_ns=now, heartbeat_ns=now
@@ -160,16 +159,25 @@ class Pools:
                     )
         return pool_id
 
-    def _close_abandoned(self, connection: sa.Connection, resource: str) -> None:
-        for pool in connection.execute(sa.select(pools).where(pools.c.closed_ns.is_(None), pools.c.resource == resource)).all():
-            of_pool = leases.c.pool_id == pool.id
+    def close_abandoned(self) -> None:
+        """End what dead writers left open, at its last heartbeat. Only the workspace's one writer may call this."""
+        with self._catalog.read() as connection:
+            abandoned = connection.execute(sa.select(pools.c.id).where(pools.c.closed_ns.is_(None))).scalars().all()
+        for pool_id in abandoned:
+            self.abandon(pool_id)
+
+    def abandon(self, pool_id: str) -> None:
+        """End a pool whose machine or process is gone, and the leases on it, at its last heartbeat."""
+        with self._catalog.write() as connection:
+            heartbeat = connection.execute(sa.select(pools.c.heartbeat_ns).where(pools.c.id == pool_id)).scalar_one()
+            of_pool = leases.c.pool_id == pool_id
             # A lease taken after the last heartbeat lasted no longer than its first instant, as far as anybody knows.
             newest = connection.execute(
                 sa.select(sa.func.max(leases.c.start_ns), sa.func.max(leases.c.end_ns)).where(of_pool)
             ).one()
-            ended = max(pool.heartbeat_ns, *(value or 0 for value in newest))
+            ended = max(heartbeat, *(value or 0 for value in newest))
             connection.execute(leases.update().where(of_pool, leases.c.end_ns.is_(None)).values(end_ns=ended))
-            connection.execute(pools.update().where(pools.c.id == pool.id).values(closed_ns=ended, heartbeat_ns=ended))
+            connection.execute(pools.update().where(pools.c.id == pool_id).values(closed_ns=ended, heartbeat_ns=ended))
 
     def beat(self, pool_id: str) -> None:
         with self._catalog.write() as connection:
@@ -208,7 +216,9 @@ class Ledger:
         return lease_id
 
     def release(self, connection: sa.Connection, lease_id: str) -> None:
-        connection.execute(leases.update().where(leases.c.id == lease_id).values(end_ns=self._catalog.clock.now_ns()))
+        """End the lease now; one that ended with its pool stays as it is."""
+        held = (leases.c.id == lease_id) & leases.c.end_ns.is_(None)
+        connection.execute(leases.update().where(held).values(end_ns=self._catalog.clock.now_ns()))
 
     def record(self, connection: sa.Connection, holder: str, attempt: int, readings: Sequence[Usage]) -> None:
         """Keep what the meters read, in the transaction that ends the attempt."""

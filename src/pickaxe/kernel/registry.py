@@ -15,6 +15,7 @@ from pickaxe.kernel.errors import BadInput
 
 PREDICTORS = "pickaxe.predictors"
 SERVERS = "pickaxe.servers"
+EXECUTORS = "pickaxe.executors"
 
 _OWN: dict[str, dict[str, str]] = {
     PREDICTORS: {
@@ -23,6 +24,8 @@ _OWN: dict[str, dict[str, str]] = {
         "static": "pickaxe.compress.backends.static:load",
         "onnx": "pickaxe.compress.backends.onnx:load",
     },
+    # By the scheme of the workspace's engine; "local" needs no entry.
+    EXECUTORS: {"ray": "pickaxe.kernel.executor_ray:RayExecutor"},
     # The server stands above everything; what lies below and has to start one finds it here.
     SERVERS: {
         "foreground": "pickaxe.server.run:serve",

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Literal
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.content import Content
-from pickaxe.kernel.engine import Cores, RunHandle
+from pickaxe.kernel.engine import RunHandle
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
+from pickaxe.kernel.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.registry import EXECUTORS, load_named
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, interrupt_orphans
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Stores:
         try:
             if self.mode == "w":
                 self._heart.join()
+                self.executor.close()
                 # On a full disk the pool stays open; the next writer ends it at its last heartbeat.
                 with suppress(StorageFull):
                     self.pools.close(self.pool_id)
@@ -103,15 +106,24 @@ class Stores:
         self.scratch.mkdir(exist_ok=True)
         self.blobs.sweep()
         self.interrupted = interrupt_orphans(self.catalog)
+        self.pools.close_abandoned()
         self.cores = Cores(cores)
         self.pool_id = self.pools.open("cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores})
+        self.executor = self._executor()
         self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
         self._heart.start()
+
+    def _executor(self) -> Executor:
+        if self.location.engine == "local":
+            return LocalExecutor(self.cores, self.pool_id)
+        scheme = self.location.engine.partition("://")[0]
+        return load_named(EXECUTORS, scheme, what="engine")(self.location, self.pools)
 
     def _beat(self) -> None:
         while not self._closing.wait(HEARTBEAT_EVERY.total_seconds()):
             with suppress(PickaxeError):  # a full or busy disk costs a beat, not the heart
                 self.pools.beat(self.pool_id)
+                self.executor.beat()
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -198,9 +198,11 @@ class WorkerContext:
 
     def _workspace(self) -> Workspace:
         if not hasattr(self, "_opened"):
+            from pickaxe.kernel.location import Location
             from pickaxe.kernel.workspace import Workspace
 
-            self._opened = Workspace(Path(self._job["workspace"]), mode="r").for_tenant(*self._job["acts_as"])
+            location = Location(Path(self._job["workspace"]), **self._job["location"])
+            self._opened = Workspace(location, mode="r").for_tenant(*self._job["acts_as"])
         return self._opened
 
 

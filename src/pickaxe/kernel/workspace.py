@@ -44,9 +44,10 @@ class Workspace:
     nothing there. Use it as a context manager, or call `close`.
     """
 
-    def __init__(self, path: Path | str | None = None, *, mode: Mode = "w", settings: Settings | None = None) -> None:
+    def __init__(self, path: Path | str | Location | None = None, *, mode: Mode = "w", settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
-        self.stores = Stores(Location.of(Path(path or self.settings.workspace)), mode, cores=self.settings.cores)
+        location = path if isinstance(path, Location) else Location.of(Path(path or self.settings.workspace))
+        self.stores = Stores(location, mode, cores=self.settings.cores)
         self.watcher: Watcher | None = None
         try:
             who = self.stores.catalog.identity("local", getpass.getuser()) if mode == "w" else (LOCAL_TENANT, "")
