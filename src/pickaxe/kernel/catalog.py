@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.clock import Clock
+from pickaxe.kernel.clock import SECOND, Clock
 from pickaxe.kernel.database import Database, SqliteDatabase, retried
 from pickaxe.kernel.errors import Conflict, NewerWorkspace
 from pickaxe.kernel.schema import HEAD, events, pools, principals, runs, tenants
@@ -39,6 +40,11 @@ class Catalog:
     def shared(self) -> bool:
         """Whether other processes may write at the same time."""
         return self._database.shared
+
+    def silent_since_ns(self, patience: timedelta) -> int:
+        """The instant that every living writer's heart has beaten after, by now. While the database was away none could."""
+        longest, now = int(patience.total_seconds() * SECOND), self.clock.now_ns()
+        return now - longest if now - self._database.up_since_ns() > longest else 0
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -76,6 +76,10 @@ class Database(Protocol):
         """The database's own clock where it has one that every writer shares, otherwise this machine's."""
         ...
 
+    def up_since_ns(self) -> int:
+        """Since when it can be reached, by its own clock; 0 where nothing runs that could stop."""
+        ...
+
     def prepare(self, connection: sa.Connection) -> None:
         """Before the first migration, in its transaction."""
         ...
@@ -119,6 +123,9 @@ class SqliteDatabase:
 
     def now_ns(self) -> int:
         return time.time_ns()
+
+    def up_since_ns(self) -> int:
+        return 0
 
     def prepare(self, connection: sa.Connection) -> None:
         """Nothing: the file is there."""

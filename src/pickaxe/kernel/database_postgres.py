@@ -84,6 +84,9 @@ class PostgresDatabase:
         """The server's clock: every writer's time is measured against it."""
         return int(self._asked("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"))
 
+    def up_since_ns(self) -> int:
+        return int(self._asked("SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000000)::bigint"))
+
     def prepare(self, connection: sa.Connection) -> None:
         connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{self.url.schema}"'))
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id, checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import SECOND, as_datetime
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import Conflict, NotFound
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
@@ -27,6 +28,10 @@ HEARTBEAT_EVERY = timedelta(seconds=2)
 STALE_AFTER = timedelta(seconds=8)
 """A running run whose heart has not beaten for this long is shown as interrupted, whoever looks."""
 
+GONE_AFTER = timedelta(seconds=20)
+"""Where several processes write, the others take a run (or a pool) for orphaned after so long a silence."""
+
+_UNDER_WAY = runs.c.state.in_([RunState.RUNNING, RunState.QUEUED])
 _AFTER = {
     RunState.QUEUED: {RunState.RUNNING, RunState.CANCELLED},
     RunState.RUNNING: {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED},
@@ -63,8 +68,16 @@ class Runs:
 
     def queue(self, spec: RunSpec) -> Run:
         """Put the run (or another attempt of it) in the queue; raises `Conflict` if it is already under way."""
+        self._queue(spec)
+        return self.get(spec.run_id)
+
+    @retried
+    def _queue(self, spec: RunSpec) -> None:
         now = self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
+            if self._catalog.shared:
+                silent = sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns) < self._catalog.silent_since_ns(GONE_AFTER)
+                interrupt(connection, sa.and_(runs.c.id == spec.run_id, silent))
             state = connection.execute(sa.select(runs.c.state).where(runs.c.key == spec.key)).scalar()
             if state is None:
                 connection.execute(
@@ -79,6 +92,7 @@ class Runs:
                         config=dict(spec.config),
                         attempt=0,
                         created_ns=now,
+                        heartbeat_ns=now,
                     )
                 )
                 for role, artifact in spec.inputs.items():
@@ -86,10 +100,15 @@ class Runs:
                         edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id)
                     )
             else:
-                self._move(connection, spec.run_id, RunState.QUEUED)
-        return self.get(spec.run_id)
+                self._move(connection, spec.run_id, RunState.QUEUED, heartbeat_ns=now)
 
     def start(self, run_id: str) -> Run:
+        """Claim the run: of several who try, one gets it and the others a `Conflict`."""
+        self._start(run_id)
+        return self.get(run_id)
+
+    @retried
+    def _start(self, run_id: str) -> None:
         now = self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
             self._move(
@@ -102,7 +121,6 @@ class Runs:
                 error=None,
                 attempt=runs.c.attempt + 1,
             )
-        return self.get(run_id)
 
     def beat(self, run_id: str) -> None:
         with self._catalog.write() as connection:
@@ -112,10 +130,12 @@ class Runs:
                 .values(heartbeat_ns=self._catalog.clock.now_ns())
             )
 
-    def succeed(self, connection: sa.Connection, spec: RunSpec, outputs: Mapping[str, Stored]) -> None:
-        """Publish every output and the success in the caller's transaction."""
+    def succeed(
+        self, connection: sa.Connection, spec: RunSpec, outputs: Mapping[str, Stored], *, attempt: int | None = None
+    ) -> None:
+        """Publish every output and the success in the caller's transaction. Raises `Conflict` when it is another attempt's by now."""
         now = self._catalog.clock.now_ns()
-        self._move(connection, spec.run_id, RunState.SUCCEEDED, ended_ns=now)
+        self._move(connection, spec.run_id, RunState.SUCCEEDED, of_attempt=attempt, ended_ns=now)
         scope = spec.name.rpartition("/")[0]
         for role, stored in outputs.items():
             id = artifact_id(spec.key, role)
@@ -123,10 +143,20 @@ class Runs:
             self._artifacts.add(connection, name, stored, id=id, run_id=spec.run_id, at_ns=now)
             connection.execute(edges.insert().values(run_id=spec.run_id, direction="out", role=role, artifact_id=id))
 
-    def end(self, connection: sa.Connection, run_id: str, state: RunState, error: Mapping[str, Any] | None) -> None:
-        """Record an end without outputs."""
-        self._move(connection, run_id, state, ended_ns=self._catalog.clock.now_ns(), error=dict(error) if error else None)
+    def end(
+        self,
+        connection: sa.Connection,
+        run_id: str,
+        state: RunState,
+        error: Mapping[str, Any] | None,
+        *,
+        attempt: int | None = None,
+    ) -> None:
+        """Record an end without outputs. Raises `Conflict` when it is another attempt's by now."""
+        now = self._catalog.clock.now_ns()
+        self._move(connection, run_id, state, of_attempt=attempt, ended_ns=now, error=dict(error) if error else None)
 
+    @retried
     def get(self, run_id: str) -> Run:
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)).first()
@@ -134,6 +164,7 @@ class Runs:
                 raise NotFound(f"no run {run_id!r:.120}", remedy="list them: pickaxe runs")
             return self._runs(connection, [row])[0]
 
+    @retried
     def cached(self, key: str) -> Run | None:
         """The succeeded run of this key, if there is one."""
         query = sa.select(runs).where(runs.c.key == key, runs.c.state == RunState.SUCCEEDED)
@@ -169,12 +200,14 @@ class Runs:
             rows = connection.execute(query).all()
             return self._runs(connection, rows[:limit]), cursor_of(rows, limit)
 
-    def _move(self, connection: sa.Connection, run_id: str, state: RunState, **values: Any) -> None:
+    def _move(
+        self, connection: sa.Connection, run_id: str, state: RunState, *, of_attempt: int | None = None, **values: Any
+    ) -> None:
         before = [old for old, after in _AFTER.items() if state in after]
-        moved = connection.execute(
-            runs.update().where(runs.c.id == run_id, runs.c.state.in_(before)).values(state=state, **values)
-        ).rowcount
-        if not moved:
+        here = [runs.c.id == run_id, runs.c.state.in_(before)]
+        if of_attempt is not None:
+            here.append(runs.c.attempt == of_attempt)
+        if not connection.execute(runs.update().where(*here).values(state=state, **values)).rowcount:
             now = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar()
             raise Conflict(f"run {run_id} cannot become {state}", expected=f"one of {', '.join(before)}", got=str(now))
 
@@ -213,17 +246,24 @@ class Runs:
 
 def interrupt_orphans(catalog: Catalog) -> list[str]:
     """Mark what a dead writer left under way, of every tenant. Only the holder of the workspace's lock may call this."""
-    under_way = runs.c.state.in_([RunState.RUNNING, RunState.QUEUED])
     with catalog.write() as connection:
-        orphans = list(connection.execute(sa.select(runs.c.id).where(under_way)).scalars())
-        error = {"code": "interrupted", "message": "the process that ran it ended", "remedy": "start it again; it resumes"}
-        connection.execute(
-            runs.update()
-            .where(under_way)
-            .values(
-                state=RunState.INTERRUPTED,
-                error=error,
-                ended_ns=sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns),
-            )
-        )
+        return interrupt(connection, sa.true())
+
+
+def interrupt(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[str]:
+    """Mark those of the runs under way that `which` picks, at their last heartbeat; their ids."""
+    orphans = list(connection.execute(sa.select(runs.c.id).where(_UNDER_WAY, which)).scalars())
+    error = {"code": "interrupted", "message": "the process that ran it ended", "remedy": "start it again; it resumes"}
+    ended = sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns)
+    connection.execute(
+        runs.update().where(runs.c.id.in_(orphans)).values(state=RunState.INTERRUPTED, error=error, ended_ns=ended)
+    )
     return orphans
+
+
+@retried
+def beat_under_way(catalog: Catalog, run_ids: Collection[str]) -> None:
+    """The heartbeat of a process for its runs, also while they wait or land."""
+    with catalog.write() as connection:
+        beating = runs.update().where(runs.c.id.in_(run_ids), _UNDER_WAY)
+        connection.execute(beating.values(heartbeat_ns=catalog.clock.now_ns()))
