@@ -56,7 +56,12 @@ def url(place: Path) -> str:
 
 
 def prefix(place: Path) -> str:
-    return str(place.absolute()).strip("/").replace("'", "-")
+    """Where a place's objects are. Noted in it, so that a place that is moved keeps its objects."""
+    note = place / "objects"
+    if not note.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        note.write_text(str(place.absolute()).strip("/"))
+    return note.read_text()
 
 
 def objects(place: Path) -> dict[str, bytes]:

@@ -20,12 +20,14 @@ from pickaxe.kernel.storage_errors import storage_errors
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pickaxe.kernel.tables_files import DataFiles
     from pickaxe.kernel.tables_lake import Lake
     from pickaxe.kernel.tables_sql import SqlLimits
 
 Mode = Literal["replace", "append"]
 
 LOCK = "lake.lock"
+DATA = "tables"
 _TURN_SECONDS = 60.0
 
 
@@ -85,11 +87,21 @@ class LakeTables:
     Attached at first use. Safe for threads (writes take turns). The caller holds the workspace's `WriterLock` in mode "w".
     """
 
-    def __init__(self, folder: Path, mode: Literal["w", "r"] = "w", *, threads: int = 2, memory_limit: str = "1GB") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mode: Literal["w", "r"] = "w",
+        *,
+        files: DataFiles | None = None,
+        threads: int = 2,
+        memory_limit: str = "1GB",
+    ) -> None:
+        """`files`: where the data files are, when not below ``tables/`` of the folder."""
         if mode not in ("w", "r"):
             raise BadInput("unknown mode", expected='"w" to write or "r" to read', got=repr(mode))
         self.folder = folder
         self.mode: Literal["w", "r"] = mode
+        self._files = files
         self.threads = threads
         self.memory_limit = memory_limit
         self._lake: Lake | None = None
@@ -132,7 +144,8 @@ class LakeTables:
         from pickaxe.kernel.tables_read import state_at
 
         lake = self._lake_for(pin)
-        lake.check(state_at(lake, pin).files, afresh=True)
+        for file in state_at(lake, pin).files:
+            lake.files.local(file, afresh=True)
 
     def size_bytes(self, pin: Pin) -> int:
         from pickaxe.kernel.tables_read import state_at
@@ -171,15 +184,28 @@ class LakeTables:
 
         with self._lock:
             if self._lake is None or not self._lake.usable:
-                self._lake = Lake(self.folder, read_only=self.mode == "r", threads=self.threads, memory_limit=self.memory_limit)
+                self._lake = Lake(
+                    self.folder,
+                    self._data_files(),
+                    read_only=self.mode == "r",
+                    threads=self.threads,
+                    memory_limit=self.memory_limit,
+                )
             return self._lake
+
+    def _data_files(self) -> DataFiles:
+        from pickaxe.kernel.tables_files import FolderFiles
+
+        if self._files is None:
+            self._files = FolderFiles(self.folder.absolute() / DATA)
+        return self._files
 
     def _attached_if_there(self) -> Lake | None:
         from pickaxe.kernel.tables_lake import LakeNotMade, lake_exists
 
         # A reader must not make a lake, and a lake may appear while it looks on.
         try:
-            return self._attached() if self._lake is not None or lake_exists(self.folder) else None
+            return self._attached() if self._lake is not None or lake_exists(self.folder, self._data_files()) else None
         except LakeNotMade:
             return None
 

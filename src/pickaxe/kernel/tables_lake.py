@@ -1,4 +1,4 @@
-"""One process's connection to a DuckLake: extensions, attaching, the metadata, the checks on data files.
+"""One process's connection to a DuckLake: extensions, attaching, the metadata.
 
 DuckLake specification 1.0 (https://ducklake.select/docs/stable/specification/introduction): the names of metadata tables and
 columns used here are part of it.
@@ -9,33 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.digest import file_digest
 from pickaxe.kernel.errors import Corrupted, NotFound, Unavailable
 from pickaxe.kernel.tables_errors import METADATA, NOT_MADE, READ_ONLY, damaged, duckdb_errors
 
 if TYPE_CHECKING:
     import duckdb
 
+    from pickaxe.kernel.tables_files import DataFiles
     from pickaxe.kernel.tables_read import State
 
-DATA = "tables"
 CATALOG = "lake"
 META = "__ducklake_metadata_lake"
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A Parquet file of a table: path relative to the data folder, digest and bytes as recorded when it was written."""
-
-    path: str
-    digest: str
-    size: int
-    rows: int
 
 
 class LakeNotMade(NotFound):
@@ -45,15 +33,14 @@ class LakeNotMade(NotFound):
 class Lake:
     """An attached lake. Cursors of one connection, so any thread may use it."""
 
-    def __init__(self, folder: Path, *, read_only: bool, threads: int, memory_limit: str) -> None:
+    def __init__(self, folder: Path, files: DataFiles, *, read_only: bool, threads: int, memory_limit: str) -> None:
         self.folder = folder.absolute()
-        self.data = self.folder / DATA
+        self.files = files
         self._pid = os.getpid()
         self._broken = False
-        self._verified: dict[str, tuple[int, int, int]] = {}
         self.states: dict[tuple[str, int], State] = {}
         self._holder: duckdb.DuckDBPyConnection | None = None
-        self._connection = _connect(self.folder, read_only=read_only, threads=threads, memory_limit=memory_limit)
+        self._connection = _connect(self.folder, files, read_only=read_only, threads=threads, memory_limit=memory_limit)
         if not read_only:
             with duckdb_errors(self.folder):
                 self.hold()
@@ -104,26 +91,6 @@ class Lake:
         with self.cursor() as cursor:
             return cursor.execute(query.replace("{meta}", META), list(params)).fetchall()
 
-    def check(self, files: Iterable[DataFile], *, afresh: bool = False) -> None:
-        """Compare data files with their recorded digests: once per process, and again when size, time or inode changed.
-
-        DuckDB does not notice a flipped bit in a data page (Parquet's page checksums are optional and it writes none).
-        Raises `Corrupted`.
-        """
-        for file in files:
-            path = self.data / file.path
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                raise damaged(path, "the file of a table is gone", file.digest, "nothing") from None
-            stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-            if self._verified.get(file.path) == stamp and not afresh:
-                continue
-            got = file_digest(path)
-            if got != file.digest:
-                raise damaged(path, "the file of a table is damaged", file.digest, got)
-            self._verified[file.path] = stamp
-
     def close(self) -> None:
         if self._holder is not None:
             self._holder.close()
@@ -131,29 +98,25 @@ class Lake:
         self._broken = True
 
 
-def lake_exists(folder: Path) -> bool:
+def lake_exists(folder: Path, files: DataFiles) -> bool:
     """Whether there is a lake to attach. Raises `Corrupted` when its data is there and its metadata is not."""
     if any((folder / name).is_file() and (folder / name).stat().st_size for name in (METADATA, METADATA + "-wal")):
         return True
-    if _has_data(folder):
+    if files.any():
         raise _metadata_gone(folder)
     return False
-
-
-def _has_data(folder: Path) -> bool:
-    return next((folder / DATA).rglob("*.parquet"), None) is not None
 
 
 def _metadata_gone(folder: Path) -> Corrupted:
     return damaged(folder / METADATA, "the lake's metadata is gone", "the SQLite file that describes the tables", "nothing")
 
 
-def _connect(folder: Path, *, read_only: bool, threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _connect(folder: Path, files: DataFiles, *, read_only: bool, threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     with duckdb_errors(folder, lambda said: damaged(folder / METADATA, "the lake cannot be read", "a DuckLake", said)):
         if not read_only:
-            (folder / DATA).mkdir(parents=True, exist_ok=True)
+            files.writing.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(
             config={
                 "threads": threads,
@@ -168,7 +131,7 @@ def _connect(folder: Path, *, read_only: bool, threads: int, memory_limit: str) 
             for extension in ("sqlite_scanner", "ducklake"):
                 connection.execute(f"LOAD {_literal(str(_extension_file(extension)))}")
             connection.execute("SET TimeZone='UTC'")
-            _attach(connection, folder, read_only=read_only)
+            _attach(connection, folder, files, read_only=read_only)
         except BaseException:
             connection.close()
             raise
@@ -192,12 +155,12 @@ def _extension_file(name: str) -> Path:
     return file
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, *, read_only: bool) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, files: DataFiles, *, read_only: bool) -> None:
     import duckdb
 
     options = {
         # The folder may have been moved since: paths inside are relative, and this one is where it is now.
-        "DATA_PATH": _literal(f"{folder / DATA}/"),
+        "DATA_PATH": _literal(f"{files.writing}/"),
         "OVERRIDE_DATA_PATH": "true",
         # Readers go on while the writer commits, and the other way round.
         "META_JOURNAL_MODE": "'WAL'",
@@ -209,7 +172,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, *, read_only: b
     if read_only:
         del options["META_JOURNAL_MODE"]
         options["READ_ONLY"] = "true"
-    if read_only or _has_data(folder):
+    if read_only or files.any():
         # A new, empty lake beside the data of the old one would be a loss that nobody notices.
         options["CREATE_IF_NOT_EXISTS"] = "false"
     words = ", ".join(f"{key} {value}" for key, value in options.items())
@@ -217,10 +180,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, *, read_only: b
         connection.execute(f"ATTACH {_literal(f'ducklake:sqlite:{folder / METADATA}')} AS {CATALOG} ({words})")
     except duckdb.Error as error:
         # A maker killed before SQLite's first transaction was done leaves one to roll back, which a reader may not do.
-        not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not _has_data(folder))
+        not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not files.any())
         if not not_made:
             raise
-        raise (_metadata_gone(folder) if _has_data(folder) else LakeNotMade("there are no tables yet")) from None
+        raise (_metadata_gone(folder) if files.any() else LakeNotMade("there are no tables yet")) from None
     if not read_only:
         connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', 'zstd')")
 

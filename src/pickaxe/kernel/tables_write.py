@@ -6,7 +6,6 @@ no snapshot knows (`sweep` removes them); after it, everything is on disk.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from pickaxe.kernel.digest import file_digest
 from pickaxe.kernel.errors import BadInput, Corrupted, PickaxeError
 from pickaxe.kernel.tables import Pin
 from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
-from pickaxe.kernel.tables_lake import CATALOG, DataFile, Lake
+from pickaxe.kernel.tables_files import DataFile
+from pickaxe.kernel.tables_lake import CATALOG, Lake
 from pickaxe.kernel.tables_read import State, commit_record, newest_state, snapshots
 
 if TYPE_CHECKING:
@@ -55,18 +55,18 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
     if not any(job.changes for job in jobs):
         # DuckLake makes no snapshot of a transaction that adds no rows; the states that are there are the answer.
         return {job.name: snapshots(lake, job.name)[-1] for job in jobs}
-    watch = _NewFiles(lake.data, [job.before.folder for job in jobs if job.before])
+    watch = _NewFiles(lake.files.writing, [job.before.folder for job in jobs if job.before])
     try:
         with lake.cursor() as cursor:
             cursor.begin()
-            records = {job.name: _record(job, _write_files(cursor, job, watch)) for job in jobs}
+            records = {job.name: _record(job, _write_files(cursor, lake, job, watch)) for job in jobs}
             _describe(cursor, records)
             cursor.commit()
             pins = _pins(cursor, records)
     except BaseException:
         # Whether the commit came through is for the lake to say: an interrupt may come right after it.
         with suppress(PickaxeError, duckdb.Error):
-            _remove_unknown(lake, watch.taken())
+            _remove_unknown(lake, (watch.relative(path) for path in watch.taken()))
         raise
     with suppress(duckdb.Error):  # the write is done; that the disk is full now is for the next one to say
         lake.hold()
@@ -75,18 +75,18 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
 
 def sweep(lake: Lake) -> int:
     """Remove data files that no snapshot knows; how many went."""
-    return _remove_unknown(lake, lake.data.rglob("*.parquet"))
+    return _remove_unknown(lake, lake.files.names(stale=True))
 
 
-def _remove_unknown(lake: Lake, files: Iterable[Path]) -> int:
+def _remove_unknown(lake: Lake, names: Iterable[str]) -> int:
     known = lake.metadata(
         "SELECT s.path || t.path || f.path FROM {meta}.ducklake_data_file f"
         " JOIN {meta}.ducklake_table t USING (table_id) JOIN {meta}.ducklake_schema s USING (schema_id)"
     )
     kept = {path for (path,) in known}
-    unknown = [file for file in files if file.relative_to(lake.data).as_posix() not in kept]
-    for file in unknown:
-        file.unlink(missing_ok=True)
+    unknown = [name for name in names if name not in kept]
+    for name in unknown:
+        lake.files.remove(name)
     return len(unknown)
 
 
@@ -124,8 +124,8 @@ def _refuse_other_schema(name: str, state: State, table: pa.Table) -> None:
     )
 
 
-def _write_files(cursor: duckdb.DuckDBPyConnection, job: _Job, watch: _NewFiles) -> list[DataFile]:
-    """Have DuckLake write the rows inside the open transaction; hash and fsync the files that appeared."""
+def _write_files(cursor: duckdb.DuckDBPyConnection, lake: Lake, job: _Job, watch: _NewFiles) -> list[DataFile]:
+    """Have DuckLake write the rows inside the open transaction; hash the files that appeared and make them last."""
     import pyarrow.parquet as pq
 
     target = f"{CATALOG}.main.{quoted(job.identifier)}"
@@ -134,9 +134,9 @@ def _write_files(cursor: duckdb.DuckDBPyConnection, job: _Job, watch: _NewFiles)
     cursor.unregister("incoming")
     files: list[DataFile] = []
     for path in watch.take():
-        _sync(path)
         rows = pq.read_metadata(path).num_rows
         files.append(DataFile(watch.relative(path), file_digest(path), path.stat().st_size, rows))
+        lake.files.keep(watch.relative(path))
     if sum(file.rows for file in files) != job.stored.num_rows:
         raise Corrupted(
             f"table {job.name!r} was not written whole",
@@ -198,13 +198,3 @@ class _NewFiles:
 
 def _names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-
-
-def _sync(path: Path) -> None:
-    """DuckDB does not flush Parquet files to the disk itself; the commit must not be older than what it names."""
-    for target in (path, path.parent, path.parent.parent):  # the file, its name, its folder's name
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -16,6 +16,7 @@ from pickaxe.kernel.blobs_kept import KeptBlobs
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.depot_objects import ObjectDepot
 from pickaxe.kernel.tables import LakeTables, Tables
+from pickaxe.kernel.tables_files import DepotFiles
 from tests.kernel import object_server
 
 Store = TypeVar("Store")
@@ -52,7 +53,7 @@ def flip_a_bit(pattern: str) -> Callable[[Path], bool]:
 
 
 def in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Blobs:
-    return KeptBlobs(ObjectDepot(object_server.url(place), "blobs"), LocalBlobs(place / "cache"))
+    return KeptBlobs(ObjectDepot(object_server.url(place), "blobs"), LocalBlobs(place / f"cache-{mode}"))
 
 
 BLOBS: list[Backend[Blobs]] = [
@@ -60,6 +61,13 @@ BLOBS: list[Backend[Blobs]] = [
     Backend("s3", in_a_bucket, object_server.spoil),
 ]
 
+
+def lake_in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Tables:
+    depot = ObjectDepot(object_server.url(place), "tables")
+    return LakeTables(place, mode, files=DepotFiles(depot, LocalBlobs(place / f"cache-{mode}"), place / "writing"))
+
+
 TABLES: list[Backend[Tables]] = [
     Backend("sqlite-lake", lambda place, mode: LakeTables(place, mode), flip_a_bit("*.parquet")),
+    Backend("s3-lake", lake_in_a_bucket, object_server.spoil),
 ]
