@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.nouns import Lease
 from pickaxe.kernel.schema import leases, pools, prices, usage
@@ -143,6 +144,7 @@ class Pools:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
+    @retried
     def open(self, resource: str, capacity: int, machine: Mapping[str, Any]) -> str:
         """Begin the life of a pool."""
         pool_id, now = f"pool-{uuid.uuid4().hex[:24]}", self._catalog.clock.now_ns()
@@ -166,6 +168,7 @@ class Pools:
         for pool_id in abandoned:
             self.abandon(pool_id)
 
+    @retried
     def abandon(self, pool_id: str) -> None:
         """End a pool whose machine or process is gone, and the leases on it, at its last heartbeat."""
         with self._catalog.write() as connection:
@@ -179,10 +182,14 @@ class Pools:
             connection.execute(leases.update().where(of_pool, leases.c.end_ns.is_(None)).values(end_ns=ended))
             connection.execute(pools.update().where(pools.c.id == pool_id).values(closed_ns=ended, heartbeat_ns=ended))
 
+    @retried
     def beat(self, pool_id: str) -> None:
+        """The pool lives. One that others took for dead is open again: the time until now it was idle."""
         with self._catalog.write() as connection:
-            connection.execute(pools.update().where(pools.c.id == pool_id).values(heartbeat_ns=self._catalog.clock.now_ns()))
+            alive = pools.update().where(pools.c.id == pool_id)
+            connection.execute(alive.values(heartbeat_ns=self._catalog.clock.now_ns(), closed_ns=None))
 
+    @retried
     def close(self, pool_id: str) -> None:
         now = self._catalog.clock.now_ns()
         with self._catalog.write() as connection:
@@ -197,6 +204,7 @@ class Ledger:
         self._catalog = catalog
         self._tenant_id = tenant_id
 
+    @retried
     def grant(self, pool_id: str, holder: str, amount: int) -> str:
         """Lease `amount` units from now on; raises `Conflict` when the pool has not that many free."""
         lease_id, now = f"lease-{uuid.uuid4().hex[:24]}", self._catalog.clock.now_ns()

@@ -21,8 +21,10 @@ from pickaxe.kernel.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.peers import Peers
+from pickaxe.kernel.process import scratch_name, sweep_scratch, this_process
 from pickaxe.kernel.registry import EXECUTORS, load_named
-from pickaxe.kernel.runs import HEARTBEAT_EVERY, interrupt_orphans
+from pickaxe.kernel.runs import HEARTBEAT_EVERY, beat_under_way, interrupt_orphans
 
 if TYPE_CHECKING:
     from pickaxe.kernel.tables import LakeTables
@@ -32,6 +34,8 @@ Mode = Literal["w", "r"]
 
 class Stores:
     """Catalog, tables, blobs, the writer's lock, and the pool of this machine's cores with its heart.
+
+    On SQLite one process writes, by a lock on the folder; on PostgreSQL any number do, and look after what dead ones left.
 
     Raises `WriterBusy` when another process writes, `NewerWorkspace` when a newer version did, `NotFound` when a reader finds
     nothing there.
@@ -47,7 +51,7 @@ class Stores:
         self._making = threading.Lock()
         self._lock = self._acquire() if mode == "w" else None
         try:
-            self.catalog = Catalog(self.path / "catalog.db", writable=mode == "w")
+            self.catalog = Catalog(location.catalog or self.path / "catalog.db", writable=mode == "w")
             self.blobs = LocalBlobs(self.path / "blobs")
             self.pools = Pools(self.catalog)
             self.content = Content(lambda: self.tables, self.blobs, self.scratch)
@@ -59,7 +63,8 @@ class Stores:
 
     @property
     def scratch(self) -> Path:
-        return self.path / "scratch"
+        scratch = self.path / "scratch"
+        return scratch / scratch_name() if self.location.catalog else scratch
 
     @property
     def tables(self) -> LakeTables:
@@ -94,21 +99,27 @@ class Stores:
             self.catalog.close()
             self._release()
 
-    def _acquire(self) -> WriterLock:
+    def _acquire(self) -> WriterLock | None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Conflict(f"cannot make the workspace {self.path} ({error.strerror})", remedy="choose another folder") from None
-        return WriterLock(self.path / "writer.lock").acquire()
+        return None if self.location.catalog else WriterLock(self.path / "writer.lock").acquire()
 
     def _begin_life(self, cores: int) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(exist_ok=True)
+        self.peers = Peers(self.catalog, self.pools) if self.catalog.shared else None
+        if self.peers is None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.interrupted = interrupt_orphans(self.catalog)
+            self.pools.close_abandoned()
+        else:
+            sweep_scratch(self.path / "scratch")
+            self.interrupted = self.peers.look(now=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
         self.blobs.sweep()
-        self.interrupted = interrupt_orphans(self.catalog)
-        self.pools.close_abandoned()
         self.cores = Cores(cores)
-        self.pool_id = self.pools.open("cpu", cores, {"host": platform.node(), "processor": platform.machine(), "cores": cores})
+        machine = {"host": platform.node(), "processor": platform.machine(), "cores": cores, **this_process()}
+        self.pool_id = self.pools.open("cpu", cores, machine)
         self.executor = self._executor()
         self._heart = threading.Thread(target=self._beat, daemon=True, name="workspace-heart")
         self._heart.start()
@@ -124,6 +135,9 @@ class Stores:
             with suppress(PickaxeError):  # a full or busy disk costs a beat, not the heart
                 self.pools.beat(self.pool_id)
                 self.executor.beat()
+                beat_under_way(self.catalog, [run_id for run_id, handle in list(self.handles.items()) if handle.under_way])
+                if self.peers is not None:
+                    self.peers.look()
 
     def _release(self) -> None:
         if self._lock is not None:

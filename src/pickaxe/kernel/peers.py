@@ -1,0 +1,57 @@
+"""Several processes that write one catalog: what the dead among them left under way is found and ended by the living.
+
+A process is dead when the machine says so (see `process`), or when its heart has not beaten for `GONE_AFTER` although the database
+could be reached all that time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.database import retried
+from pickaxe.kernel.ledger import Pools
+from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.process import is_gone
+from pickaxe.kernel.runs import GONE_AFTER, interrupt
+from pickaxe.kernel.schema import leases, pools, runs
+
+_LOOK_EVERY = timedelta(seconds=6)
+
+
+class Peers:
+    """Looks after the other writers of a shared catalog."""
+
+    def __init__(self, catalog: Catalog, own_pools: Pools) -> None:
+        self._catalog = catalog
+        self._pools = own_pools
+        self._looked = 0.0
+
+    def look(self, *, now: bool = False) -> list[str]:
+        """End what dead peers left, every few seconds (or `now`); ids of the runs that were interrupted."""
+        if not now and time.monotonic() - self._looked < _LOOK_EVERY.total_seconds():
+            return []
+        self._looked = time.monotonic()
+        dead = self._dead_pools()
+        interrupted = self._interrupt(dead)
+        for pool_id in dead:
+            self._pools.abandon(pool_id)
+        return interrupted
+
+    @retried
+    def _dead_pools(self) -> list[str]:
+        silent = self._catalog.silent_since_ns(GONE_AFTER)
+        query = sa.select(pools.c.id, pools.c.machine, pools.c.heartbeat_ns).where(pools.c.closed_ns.is_(None))
+        with self._catalog.read() as connection:
+            return [row.id for row in connection.execute(query) if row.heartbeat_ns < silent or is_gone(row.machine)]
+
+    @retried
+    def _interrupt(self, dead: Sequence[str]) -> list[str]:
+        held = sa.select(leases.c.holder).where(leases.c.pool_id.in_(dead), leases.c.end_ns.is_(None))
+        silent = sa.func.coalesce(runs.c.heartbeat_ns, runs.c.created_ns) < self._catalog.silent_since_ns(GONE_AFTER)
+        with self._catalog.write() as connection:
+            return interrupt(connection, sa.or_(silent, sa.and_(runs.c.state == RunState.RUNNING, runs.c.id.in_(held))))
