@@ -43,6 +43,7 @@ class Caller:
 
     Attributes:
         kind: ``person`` (signed in), ``key`` (an API key) or ``local`` (a loopback server without sign-in).
+        key_id: the key or session shown.
     """
 
     tenant_id: str
@@ -51,6 +52,7 @@ class Caller:
     role: Role
     scopes: frozenset[Scope]
     kind: Literal["person", "key", "local"]
+    key_id: str | None = None
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

@@ -63,15 +63,16 @@ class Catalog:
     @retried
     def identity(self, tenant: str, principal: str) -> tuple[str, str]:
         """Ids of the tenant and of the person acting for it; both are made when new."""
-        ids = f"tenant-{tenant}", f"principal-{tenant}-{principal}"
+        tenant_id, principal_id = f"tenant-{tenant}", f"principal-{tenant}-{principal}"
         with self.write() as connection:
-            for table, row in (
-                (tenants, {"id": ids[0], "name": tenant}),
-                (principals, {"id": ids[1], "tenant_id": ids[0], "name": principal, "kind": "person"}),
-            ):
-                if connection.execute(sa.select(table.c.id).where(table.c.id == row["id"])).first() is None:
-                    connection.execute(table.insert().values(row))
-        return ids
+            if connection.execute(sa.select(tenants.c.id).where(tenants.c.id == tenant_id)).first() is None:
+                connection.execute(tenants.insert().values(id=tenant_id, name=tenant))
+            named = sa.select(principals.c.id).where(principals.c.tenant_id == tenant_id, principals.c.name == principal)
+            known = connection.execute(named).scalar()
+            if known is None:
+                row = {"id": principal_id, "tenant_id": tenant_id, "name": principal, "kind": "person"}
+                connection.execute(principals.insert().values(row))
+        return tenant_id, known or principal_id
 
     def tenant_ids(self) -> list[str]:
         """Every tenant there is."""

@@ -1,0 +1,231 @@
+"""Tenants and people: who may act, how they sign in, and the admin that every tenant keeps."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary, ref
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.access import Caller, Role
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.keys import Keys, held
+from pickaxe.kernel.nouns import Tenant
+from pickaxe.kernel.passwords import hashed, matches
+from pickaxe.kernel.schema import keys, principals, tenants
+
+_TENANT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may act for a tenant. `signs_in` with a ``password``, with ``openid`` elsewhere, or ``no``: by keys only."""
+
+    id: str
+    tenant_id: str
+    name: str
+    role: Role
+    signs_in: Literal["password", "openid", "no"]
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+class Access:
+    """The people and keys of a workspace, of all tenants. Every method that takes a `tenant_id` keeps to that tenant.
+
+    Use `Access.of`: what one revokes, another must not remember.
+    """
+
+    _OF: ClassVar[WeakKeyDictionary[Catalog, Access]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Access:
+        """The one of this catalog in this process."""
+        return cls._OF.setdefault(catalog, cls(catalog))
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._held = ref(catalog)
+        self._asked = -1, True
+        self.keys = Keys(catalog)
+
+    @property
+    def _catalog(self) -> Catalog:
+        return held(self._held)
+
+    # Tenants
+
+    def tenants(self) -> list[Tenant]:
+        with self._catalog.read() as connection:
+            return [Tenant(row.id, row.name) for row in connection.execute(sa.select(tenants).order_by(tenants.c.name))]
+
+    def tenant(self, name: str) -> Tenant:
+        """Raises `NotFound`."""
+        found = next((tenant for tenant in self.tenants() if tenant.name == name), None)
+        if found is None:
+            raise NotFound(f"no tenant {name!r:.80}", remedy="an admin of the tenant 'local' adds one: pickaxe tenant add NAME")
+        return found
+
+    def add_tenant(self, name: str) -> Tenant:
+        """Raises `BadInput` for a name that cannot be used, `Conflict` for one that is taken."""
+        if not _TENANT_NAME.fullmatch(name):
+            raise BadInput(f"{name!r:.80} cannot name a tenant", expected="a-z, 0-9 and '-', 63 characters at most")
+        with self._catalog.write() as connection:
+            if connection.execute(sa.select(tenants.c.id).where(tenants.c.name == name)).first():
+                raise Conflict(f"there is a tenant {name!r} already")
+            connection.execute(tenants.insert().values(id=f"tenant-{name}", name=name))
+        return Tenant(f"tenant-{name}", name)
+
+    # People
+
+    def people(self, tenant_id: str) -> list[Person]:
+        query = sa.select(principals).where(principals.c.tenant_id == tenant_id).order_by(principals.c.name)
+        with self._catalog.read() as connection:
+            return [_person(row) for row in connection.execute(query)]
+
+    def person(self, tenant_id: str, name: str) -> Person:
+        """By name or id; raises `NotFound`."""
+        with self._catalog.read() as connection:
+            return _person(self._row(connection, tenant_id, name))
+
+    def add_person(
+        self, tenant_id: str, name: str, role: Role, *, password: str | None = None, identity: str | None = None
+    ) -> Person:
+        """Somebody new, or a password for the account that opening the workspace made for whoever did so.
+
+        The first to sign in to a tenant is its admin: from then on nobody acts without saying who they are. `identity` is who
+        they are elsewhere (see `sign_in_elsewhere`). Raises `BadInput` and `Conflict`.
+        """
+        name = _checked_person(name)
+        values = {"role": role.value, "secret": hashed(password) if password is not None else None, "identity": identity}
+        with self._catalog.write() as connection:
+            can_sign_in = password is not None or identity is not None
+            if not (role is Role.ADMIN and can_sign_in) and not self._admins(connection, tenant_id):
+                raise BadInput(
+                    "the first person of a tenant is an admin who can sign in",
+                    expected="the role 'admin' and a password",
+                    got=f"the role {role.value!r}" + ("" if can_sign_in else " without a password"),
+                )
+            row = connection.execute(_named(tenant_id, name)).first()
+            if row is None:
+                row_id = f"principal-{uuid.uuid4().hex[:24]}"
+                values |= {"id": row_id, "tenant_id": tenant_id, "name": name, "kind": "person"}
+                connection.execute(principals.insert().values(**values, created_ns=self._catalog.clock.now_ns()))
+            elif row.created_ns == 0 and row.secret is None and row.identity is None:
+                connection.execute(
+                    principals.update().where(principals.c.id == row.id).values(**values, created_ns=self._catalog.clock.now_ns())
+                )
+            else:
+                raise Conflict(f"there is a {name!r:.80} already", remedy="choose another name, or change that person's role")
+        self.keys.forget()
+        return self.person(tenant_id, name)
+
+    def set_role(self, tenant_id: str, name: str, role: Role) -> Person:
+        """Takes effect at once, for sessions and keys too. Raises `Conflict` when it would leave the tenant without an admin."""
+        return self._change(tenant_id, name, role=role.value)
+
+    def set_password(self, tenant_id: str, name: str, password: str) -> Person:
+        """The person's sessions end."""
+        return self._change(tenant_id, name, secret=hashed(password))
+
+    def disable(self, tenant_id: str, name: str) -> Person:
+        """The person can do nothing any more, and neither can their keys. Raises `Conflict` for the last admin."""
+        return self._change(tenant_id, name, disabled_ns=self._catalog.clock.now_ns())
+
+    def _change(self, tenant_id: str, name: str, **values: Any) -> Person:
+        with self._catalog.write() as connection:
+            row = self._row(connection, tenant_id, name)
+            connection.execute(principals.update().where(principals.c.id == row.id).values(**values))
+            if "disabled_ns" in values or "secret" in values:
+                kinds = ("api", "session") if "disabled_ns" in values else ("session",)
+                of_theirs = (keys.c.principal_id == row.id) & keys.c.kind.in_(kinds) & keys.c.revoked_ns.is_(None)
+                connection.execute(keys.update().where(of_theirs).values(revoked_ns=self._catalog.clock.now_ns()))
+            if self._was_admin(row) and not self._admins(connection, tenant_id):
+                raise Conflict("a tenant keeps one admin who can sign in", remedy="give somebody else the role first")
+        self.keys.forget()
+        return self.person(tenant_id, row.id)
+
+    # Signing in
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody was told to sign in: true until an admin who can sign in exists, in whatever tenant."""
+        asked, answer = self._asked
+        # In a shared catalog another process may add the admin; that there is one stays true, as the last admin stays.
+        if answer and (self._catalog.shared or asked != self.keys.changes):
+            now = self.keys.changes
+            with self._catalog.read() as connection:
+                answer = not self._admins(connection, None)
+            self._asked = now, answer
+        return answer
+
+    def sign_in(self, tenant: str, name: str, password: str) -> tuple[Caller, str] | None:
+        """Who it is and the secret of a new session, or None. An unknown name costs the same time as a wrong password."""
+        with self._catalog.read() as connection:
+            query = _named(f"tenant-{tenant}", unicodedata.normalize("NFC", name))
+            row = connection.execute(query.where(principals.c.disabled_ns.is_(None))).first()
+        if not matches(password, row.secret if row else None) or row is None:
+            return None
+        return self.keys.begin_session(row)
+
+    def sign_in_elsewhere(self, identity: str) -> tuple[Caller, str] | None:
+        """As `sign_in`, for somebody whom an OpenID provider vouches for; `identity` is issuer and subject."""
+        query = sa.select(principals).where(principals.c.identity == identity, principals.c.disabled_ns.is_(None))
+        with self._catalog.read() as connection:
+            row = connection.execute(query).first()
+        return self.keys.begin_session(row) if row else None
+
+    def invited(self, tenant_id: str, name: str, identity: str) -> bool:
+        """Tie `identity` to the person of that name who was added without a password; whether there was one."""
+        waiting = (
+            (principals.c.tenant_id == tenant_id)
+            & (principals.c.name == name)
+            & (principals.c.created_ns > 0)
+            & principals.c.secret.is_(None)
+            & principals.c.identity.is_(None)
+            & principals.c.disabled_ns.is_(None)
+        )
+        with self._catalog.write() as connection:
+            return connection.execute(principals.update().where(waiting).values(identity=identity)).rowcount == 1
+
+    def _row(self, connection: sa.Connection, tenant_id: str, name: str) -> Any:
+        theirs = sa.select(principals).where(principals.c.tenant_id == tenant_id)
+        query = theirs.where((principals.c.name == unicodedata.normalize("NFC", name)) | (principals.c.id == name))
+        row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"nobody here is called {name!r:.80}", remedy="list them: pickaxe user list")
+        return row
+
+    def _admins(self, connection: sa.Connection, tenant_id: str | None) -> bool:
+        """Whether somebody who can sign in is an admin."""
+        can = principals.c.disabled_ns.is_(None) & (principals.c.secret.is_not(None) | principals.c.identity.is_not(None))
+        query = sa.select(principals.c.id).where(principals.c.role == Role.ADMIN.value, can).limit(1)
+        if tenant_id is not None:
+            query = query.where(principals.c.tenant_id == tenant_id)
+        return connection.execute(query).first() is not None
+
+    def _was_admin(self, row: Any) -> bool:
+        return row.role == Role.ADMIN.value and row.disabled_ns is None and (row.secret or row.identity) is not None
+
+
+def _person(row: Any) -> Person:
+    signs_in = "password" if row.secret else "openid" if row.identity else "no"
+    disabled_at = as_datetime(row.disabled_ns) if row.disabled_ns else None
+    return Person(row.id, row.tenant_id, row.name, Role(row.role), signs_in, as_datetime(row.created_ns), disabled_at)
+
+
+def _named(tenant_id: str, name: str) -> sa.Select[Any]:
+    return sa.select(principals).where(principals.c.tenant_id == tenant_id, principals.c.name == name)
+
+
+def _checked_person(name: str) -> str:
+    name = unicodedata.normalize("NFC", name)
+    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 120 or name.startswith("principal-"):
+        raise BadInput(f"{name!r:.80} cannot name a person", expected="1 to 120 printable characters, such as an e-mail address")
+    return name
