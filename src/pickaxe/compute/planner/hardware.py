@@ -1,0 +1,129 @@
+"""The catalogue of accelerators: dense peaks, memory, links, power and launch, each figure with its source.
+
+`load()` reads the catalogue that ships here; a user's own TOML of the same form (or what `pickaxe plan probe` wrote) adds to it or
+replaces entries.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pickaxe.compute.planner.checks import amount, count, named, one_of, only_keys
+from pickaxe.compute.planner.units import Bandwidth, Bytes, FlopRate, Watts
+from pickaxe.kernel.errors import BadInput
+
+DTYPES = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
+KINDS = ("gpu", "tpu", "npu", "cpu")
+# What stands in where a device has no network of its own in its reference system: one 100 Gbit/s port.
+DEFAULT_NETWORK = Bandwidth.parse("100 Gbit/s")
+_QUANTITIES = {"memory": Bytes, "bandwidth": Bandwidth, "link": Bandwidth, "network": Bandwidth, "power": Watts}
+_FIELDS = ("name", "aliases", "kind", "launched", "domain", "peak", "measured", *_QUANTITIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """One device. `link` counts both directions within `domain` devices, `network` one direction beyond; None: not known.
+
+    `sources` gives where each figure is from, by field ("memory", "peak.bf16"). `measured` marks what a probe read.
+    """
+
+    key: str
+    name: str
+    kind: str
+    memory: Bytes
+    bandwidth: Bandwidth
+    peak: Mapping[str, FlopRate]
+    launched: str = ""
+    link: Bandwidth | None = None
+    domain: int = 1
+    network: Bandwidth = DEFAULT_NETWORK
+    power: Watts | None = None
+    measured: bool = False
+    aliases: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def flops(self, dtype: str) -> FlopRate:
+        """Dense peak of `dtype`. A 16-bit type falls back on the other 16-bit one (V100 and T4 know no bf16).
+
+        Raises `BadInput` for a type that this device does not compute in.
+        """
+        for name in (dtype, {"bf16": "fp16", "fp16": "bf16"}.get(dtype, dtype)):
+            if name in self.peak:
+                return self.peak[name]
+        raise BadInput(f"{self.key} has no peak for {dtype}", expected=f"one of {', '.join(self.peak)}", got=dtype)
+
+    @property
+    def link_one_way(self) -> Bandwidth:
+        """Bandwidth to a neighbour in the fast domain, one direction; the network's where there is no link."""
+        return self.network if self.link is None else Bandwidth(self.link / 2)
+
+
+@cache
+def load() -> dict[str, Accelerator]:
+    """The catalogue that ships with Pickaxe, by key."""
+    text = files("pickaxe.compute.planner").joinpath("data/hardware.toml").read_text(encoding="utf-8")
+    return parse(tomllib.loads(text), where="hardware.toml")
+
+
+def load_with(path: Path | None) -> dict[str, Accelerator]:
+    """The catalogue with a user's TOML on top. Raises `BadInput` for a file that is not of the form."""
+    if path is None:
+        return load()
+    try:
+        return {**load(), **parse(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadInput(f"{path.name} cannot be read: {error}", expected="a TOML file of accelerators") from None
+
+
+def find(name: str, catalogue: Mapping[str, Accelerator] | None = None) -> Accelerator:
+    """An accelerator by key or alias ("A100", "h100 sxm"). Raises `NotFound` with the nearest names."""
+    known = load() if catalogue is None else catalogue
+    return named("accelerator", name, {**{alias: item for item in known.values() for alias in item.aliases}, **known})
+
+
+def parse(document: Mapping[str, Any], *, where: str) -> dict[str, Accelerator]:
+    """Accelerators of a parsed TOML document; raises `BadInput` naming entry and field."""
+    sources = document.get("sources", {})
+    return {key: _one(key, entry, sources, where) for key, entry in document.items() if key != "sources"}
+
+
+def _one(key: str, entry: Any, sources: Mapping[str, str], where: str) -> Accelerator:
+    place = f"{where}: {key}"
+    if not isinstance(entry, Mapping):
+        raise BadInput(f"{place} is not a table", expected="[NAME] with memory, bandwidth and peak", got=repr(entry))
+    only_keys(place, entry, _FIELDS)
+    cited: dict[str, str] = {}
+
+    def figure(name: str, given: Any) -> Any:
+        value, source = given if isinstance(given, list) and len(given) == 2 else (given, None)
+        cited[name] = sources.get(source, source) if source else f"{where}, without a source"
+        return value
+
+    for needed in ("memory", "bandwidth", "peak"):
+        if needed not in entry:
+            raise BadInput(f"{place} has no {needed}", expected="memory, bandwidth and peak at least")
+    peaks = {
+        one_of(f"{place}.peak", dtype, DTYPES): amount(f"{place}.peak.{dtype}", figure(f"peak.{dtype}", given), FlopRate)
+        for dtype, given in dict(entry["peak"]).items()
+    }
+    given = {
+        name: amount(f"{place}.{name}", figure(name, entry[name]), kind) for name, kind in _QUANTITIES.items() if name in entry
+    }
+    return Accelerator(
+        key=key,
+        name=str(entry.get("name", key)),
+        kind=one_of(f"{place}.kind", entry.get("kind", "gpu"), KINDS),
+        peak=peaks,
+        launched=str(figure("launched", entry.get("launched", ""))),
+        domain=count(f"{place}.domain", figure("domain", entry.get("domain", 1)), high=1_000_000),
+        measured=bool(entry.get("measured", False)),
+        aliases=tuple(entry.get("aliases", ())),
+        sources=cited,
+        **given,
+    )
