@@ -1,0 +1,86 @@
+"""Live updates: one stream per open page that says *something changed*; the page then fetches itself and swaps its live parts.
+
+One task per tenant looks at the catalog once a second while somebody listens, whatever the number of open pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from pickaxe.console.site import Site
+from pickaxe.kernel.errors import PickaxeError
+from pickaxe.kernel.workspace import Workspace
+
+EVERY_SECONDS = 1.0
+LIFE_SECONDS = 20.0
+"""A stream ends by itself after this long and the browser opens the next one: a server that drains is not held up."""
+_NEWEST_RUNS = 20
+
+
+def router(site: Site) -> APIRouter:
+    routes, pulses = site.router(), dict[str, Pulse]()
+
+    @routes.get("/live")
+    async def live(request: Request) -> Response:
+        """Server-sent events: ``data: <state>`` at once and at every change."""
+        workspace = site.workspace_of(request)
+        pulse = pulses.setdefault(workspace.tenant_id, Pulse(workspace))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(pulse.listen(), media_type="text/event-stream", headers=headers)
+
+    return routes
+
+
+class Pulse:
+    """What changes in one tenant's workspace, told to everybody who listens."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._state = ""
+        self._changed = asyncio.Condition()
+        self._listeners = 0
+        self._looking: asyncio.Task[None] | None = None
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        self._listeners += 1
+        try:
+            if self._looking is None or self._looking.done():
+                self._state = await run_in_threadpool(state_of, self._workspace)
+                self._looking = asyncio.create_task(self._look())
+            ends, told = asyncio.get_running_loop().time() + LIFE_SECONDS, None
+            while (left := ends - asyncio.get_running_loop().time()) > 0:
+                if told != self._state:
+                    told = self._state
+                    yield f"retry: 500\ndata: {told}\n\n".encode()
+                async with self._changed:
+                    try:
+                        await asyncio.wait_for(self._changed.wait_for(lambda told=told: self._state != told), left)
+                    except TimeoutError:
+                        return
+        finally:
+            self._listeners -= 1
+
+    async def _look(self) -> None:
+        while self._listeners:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                state = await run_in_threadpool(state_of, self._workspace)
+            except PickaxeError:  # a busy or closing catalog: look again, or be ended with the server
+                continue
+            async with self._changed:
+                if state != self._state:
+                    self._state = state
+                    self._changed.notify_all()
+
+
+def state_of(workspace: Workspace) -> str:
+    """A short text that changes whenever a page may have: the newest event, and where the newest runs stand."""
+    newest: list[Any] = [event.seq for event in workspace.log.list(limit=1, newest_first=True)]
+    runs = [f"{run.id[-4:]}{run.state[0]}{run.attempt}" for run in workspace.runs.list(limit=_NEWEST_RUNS)]
+    return f"{newest[0] if newest else 0}-{''.join(runs)}"

@@ -1,0 +1,41 @@
+"""Every page of the console, and how one is made.
+
+```python
+def router(site: Site) -> APIRouter:
+    routes = site.router()                                  # routes need the scope "read" unless they say otherwise
+
+    @routes.get("/things")
+    def things(request: Request) -> Response:               # plain `def`: it runs in the thread pool
+        workspace = site.workspace_of(request)              # what this caller may see
+        return site.page(request, "things.html", found=read_things(workspace))
+
+    return routes
+```
+
+The template extends ``layout.html`` and takes every word from ``t("things.title")``; keys are listed in ``words/*/things.toml``.
+A region with ``data-live`` and an ``id`` is kept fresh while the page is open; ``data-chart`` holds a Vega-Lite specification.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.workspace import Workspace
+
+PAGES = ("overview",)
+"""Modules of this package, in the order in which their routes are tried."""
+
+
+def pages(workspace: Workspace) -> APIRouter:
+    """The console's routes over `workspace`: pages, static files, live updates."""
+    from pickaxe.console import live, preferences
+    from pickaxe.console.site import Site
+
+    site, routes = Site(workspace), APIRouter(include_in_schema=False)
+    for part in (preferences, live, *(import_module(f"{__name__}.{name}") for name in PAGES)):
+        routes.include_router(part.router(site))
+    return routes

@@ -1,0 +1,38 @@
+"""The first page: what needs a person, and where each task's line stands."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from pickaxe.console.site import Site
+from pickaxe.flows.attention import attention
+from pickaxe.flows.standing import standing, tasks
+from pickaxe.kernel.nouns import RunState
+
+SHOWN_TASKS = 6
+SHOWN_RUNS = 8
+
+
+def router(site: Site) -> APIRouter:
+    routes = site.router()
+
+    @routes.get("/")
+    def overview(request: Request) -> Response:
+        workspace = site.workspace_of(request)
+        names, more = tasks(workspace, limit=SHOWN_TASKS)
+        lines = [found for name in names if (found := standing(workspace, name))]
+        under_way, _ = workspace.runs.page(states=[RunState.RUNNING, RunState.QUEUED], limit=SHOWN_RUNS)
+        newest, _ = workspace.runs.page(limit=SHOWN_RUNS)
+        return site.page(
+            request,
+            "overview.html",
+            matters=attention(workspace),
+            lines=sorted(lines, key=lambda line: line.newest.created_at, reverse=True),
+            more=more,
+            under_way=[run for run in under_way if run.state in (RunState.RUNNING, RunState.QUEUED)],
+            newest=newest,
+            endpoints=workspace.endpoints(),
+        )
+
+    return routes

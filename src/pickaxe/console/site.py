@@ -1,0 +1,113 @@
+"""What every page shares: the caller's workspace, templates in the reader's language, headers, errors as pages."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.responses import RedirectResponse, Response
+
+from pickaxe.console import show
+from pickaxe.console.assets import Assets
+from pickaxe.console.menu import MENU
+from pickaxe.console.words import LANGUAGES, chosen, name_of, translator
+from pickaxe.kernel.access import Scope
+from pickaxe.kernel.errors import PickaxeError
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import CALLER, caller_of, needs
+from pickaxe.serve.http import invalid
+
+LANGUAGE_COOKIE, THEME_COOKIE = "pickaxe-language", "pickaxe-theme"
+THEMES = ("light", "dark")
+
+# Nothing inline runs, nothing is evaluated, nothing is fetched from elsewhere, and no other site frames a page.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+    "Vary": "Cookie, Accept-Language, Accept-Encoding",
+}
+_WORTH_ZIPPING = 2_000
+
+
+class Site:
+    """The console over one workspace."""
+
+    def __init__(self, workspace: Workspace, assets: Assets | None = None) -> None:
+        self._workspace = workspace
+        self.assets = assets or Assets()
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("pickaxe.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.globals.update(asset=self.assets.path, menu=MENU, languages=LANGUAGES, show=show, link=link)
+
+    def workspace_of(self, request: Request) -> Workspace:
+        """The workspace as the caller's tenant sees it."""
+        return self._workspace.for_caller(caller_of(request))
+
+    def router(self, scope: Scope | None = "read") -> APIRouter:
+        """A router for pages: they need `scope` (None: public), and their errors are pages too."""
+        site = self
+
+        class PageRoute(APIRoute):
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                return partial(site._answer, super().get_route_handler())
+
+        return APIRouter(route_class=PageRoute, dependencies=[needs(scope)])
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+        """Render `template` with `values` for who asked."""
+        language = chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        theme = request.cookies.get(THEME_COOKIE)
+        markup = self._templates.get_template(template).render(
+            values,
+            t=translator(language),
+            word=partial(name_of, language),
+            language=language,
+            theme=theme if theme in THEMES else None,
+            here=request.url.path,
+            address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+            reader=request.scope.get(CALLER),
+            now=datetime.now(UTC),
+        )
+        content, headers = markup.encode("utf-8", "replace"), dict(HEADERS)
+        if len(content) > _WORTH_ZIPPING and "gzip" in request.headers.get("accept-encoding", ""):
+            content, headers["Content-Encoding"] = gzip.compress(content, 5, mtime=0), "gzip"
+        return Response(content, status_code=status, headers=headers, media_type="text/html")
+
+    async def _answer(self, handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
+        try:
+            return await handler(request)
+        except RequestValidationError as error:
+            return self._error(request, invalid(error.errors()))
+        except PickaxeError as error:
+            return self._error(request, error)
+
+    def _error(self, request: Request, error: PickaxeError) -> Response:
+        if error.code == "unauthorised" and request.method == "GET":
+            return RedirectResponse("/sign-in?next=" + quote(request.url.path, safe="/"), status_code=303)
+        return self.page(request, "error.html", status=error.status, error=error)
+
+
+def link(*parts: object, **query: object) -> str:
+    """An address on this site: parts are quoted, empty parameters left out. ``link("runs", id, after=3)`` -> ``/runs/…?after=3``."""
+    path = "/" + "/".join(quote(str(part), safe="/:@") for part in parts)
+    asked = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items() if value not in (None, ""))
+    return f"{path}?{asked}" if asked else path

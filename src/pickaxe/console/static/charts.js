@@ -1,0 +1,44 @@
+// Charts: Vega-Lite specifications in `data-chart`, drawn without eval by Vega's expression interpreter.
+// Vega itself is fetched when a page has a chart, and kept by the browser from then on.
+const address = document.querySelector("script[data-vega]").dataset.vega;
+let library = null;
+
+function vega() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.type = "module"; // the bundle's top-level names stay its own
+    script.src = address;
+    script.onload = () => resolve(window.vegaEmbed);
+    script.onerror = () => reject(new Error("the charts' script did not come"));
+    document.head.append(script);
+  });
+  return library;
+}
+
+export async function drawCharts(root) {
+  const places = [...root.querySelectorAll("[data-chart]")].filter((place) => place.dataset.drawn !== place.dataset.chart);
+  if (!places.length) return;
+  const embed = await vega();
+  for (const place of places) await draw(embed, place);
+}
+
+async function draw(embed, place) {
+  const wanted = place.dataset.chart;
+  const spec = JSON.parse(wanted);
+  place.dataset.drawn = wanted;
+  const before = place.view;
+  if (before && onlyFigures(spec) === place.shape) { // the same chart with new figures
+    for (const [name, values] of Object.entries(spec.datasets)) before.data(name, values);
+    await before.runAsync();
+    return;
+  }
+  before?.finalize();
+  const made = await embed(place, spec, {
+    ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true },
+  });
+  place.view = made.view;
+  place.shape = onlyFigures(spec);
+}
+
+// What a specification is apart from its figures.
+const onlyFigures = (spec) => JSON.stringify({ ...spec, datasets: Object.keys(spec.datasets ?? {}) });

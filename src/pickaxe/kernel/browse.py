@@ -1,0 +1,187 @@
+"""Reads for whoever looks around: names with their newest versions, neighbours in the graph, counts.
+
+Each touches about as many rows as it shows (by an index where the catalog has one), so it stays quick in a workspace of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from pickaxe.kernel.nouns import Artifact, Run
+from pickaxe.kernel.paging import MANY, batched
+from pickaxe.kernel.schema import artifacts, edges, runs
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.workspace import Workspace
+
+
+class Named(NamedTuple):
+    """A name, its newest version, and how many versions there are."""
+
+    newest: Artifact
+    versions: int
+
+
+def names(
+    workspace: Workspace, *, kind: str | None = None, contains: str = "", after: str | None = None, limit: int = 50
+) -> tuple[list[Named], str | None]:
+    """Artifacts by name; `after` is the last name of the page before. Returns the page and its cursor, None at the end."""
+    newest = sa.func.max(artifacts.c.version)
+    query = sa.select(artifacts.c.name, newest.label("version"), sa.func.count().label("versions"))
+    query = query.where(artifacts.c.tenant_id == workspace.tenant_id)
+    if kind:
+        query = query.where(artifacts.c.kind == kind)
+    if contains:
+        query = query.where(artifacts.c.name.contains(contains, autoescape=True))
+    if after is not None:
+        query = query.where(artifacts.c.name > after)
+    named = query.group_by(artifacts.c.name).order_by(artifacts.c.name).limit(limit + 1).subquery()
+    same = sa.and_(
+        artifacts.c.tenant_id == workspace.tenant_id,
+        artifacts.c.name == named.c.name,
+        artifacts.c.version == named.c.version,
+    )
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(sa.select(artifacts.c.id, named.c.versions).select_from(named.join(artifacts, same))).all()
+    known = workspace.artifacts.many([row.id for row in rows])
+    found = sorted((Named(known[row.id], int(row.versions)) for row in rows), key=lambda item: item.newest.name)
+    return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
+
+
+def kinds(workspace: Workspace) -> list[str]:
+    """Every kind of artifact that there is."""
+    query = sa.select(artifacts.c.kind).where(artifacts.c.tenant_id == workspace.tenant_id).distinct()
+    with workspace.catalog.read() as connection:
+        return sorted(connection.execute(query).scalars())
+
+
+def run_counts(workspace: Workspace) -> dict[str, int]:
+    """How many runs are in each state, as stored."""
+    query = sa.select(runs.c.state, sa.func.count()).where(runs.c.tenant_id == workspace.tenant_id).group_by(runs.c.state)
+    with workspace.catalog.read() as connection:
+        return dict(connection.execute(query).tuples().all())
+
+
+def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[str]:
+    """First parts of the names of runs that have several (``headlines`` of ``headlines/gate``), in order, beyond `after`.
+
+    One look into the index of names for each, however many runs there are of it.
+    """
+    found: list[str] = []
+    beyond = f"{after}{_AFTER_SLASH}" if after else ""
+    with workspace.catalog.read() as connection:
+        while len(found) < limit:
+            name = connection.execute(_first_name(workspace, beyond, "")).scalar()
+            if name is None:
+                break
+            scope, slash, _ = name.partition("/")
+            if slash:
+                found.append(scope)
+            beyond = scope + (_AFTER_SLASH if slash else "/")  # what has this name and more parts comes right after it
+    return found
+
+
+def newest_of_each_name(workspace: Workspace, scope: str, *, most: int = 100) -> list[Run]:
+    """The newest run of every name under ``scope/``, up to `most` names, by name."""
+    found: list[Run] = []
+    beyond, end = f"{scope}/", f"{scope}{_AFTER_SLASH}"
+    with workspace.catalog.read() as connection:
+        names_found: list[str] = []
+        while len(names_found) < most:
+            name = connection.execute(_first_name(workspace, beyond, end)).scalar()
+            if name is None:
+                break
+            names_found.append(name)
+            beyond = name + "\x01"
+    for name in names_found:
+        found += workspace.runs.page(name=name, limit=1)[0]
+    return found
+
+
+_AFTER_SLASH = chr(ord("/") + 1)
+
+
+def _first_name(workspace: Workspace, at_least: str, below: str) -> sa.Select[Any]:
+    query = sa.select(sa.func.min(runs.c.name)).where(runs.c.tenant_id == workspace.tenant_id, runs.c.name >= at_least)
+    return query.where(runs.c.name < below) if below else query
+
+
+@dataclass
+class Neighbourhood:
+    """Part of the graph around an artifact. `more` are the artifacts whose further neighbours were left out."""
+
+    artifact_ids: dict[str, int] = field(default_factory=dict[str, int])
+    """artifact id -> how many runs lie between it and the centre: negative upstream, positive downstream"""
+    run_ids: dict[str, None] = field(default_factory=dict[str, None])
+    links: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """(artifact id, run id) for what a run read, (run id, artifact id) for what it made"""
+    more: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def around(workspace: Workspace, artifact_id: str, *, up: int = 4, down: int = 2, most: int = 120) -> Neighbourhood:
+    """Walk `up` runs towards the data and `down` runs towards what was made from it, to `most` artifacts in all.
+
+    Each level is a query or two over the edges of its artifacts, so the size of the workspace does not matter. What does not fit is
+    counted in `more`: artifact id -> neighbours that are not shown.
+    """
+    found = Neighbourhood({artifact_id: 0})
+    for direction, steps in (("up", up), ("down", down)):
+        level: list[str] = [artifact_id]
+        for step in range(1, steps + 1):
+            level = _next_level(workspace, found, level, direction, step, most)
+            if not level:
+                break
+        else:
+            _count_rest(workspace, found, level, direction)
+    return found
+
+
+def _next_level(
+    workspace: Workspace, found: Neighbourhood, level: Sequence[str], direction: str, step: int, most: int
+) -> list[str]:
+    """Take up the artifacts one run further on; returns those that are new."""
+    towards: tuple[Literal["in", "out"], Literal["in", "out"]] = ("out", "in") if direction == "up" else ("in", "out")
+    with workspace.catalog.read() as connection:
+        first = _edges(connection, edges.c.artifact_id, level, towards[0])
+        then = _edges(connection, edges.c.run_id, [edge.run_id for edge in first], towards[1])
+    place, fresh, left_out = (-step if direction == "up" else step), list[str](), dict[str, int]()
+    of_run: dict[str, list[str]] = {}
+    for edge in then:
+        of_run.setdefault(edge.run_id, []).append(edge.artifact_id)
+    for edge in first:
+        new = [id for id in of_run.get(edge.run_id, []) if id not in found.artifact_ids]
+        if len(found.artifact_ids) + len(new) > most:
+            left_out[edge.artifact_id] = left_out.get(edge.artifact_id, 0) + len(new)
+            continue
+        for id in new:
+            found.artifact_ids[id] = place
+            fresh.append(id)
+        found.run_ids[edge.run_id] = None
+    for edge in (*first, *then):
+        if edge.run_id in found.run_ids and edge.artifact_id in found.artifact_ids:
+            link = (edge.artifact_id, edge.run_id) if edge.direction == "in" else (edge.run_id, edge.artifact_id)
+            if link not in found.links:
+                found.links.append(link)
+    for id, number in left_out.items():
+        found.more[id] = found.more.get(id, 0) + number
+    return fresh
+
+
+def _count_rest(workspace: Workspace, found: Neighbourhood, level: Sequence[str], direction: str) -> None:
+    """Say at the rim how many runs go on from there."""
+    with workspace.catalog.read() as connection:
+        for edge in _edges(connection, edges.c.artifact_id, level, "out" if direction == "up" else "in"):
+            if edge.run_id not in found.run_ids:
+                found.more[edge.artifact_id] = found.more.get(edge.artifact_id, 0) + 1
+
+
+def _edges(connection: sa.Connection, column: sa.ColumnElement[str], ids: Iterable[str], direction: str) -> list[Any]:
+    found: list[Any] = []
+    for part in batched(dict.fromkeys(ids), MANY):
+        query = sa.select(edges).where(column.in_(part), edges.c.direction == direction).order_by(edges.c.run_id, edges.c.role)
+        found += connection.execute(query).all()
+    return found

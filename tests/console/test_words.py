@@ -1,0 +1,75 @@
+"""Both languages say everything, and templates say nothing by themselves."""
+
+from __future__ import annotations
+
+import re
+import string
+from importlib.resources import files
+
+import pytest
+
+from pickaxe.console.words import LANGUAGES, catalogue, chosen
+
+TEMPLATES = sorted(files("pickaxe.console").joinpath("templates").iterdir(), key=lambda file: file.name)
+SAME_IN_BOTH = {"Pickaxe", "Ctrl", "K", "p", "ms"}
+"""Names, keys and units that templates may hold as they are."""
+SPOKEN = ("title", "aria-label", "placeholder", "alt", "value")
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    english, chinese = catalogue("en"), catalogue("zh")
+    assert len(english) > 50
+    assert set(english) == set(chinese)
+
+
+def test_both_languages_take_the_same_values() -> None:
+    fields = {language: {key: _fields(text) for key, text in catalogue(language).items()} for language in LANGUAGES}
+    assert fields["en"] == fields["zh"]
+
+
+def test_chinese_is_chinese() -> None:
+    """A text left in English is one that somebody forgot; names and formats have no Chinese form."""
+    english, chinese = catalogue("en"), catalogue("zh")
+    words = re.compile(r"[a-z]{4,}")
+    forgotten = [key for key, text in chinese.items() if text == english[key] and words.search(re.sub(r"{\w+}", "", text))]
+    assert forgotten == []
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
+def test_templates_hold_no_text_of_their_own(file) -> None:
+    markup = _without_code(file.read_text(encoding="utf-8"))
+    spoken = [value for name in SPOKEN for value in re.findall(rf'\b{name}="([^"]*)"', markup)]
+    text = re.sub(r"<[^>]*>", " ", markup)
+    said = set(re.findall(r"[^\W\d_]+", " ".join([text, *spoken])))
+    assert said <= SAME_IN_BOTH
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
+def test_every_word_that_a_template_names_is_there(file) -> None:
+    named = set(re.findall(r"""\bt\(["']([\w.]+)["'][,)]""", file.read_text(encoding="utf-8")))
+    assert named <= set(catalogue("en"))
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "language"),
+    [
+        (None, None, "en"),
+        ("zh", "en", "zh"),
+        ("tlh", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "de;q=0.9,zh-TW;q=0.4,en;q=0.2", "zh"),
+        (None, "fr,en;q=bad,;q=,zh;q=0.1", "zh"),
+        (None, "*", "en"),
+    ],
+)
+def test_the_language_is_chosen_then_accepted(cookie: str | None, accepted: str | None, language: str) -> None:
+    assert chosen(cookie, accepted) == language
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def _without_code(markup: str) -> str:
+    for code in (r"{#.*?#}", r"{%.*?%}", r"{{.*?}}", r"&\w+;"):
+        markup = re.sub(code, " ", markup, flags=re.DOTALL)
+    return markup
