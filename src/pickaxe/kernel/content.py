@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.artifacts import Stored
 from pickaxe.kernel.attempt import Output
+from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.errors import BadInput, Corrupted
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.storage_errors import storage_errors
@@ -76,6 +77,11 @@ class Content:
             shutil.copy2(path, Path(folder) / path.name)
             digest, size = self._blobs.put_folder(Path(folder))
         return Stored(kind, digest, "files", {"blob": digest, "file": path.name}, size, dict(meta))
+
+    def store_json(self, document: Any, kind: str, meta: Mapping[str, Any]) -> Stored:
+        """A document in canonical form: the same content has the same digest."""
+        digest, size = self._blobs.put_bytes(canonical_json(document))
+        return Stored(kind, digest, "json", {"blob": digest}, size, dict(meta))
 
     def read_table(self, artifact: Artifact, pin: Mapping[str, Any], columns: Sequence[str] | None) -> pa.Table:
         """All rows in order; a whole table is checked against the artifact's digest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,9 +19,19 @@ _PAGE = 10_000
 class Events:
     """Reads and appends the events of one tenant."""
 
-    def __init__(self, catalog: Catalog, tenant_id: str) -> None:
+    def __init__(self, catalog: Catalog, tenant_id: str, *, connection: sa.Connection | None = None) -> None:
         self._catalog = catalog
         self._tenant_id = tenant_id
+        self._connection = connection
+
+    @contextmanager
+    def turn(self) -> Iterator[Events]:
+        """The log to oneself: what is read is the newest there is, and nobody's events come between it and what is then emitted.
+
+        All of it happens when the block ends, or nothing. Keep it short: other writers wait.
+        """
+        with self._catalog.write() as connection:
+            yield Events(self._catalog, self._tenant_id, connection=connection)
 
     def emit(
         self,
@@ -53,6 +64,7 @@ class Events:
         ]
         if not rows:
             return
+        connection = connection or self._connection
         if connection is not None:
             connection.execute(events.insert(), rows)
             return
@@ -64,6 +76,7 @@ class Events:
         *,
         kind: str | Sequence[str] | None = None,
         subject: str | None = None,
+        name: str | None = None,
         after_seq: int = 0,
         limit: int = 1000,
         newest_first: bool = False,
@@ -83,6 +96,10 @@ class Events:
             query = query.where(events.c.kind.in_([kind] if isinstance(kind, str) else list(kind)))
         if subject is not None:
             query = query.where(events.c.subject == subject)
+        if name is not None:
+            query = query.where(events.c.name == name)
+        if self._connection is not None:
+            return [_event(row) for row in self._connection.execute(query).all()]
         with self._catalog.read() as connection:
             return [_event(row) for row in connection.execute(query).all()]
 

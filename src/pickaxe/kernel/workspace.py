@@ -203,6 +203,11 @@ class Workspace:
         known = self.artifacts.find(id=_import_id(self.tenant_id, name, self.content.table_digest(table)))
         return known or self._import(name, self.content.store_tables({name: (table, kind, {})})[name])
 
+    def import_json(self, document: Any, name: str, *, kind: str = "report", meta: Mapping[str, Any] | None = None) -> Artifact:
+        """Take a JSON document from outside a run; the same document under the same name is taken once."""
+        self._must_write()
+        return self._import(name, self.content.store_json(document, kind, meta or {}))
+
     def _import(self, name: str, stored: Stored) -> Artifact:
         id = _import_id(self.tenant_id, name, stored.digest)
         known = self.artifacts.find(id=id)

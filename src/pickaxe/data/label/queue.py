@@ -1,0 +1,256 @@
+"""A queue of items that people label together: who has which item, each action an event the moment it is taken.
+
+The queue is an artifact (which table, which form, which labels); its state is a fold over events: ``desk`` events say who took,
+skipped or took back an item, ``annotation`` events are the answers. Taking an item reads the newest events and writes its own in
+one transaction, so two people never get the same item unless overlap is asked for, whichever server they came through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer
+from pickaxe.data.label.rows import AnnotationRow
+from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.events import Events
+    from pickaxe.kernel.nouns import Artifact, Event
+    from pickaxe.kernel.workspace import Workspace
+
+KIND = "queue"
+HELD_FOR = timedelta(minutes=15)
+"""An item that somebody took and neither answered nor skipped goes back to the others after this time."""
+_PAGE = 5_000
+_MOST_SECONDS = 600.0
+"""Longer than this nobody looks at one item: the person was away, and the time is not charged."""
+
+
+class QueueConfig(Config):
+    """What is asked, and how."""
+
+    rows: str = Field(description="id of the table: row_key and text; for pairs also first and second")
+    form: Form = Field(default="choice", description="one class, marked spans, or the better of two")
+    labels: tuple[str, ...] = Field(default=(), description="the classes, or the labels of spans", max_length=1000)
+    guidelines: str = Field(default="", description="shown beside each item", max_length=20_000)
+    overlap: int = Field(default=1, ge=1, le=20, description="how many people answer each item")
+    prelabels: str | None = Field(default=None, description="id of a table with row_key and label, shown as a suggestion")
+    blind: bool = Field(default=True, description="hide the suggestion until the answer is given")
+    arm: str = Field(default="active", description="why these items are asked about")
+
+    @model_validator(mode="after")
+    def _labels_fit_the_form(self) -> QueueConfig:
+        if self.form != "pairs" and len(set(self.labels)) < (2 if self.form == "choice" else 1):
+            raise ValueError("a choice needs two different labels or more, spans one or more")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question. `first` and `second` are set for pairs; `prelabel` is a suggestion, if there is one."""
+
+    row_key: str
+    text: str
+    first: str | None = None
+    second: str | None = None
+    prelabel: str | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    """The fold over the queue's events."""
+
+    seq: int = 0
+    answers: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # (row_key, annotator) -> the standing answer
+    history: dict[str, list[str]] = field(default_factory=dict)  # annotator -> row_keys answered, oldest first
+    held: dict[str, dict[str, tuple[int, datetime]]] = field(default_factory=dict)  # row_key -> annotator -> (rank, since when)
+    skipped: set[tuple[str, str]] = field(default_factory=set)
+    given: dict[str, int] = field(default_factory=dict)  # row_key -> how many standing answers
+
+    def take_in(self, event: Event) -> None:
+        self.seq = max(self.seq, event.seq)
+        key = event.subject
+        if event.kind == "annotation":
+            row = AnnotationRow(**event.body)
+            if (key, row.annotator) not in self.answers:
+                self.given[key] = self.given.get(key, 0) + 1
+            self.answers[key, row.annotator] = row
+            history = self.history.setdefault(row.annotator, [])
+            if key in history:
+                history.remove(key)
+            history.append(key)
+            self._let_go(key, row.annotator)
+            self.skipped.discard((key, row.annotator))
+            return
+        who = event.body["annotator"]
+        if event.body["action"] == "take":
+            self.held.setdefault(key, {})[who] = (event.seq, event.at)
+        elif event.body["action"] == "skip":
+            self.skipped.add((key, who))
+            self._let_go(key, who)
+        elif event.body["action"] == "undo" and self.answers.pop((key, who), None):
+            self.given[key] -= 1
+            self.history[who].remove(key)
+            self.held.setdefault(key, {})[who] = (-event.seq, event.at)  # before whatever waits, the last one first
+
+    def _let_go(self, key: str, who: str) -> None:
+        holders = self.held.get(key, {})
+        holders.pop(who, None)
+        if not holders:
+            self.held.pop(key, None)
+
+
+class Queue:
+    """One queue of a workspace, kept in memory between calls. Safe for threads and for several processes."""
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        """Raises `NotFound`."""
+        self.name = name
+        self._ws = workspace
+        artifact = workspace.artifact(f"{name}/queue")
+        self.artifact = artifact
+        self.config = QueueConfig.parse(workspace.read_json(artifact))
+        self.items = {item.row_key: item for item in _items(workspace, self.config)}
+        self._order = list(self.items)
+        self._state = _State()
+        self._turn = threading.Lock()
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return PREFERENCES if self.config.form == "pairs" else self.config.labels
+
+    def take(self, annotator: str, *, ahead: int = 1) -> list[Item]:
+        """The item in front of `annotator` and up to `ahead` more to preload; empty when nothing is left for them."""
+        with self._turn, self._ws.log.turn() as log:
+            self._catch_up(log)
+            mine = [key for key, holders in self._state.held.items() if annotator in holders and key in self.items]
+            found = sorted(mine, key=lambda key: self._state.held[key][annotator])[: ahead + 1]
+            taken = [key for key, _ in zip(self._free_for(annotator), range(ahead + 1 - len(found)), strict=False)]
+            self._note(log, [(key, "take") for key in taken], annotator)
+            return [self.items[key] for key in [*found, *taken]]
+
+    def answer(self, annotator: str, row_key: str, value: Any, *, seconds: float, note: str = "") -> AnnotationRow:
+        """Keep an answer; when this returns it survives a kill. Answering again replaces the earlier answer.
+
+        Raises `BadInput` for what is no answer, `NotFound` for an item of no such key, `Conflict` when enough others have answered.
+        """
+        item = self._item(row_key)
+        label = checked_answer(self.config.form, value, self.labels, item.text)
+        if len(note) > 2_000:
+            raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)))
+        spent = min(max(float(seconds), 0.0), _MOST_SECONDS)
+        row = AnnotationRow(row_key, annotator, label, spent, 1, self.config.arm, simulated=False, note=note)
+        with self._turn, self._ws.log.turn() as log:
+            self._catch_up(log)
+            if (row_key, annotator) not in self._state.answers and self._state.given.get(row_key, 0) >= self.config.overlap:
+                raise Conflict("others have answered this item", got=row_key, remedy="take the next one")
+            fact = {"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}
+            log.emit_many([fact])
+        return row
+
+    def skip(self, annotator: str, row_key: str) -> None:
+        """Never ask this annotator about this item again."""
+        self._item(row_key)
+        with self._turn, self._ws.log.turn() as log:
+            self._note(log, [(row_key, "skip")], annotator)
+
+    def undo(self, annotator: str) -> Item | None:
+        """Take back the annotator's last standing answer: the item is in front of them again. None when there is none."""
+        with self._turn, self._ws.log.turn() as log:
+            self._catch_up(log)
+            history = self._state.history.get(annotator)
+            if not history:
+                return None
+            self._note(log, [(history[-1], "undo")], annotator)
+            return self.items[history[-1]] if history else None
+
+    def answers(self) -> list[AnnotationRow]:
+        """Every standing answer, in the order of the items."""
+        self.refresh()
+        rank = {key: at for at, key in enumerate(self._order)}
+        return sorted(self._state.answers.values(), key=lambda row: (rank.get(row.row_key, 0), row.annotator))
+
+    def counts(self) -> dict[str, Any]:
+        """How far it is: `items`, `complete` (answered often enough), `answers`, and `by` annotator."""
+        self.refresh()
+        complete = sum(given >= self.config.overlap for given in self._state.given.values())
+        by = {who: len(keys) for who, keys in self._state.history.items()}
+        return {"items": len(self.items), "complete": complete, "answers": len(self._state.answers), "by": by}
+
+    def refresh(self) -> None:
+        with self._turn:
+            self._catch_up(self._ws.log)
+
+    def _item(self, row_key: str) -> Item:
+        if row_key not in self.items:
+            raise NotFound(f"no item {row_key!r:.80} in the queue {self.name}")
+        return self.items[row_key]
+
+    def _catch_up(self, log: Events) -> None:
+        while True:
+            page = log.list(kind=("annotation", "desk"), name=self.name, after_seq=self._state.seq, limit=_PAGE)
+            for event in page:
+                self._state.take_in(event)
+            if len(page) < _PAGE:
+                return
+
+    def _free_for(self, annotator: str) -> Iterator[str]:
+        """Items that this annotator may still be asked, in order; what others hold or have answered counts towards the overlap."""
+        state, now = self._state, as_datetime(self._ws.catalog.clock.now_ns())
+        for key in self._order:
+            if (key, annotator) in state.answers or (key, annotator) in state.skipped:
+                continue
+            holders = {who for who, (_, since) in state.held.get(key, {}).items() if now - since < HELD_FOR}
+            if annotator not in holders and state.given.get(key, 0) + len(holders) < self.config.overlap:
+                yield key
+
+    def _note(self, log: Events, actions: Sequence[tuple[str, str]], annotator: str) -> None:
+        facts = [
+            {"kind": "desk", "subject": key, "name": self.name, "body": {"action": action, "annotator": annotator}}
+            for key, action in actions
+        ]
+        log.emit_many(facts)
+
+
+def create_queue(workspace: Workspace, name: str, rows: Artifact, **settings: Any) -> Artifact:
+    """Make the queue `name` over a table; returns its artifact. `settings` are those of `QueueConfig`.
+
+    Raises `BadInput` when the table lacks columns, holds a row_key twice, or is empty.
+    """
+    config = QueueConfig.parse({"rows": rows.id, **settings})
+    items = _items(workspace, config)
+    if not items:
+        raise BadInput("the table has no rows to label", got=rows.ref)
+    if len({item.row_key for item in items}) < len(items):
+        raise BadInput("the table has rows with the same row_key", got=rows.ref, remedy="remove the duplicates first")
+    return workspace.import_json(config.model_dump(mode="json"), f"{name}/queue", kind=KIND)
+
+
+def _items(workspace: Workspace, config: QueueConfig) -> list[Item]:
+    table = workspace.read_table(workspace.artifact(config.rows))
+    missing = [column for column in COLUMNS[config.form] if column not in table.column_names]
+    if missing:
+        raise BadInput(
+            f"the table has no column {missing[0]!r}",
+            expected=", ".join(COLUMNS[config.form]),
+            got=", ".join(table.column_names),
+            remedy="rename the columns, or choose another form",
+        )
+    suggested = _suggestions(workspace, config)
+    rows: list[Mapping[str, Any]] = table.select(list(COLUMNS[config.form])).to_pylist()
+    return [Item(**row, prelabel=suggested.get(row["row_key"])) for row in rows]
+
+
+def _suggestions(workspace: Workspace, config: QueueConfig) -> dict[str, str]:
+    if config.prelabels is None:
+        return {}
+    table = workspace.read_table(workspace.artifact(config.prelabels), ["row_key", "label"])
+    return dict(zip(table["row_key"].to_pylist(), table["label"].to_pylist(), strict=True))

@@ -1,0 +1,182 @@
+"""Labelling together: nobody gets another's item, every action survives, undo takes back, forms refuse what is no answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pickaxe.data.label import queue as queues
+from pickaxe.data.label.forms import spans_of
+from pickaxe.data.label.queue import Queue, create_queue
+from pickaxe.data.label.review import review
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.workspace import Workspace
+
+Make = Callable[..., Queue]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with Workspace(tmp_path / "w") as opened:
+        yield opened
+
+
+@pytest.fixture
+def make(workspace: Workspace) -> Make:
+    import pyarrow as pa
+
+    def of(items: int = 6, **settings: Any) -> Queue:
+        columns = {"row_key": [f"k{n}" for n in range(items)], "text": [f"text {n} שלום 🙂" for n in range(items)]}
+        if settings.get("form") == "pairs":
+            columns |= {"first": ["a"] * items, "second": ["b"] * items}
+        rows = workspace.import_table(pa.table(columns), "t/rows")
+        create_queue(workspace, "t", rows, **({"labels": ("yes", "no")} if settings.get("form") != "pairs" else {}) | settings)
+        return Queue(workspace, "t")
+
+    return of
+
+
+def keys(items: list[queues.Item]) -> list[str]:
+    return [item.row_key for item in items]
+
+
+def test_two_people_never_get_the_same_item(make: Make) -> None:
+    queue = make()
+    assert keys(queue.take("ann", ahead=1)) == ["k0", "k1"]
+    assert keys(queue.take("bob", ahead=1)) == ["k2", "k3"]
+    assert keys(queue.take("ann", ahead=1)) == ["k0", "k1"], "asking again gives what is in front of one already"
+
+
+def test_overlap_gives_an_item_to_as_many_as_asked(make: Make) -> None:
+    queue = make(items=2, overlap=2)
+    assert keys(queue.take("ann")) == keys(queue.take("bob")) == ["k0", "k1"]
+    assert queue.take("cy") == []
+    queue.skip("bob", "k0")
+    assert keys(queue.take("cy")) == ["k0"]
+
+
+def test_the_state_is_the_events(make: Make, workspace: Workspace) -> None:
+    queue = make(items=3)
+    queue.take("ann")
+    queue.answer("ann", "k0", "yes", seconds=1.5, note="clear")
+    queue.skip("ann", "k1")
+    again = Queue(workspace, "t")
+    assert keys(again.take("ann")) == ["k2"]
+    assert [(row.row_key, row.label, row.note) for row in again.answers()] == [("k0", "yes", "clear")]
+    assert again.counts() == {"items": 3, "complete": 1, "answers": 1, "by": {"ann": 1}}
+
+
+def test_undo_takes_back_the_last_answer_and_the_one_before(make: Make) -> None:
+    queue = make()
+    for _ in range(2):
+        queue.answer("ann", queue.take("ann")[0].row_key, "yes", seconds=1)
+    assert [queue.undo("ann"), queue.undo("ann"), queue.undo("ann")] == [queue.items["k1"], queue.items["k0"], None]
+    assert queue.answers() == []
+    assert set(keys(queue.take("ann", ahead=1))) == {"k0", "k1"}, "what was taken back is in front of the same person again"
+    assert "k0" not in keys(queue.take("bob", ahead=5))
+
+
+def test_an_answer_is_replaced_by_a_later_one_and_refused_when_others_were_first(make: Make) -> None:
+    queue = make()
+    queue.answer("ann", "k0", "yes", seconds=1)
+    queue.answer("ann", "k0", "no", seconds=1)
+    assert [row.label for row in queue.answers()] == ["no"]
+    with pytest.raises(Conflict, match="others have answered"):
+        queue.answer("bob", "k0", "yes", seconds=1)
+
+
+def test_an_item_that_nobody_answers_goes_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = make(items=1)
+    queue.take("ann")
+    assert queue.take("bob") == []
+    monkeypatch.setattr(queues, "HELD_FOR", queues.timedelta(0))
+    assert keys(queue.take("bob")) == ["k0"]
+
+
+def test_many_at_once_answer_each_item_once(make: Make, workspace: Workspace) -> None:
+    make(items=60)
+    desks = [Queue(workspace, "t") for _ in range(4)]  # as in four servers: nothing shared but the events
+
+    def work(who: str, desk: Queue) -> None:
+        while items := desk.take(who, ahead=0):
+            desk.answer(who, items[0].row_key, "yes", seconds=0.1)
+
+    people = [threading.Thread(target=work, args=(f"p{n}", desk)) for n, desk in enumerate(desks)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    answers = Queue(workspace, "t").answers()
+    assert len(answers) == 60
+    assert len({row.row_key for row in answers}) == 60
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        ("choice", "maybe"),
+        ("choice", ["yes"]),
+        ("choice", None),
+        ("pairs", "third"),
+        ("spans", "yes"),
+        ("spans", [{"start": 0, "end": 99, "label": "yes"}]),
+        ("spans", [{"start": 3, "end": 3, "label": "yes"}]),
+        ("spans", [{"start": True, "end": 3, "label": "yes"}]),
+        ("spans", [{"start": 0, "end": 3, "label": "x"}]),
+        ("spans", [{"start": 0, "end": 3, "label": "yes"}] * 2),
+        ("spans", [{"start": 0, "end": 3, "label": "yes", "more": 1}]),
+    ],
+)
+def test_what_is_no_answer_is_refused_and_nothing_is_kept(make: Make, form: str, value: Any) -> None:
+    queue = make(form=form)
+    with pytest.raises(BadInput):
+        queue.answer("ann", "k0", value, seconds=1)
+    assert queue.answers() == []
+
+
+def test_spans_and_pairs_come_back_as_given(make: Make) -> None:
+    queue = make(form="spans")
+    spans = [{"start": 5, "end": 6, "label": "no"}, {"start": 0, "end": 4, "label": "yes"}]
+    row = queue.answer("ann", "k0", spans, seconds=2)
+    assert spans_of(row.label) == sorted(spans, key=lambda span: span["start"])
+
+
+def test_time_away_from_the_desk_is_not_charged(make: Make) -> None:
+    queue = make()
+    assert queue.answer("ann", "k0", "yes", seconds=1e9).seconds == 600
+    assert queue.answer("ann", "k1", "yes", seconds=-5).seconds == 0
+
+
+def test_unknown_items_and_queues_are_said(make: Make, workspace: Workspace) -> None:
+    with pytest.raises(NotFound):
+        make().answer("ann", "k99", "yes", seconds=1)
+    with pytest.raises(NotFound):
+        Queue(workspace, "nothing")
+
+
+def test_a_table_that_cannot_be_asked_about_is_refused(workspace: Workspace) -> None:
+    import pyarrow as pa
+
+    twice = workspace.import_table(pa.table({"row_key": ["a", "a"], "text": ["x", "y"]}), "twice")
+    plain = workspace.import_table(pa.table({"row_key": ["a"], "body": ["x"]}), "plain")
+    for rows, settings in ((twice, {"labels": ("a", "b")}), (plain, {"labels": ("a", "b")}), (plain, {"labels": ("a",)})):
+        with pytest.raises(BadInput):
+            create_queue(workspace, "q", rows, **settings)
+
+
+def test_review_finds_what_divides_people(make: Make) -> None:
+    queue = make(items=3, overlap=3)
+    for who, labels in {"ann": ["yes", "yes", "no"], "bob": ["yes", "no", "no"], "cy": ["yes", "no", "no"]}.items():
+        for n, label in enumerate(labels):
+            queue.answer(who, f"k{n}", label, seconds=n + 1)
+    seen = review(queue.answers())
+    assert [item.row_key for item in seen.disagreements] == ["k1"]
+    assert seen.disagreements[0].split == pytest.approx(1 / 3)
+    assert {who.annotator: who.agreed for who in seen.annotators} == {"ann": 4 / 6, "bob": 5 / 6, "cy": 5 / 6}
+    assert {each.label: (each.pairs, each.agreed) for each in seen.classes} == {"yes": (5, 3 / 5), "no": (6, 4 / 6)}
+    assert seen.alpha is not None
+    assert 0.5 < seen.alpha < 1
