@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
-from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.storage_errors import storage_errors
 
 if TYPE_CHECKING:
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
     from pickaxe.kernel.tables_files import DataFiles
     from pickaxe.kernel.tables_lake import Lake
+    from pickaxe.kernel.tables_metadata import Metadata
     from pickaxe.kernel.tables_sql import SqlLimits
 
 Mode = Literal["replace", "append"]
 
-LOCK = "lake.lock"
 DATA = "tables"
-_TURN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Tables(Protocol):
 class LakeTables:
     """Tables in a DuckLake below `folder`: ``lake.db`` and ``tables/``.
 
-    Attached at first use. Safe for threads (writes take turns). The caller holds the workspace's `WriterLock` in mode "w".
+    Attached at first use. Safe for threads, and for processes: writes take turns.
     """
 
     def __init__(
@@ -93,10 +92,11 @@ class LakeTables:
         mode: Literal["w", "r"] = "w",
         *,
         files: DataFiles | None = None,
+        metadata: Metadata | None = None,
         threads: int = 2,
         memory_limit: str = "1GB",
     ) -> None:
-        """`files`: where the data files are, when not below ``tables/`` of the folder."""
+        """`files`: where the data files are, when not below ``tables/`` of the folder; `metadata`, when not ``lake.db`` in it."""
         if mode not in ("w", "r"):
             raise BadInput("unknown mode", expected='"w" to write or "r" to read', got=repr(mode))
         self.folder = folder
@@ -104,12 +104,15 @@ class LakeTables:
         self._files = files
         self.threads = threads
         self.memory_limit = memory_limit
+        self._metadata = metadata
         self._lake: Lake | None = None
         self._lock = RLock()
+        self._writing = Lock()
 
     def write(self, name: str, table: pa.Table, *, mode: Mode = "replace") -> Pin:
         return self.write_many({name: table}, mode=mode)[name]
 
+    @retried
     def write_many(self, tables: Mapping[str, pa.Table], *, mode: Mode = "replace") -> dict[str, Pin]:
         from pickaxe.kernel.tables_write import commit
 
@@ -122,6 +125,7 @@ class LakeTables:
         with self._turn():
             return commit(self._attached(), tables, append=mode == "append")
 
+    @retried
     def read(self, pin: Pin, columns: Sequence[str] | None = None) -> pa.Table:
         from pickaxe.kernel.tables_read import read
 
@@ -134,12 +138,14 @@ class LakeTables:
 
         return answer(query, {alias: self.read(pin) for alias, pin in pins.items()}, params, limits or SqlLimits())
 
+    @retried
     def snapshots(self, name: str) -> list[Pin]:
         from pickaxe.kernel.tables_read import snapshots
 
         lake = self._attached_if_there()
         return snapshots(lake, name) if lake else []
 
+    @retried
     def verify(self, pin: Pin) -> None:
         from pickaxe.kernel.tables_read import state_at
 
@@ -147,11 +153,13 @@ class LakeTables:
         for file in state_at(lake, pin).files:
             lake.files.local(file, afresh=True)
 
+    @retried
     def size_bytes(self, pin: Pin) -> int:
         from pickaxe.kernel.tables_read import state_at
 
         return state_at(self._lake_for(pin), pin).size
 
+    @retried
     def sweep(self) -> int:
         """Remove data files that no snapshot knows (a writer was killed before its commit); how many went."""
         from pickaxe.kernel.tables_write import sweep
@@ -170,14 +178,9 @@ class LakeTables:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """One write at a time: of this object's threads, and of all processes, should any write without the workspace's lock.
-
-        The order of steps in `tables_write` relies on it, and SQLite would let the second one fail half-way.
-        """
-        with self._lock, storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with WriterLock(self.folder / LOCK).acquire(wait=_TURN_SECONDS):
-                yield
+        """One write at a time: of this object's threads, and of all processes. The order of steps in `tables_write` relies on it."""
+        with self._writing, storage_errors(self.folder), self._its_metadata().turn():
+            yield
 
     def _attached(self) -> Lake:
         from pickaxe.kernel.tables_lake import Lake
@@ -187,6 +190,7 @@ class LakeTables:
                 self._lake = Lake(
                     self.folder,
                     self._data_files(),
+                    self._its_metadata(),
                     read_only=self.mode == "r",
                     threads=self.threads,
                     memory_limit=self.memory_limit,
@@ -200,12 +204,20 @@ class LakeTables:
             self._files = FolderFiles(self.folder.absolute() / DATA)
         return self._files
 
+    def _its_metadata(self) -> Metadata:
+        from pickaxe.kernel.tables_metadata import SqliteMetadata
+
+        if self._metadata is None:
+            self._metadata = SqliteMetadata(self.folder.absolute())
+        return self._metadata
+
     def _attached_if_there(self) -> Lake | None:
         from pickaxe.kernel.tables_lake import LakeNotMade, lake_exists
 
         # A reader must not make a lake, and a lake may appear while it looks on.
         try:
-            return self._attached() if self._lake is not None or lake_exists(self.folder, self._data_files()) else None
+            there = self._lake is not None or lake_exists(self._its_metadata(), self._data_files())
+            return self._attached() if there else None
         except LakeNotMade:
             return None
 

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import Corrupted, NotFound, Unavailable
-from pickaxe.kernel.tables_errors import METADATA, NOT_MADE, READ_ONLY, damaged, duckdb_errors
+from pickaxe.kernel.tables_errors import NOT_MADE, READ_ONLY, duckdb_errors
 
 if TYPE_CHECKING:
     import duckdb
 
     from pickaxe.kernel.tables_files import DataFiles
+    from pickaxe.kernel.tables_metadata import Metadata
     from pickaxe.kernel.tables_read import State
 
 CATALOG = "lake"
-META = "__ducklake_metadata_lake"
 
 
 class LakeNotMade(NotFound):
@@ -33,16 +33,20 @@ class LakeNotMade(NotFound):
 class Lake:
     """An attached lake. Cursors of one connection, so any thread may use it."""
 
-    def __init__(self, folder: Path, files: DataFiles, *, read_only: bool, threads: int, memory_limit: str) -> None:
+    def __init__(
+        self, folder: Path, files: DataFiles, metadata: Metadata, *, read_only: bool, threads: int, memory_limit: str
+    ) -> None:
         self.folder = folder.absolute()
         self.files = files
+        self.kept_in = metadata
         self._pid = os.getpid()
         self._broken = False
         self.states: dict[tuple[str, int], State] = {}
         self._holder: duckdb.DuckDBPyConnection | None = None
-        self._connection = _connect(self.folder, files, read_only=read_only, threads=threads, memory_limit=memory_limit)
+        config = {"threads": threads, "memory_limit": memory_limit, "temp_directory": str(self.folder / "spill")}
+        self._connection = _connect(self.folder, files, metadata, config, read_only=read_only)
         if not read_only:
-            with duckdb_errors(self.folder):
+            with duckdb_errors(self.folder, metadata.what):
                 self.hold()
 
     @property
@@ -60,10 +64,10 @@ class Lake:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own; what DuckDB and SQLite say of the disk or the lake comes out in our words."""
+        """A cursor of its own; what DuckDB and the metadata's database say comes out in our words."""
         import duckdb
 
-        with duckdb_errors(self.folder):
+        with duckdb_errors(self.folder, self.kept_in.what):
             cursor = self._connection.cursor()
             try:
                 yield cursor
@@ -80,16 +84,18 @@ class Lake:
         of Python's own `sqlite3` must not do this: two copies of SQLite in one process undo each other's file locks
         (https://www.sqlite.org/howtocorrupt.html, section 2.2.1).
         """
+        if not self.kept_in.holds_files:
+            return
         if self._holder is not None:
             self._holder.close()
         self._holder = self._connection.cursor()
         self._holder.begin()
-        self._holder.execute(f"SELECT 1 FROM {META}.ducklake_metadata LIMIT 1").fetchall()  # noqa: S608 (a constant)
+        self._holder.execute(f"SELECT 1 FROM {self.kept_in.tables}.ducklake_metadata LIMIT 1").fetchall()  # noqa: S608 (a constant)
 
     def metadata(self, query: str, params: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query on DuckLake's own tables; ``{meta}`` stands for their schema."""
         with self.cursor() as cursor:
-            return cursor.execute(query.replace("{meta}", META), list(params)).fetchall()
+            return cursor.execute(query.replace("{meta}", self.kept_in.tables), list(params)).fetchall()
 
     def close(self) -> None:
         if self._holder is not None:
@@ -98,40 +104,46 @@ class Lake:
         self._broken = True
 
 
-def lake_exists(folder: Path, files: DataFiles) -> bool:
+def lake_exists(metadata: Metadata, files: DataFiles) -> bool:
     """Whether there is a lake to attach. Raises `Corrupted` when its data is there and its metadata is not."""
-    if any((folder / name).is_file() and (folder / name).stat().st_size for name in (METADATA, METADATA + "-wal")):
+    if metadata.exists():
         return True
     if files.any():
-        raise _metadata_gone(folder)
+        raise _spoilt("the lake's metadata is gone", metadata, "nothing")
     return False
 
 
-def _metadata_gone(folder: Path) -> Corrupted:
-    return damaged(folder / METADATA, "the lake's metadata is gone", "the SQLite file that describes the tables", "nothing")
+def _spoilt(message: str, metadata: Metadata, got: str) -> Corrupted:
+    return Corrupted(
+        message,
+        expected="what describes the tables",
+        got=f"{got}, in {metadata.what}",
+        remedy="restore it from a backup, or run the steps that wrote the tables again; then check the disk",
+        path=metadata.what,
+    )
 
 
-def _connect(folder: Path, files: DataFiles, *, read_only: bool, threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _connect(
+    folder: Path, files: DataFiles, metadata: Metadata, config: dict[str, Any], *, read_only: bool
+) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    with duckdb_errors(folder, lambda said: damaged(folder / METADATA, "the lake cannot be read", "a DuckLake", said)):
+    with duckdb_errors(folder, metadata.what, lambda said: _spoilt("the lake cannot be read", metadata, said)):
         if not read_only:
             files.writing.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(
             config={
-                "threads": threads,
-                "memory_limit": memory_limit,
-                "temp_directory": str(folder / "spill"),
+                **config,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_persistent_secrets": False,
             }
         )
         try:
-            for extension in ("sqlite_scanner", "ducklake"):
+            for extension in (metadata.extension, "ducklake"):
                 connection.execute(f"LOAD {_literal(str(_extension_file(extension)))}")
             connection.execute("SET TimeZone='UTC'")
-            _attach(connection, folder, files, read_only=read_only)
+            _attach(connection, files, metadata, read_only=read_only)
         except BaseException:
             connection.close()
             raise
@@ -155,35 +167,34 @@ def _extension_file(name: str) -> Path:
     return file
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, files: DataFiles, *, read_only: bool) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, files: DataFiles, metadata: Metadata, *, read_only: bool) -> None:
     import duckdb
 
     options = {
         # The folder may have been moved since: paths inside are relative, and this one is where it is now.
         "DATA_PATH": _literal(f"{files.writing}/"),
         "OVERRIDE_DATA_PATH": "true",
-        # Readers go on while the writer commits, and the other way round.
-        "META_JOURNAL_MODE": "'WAL'",
-        "META_BUSY_TIMEOUT": "10000",
         # Rows in the metadata would have no digest; see docs/decisions.
         "DATA_INLINING_ROW_LIMIT": "0",
         "AUTOMATIC_MIGRATION": "false",
+        **metadata.options(read_only=read_only),
     }
     if read_only:
-        del options["META_JOURNAL_MODE"]
         options["READ_ONLY"] = "true"
     if read_only or files.any():
         # A new, empty lake beside the data of the old one would be a loss that nobody notices.
         options["CREATE_IF_NOT_EXISTS"] = "false"
     words = ", ".join(f"{key} {value}" for key, value in options.items())
     try:
-        connection.execute(f"ATTACH {_literal(f'ducklake:sqlite:{folder / METADATA}')} AS {CATALOG} ({words})")
+        connection.execute(f"ATTACH {_literal(f'ducklake:{metadata.address(connection)}')} AS {CATALOG} ({words})")
     except duckdb.Error as error:
         # A maker killed before SQLite's first transaction was done leaves one to roll back, which a reader may not do.
         not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not files.any())
         if not not_made:
             raise
-        raise (_metadata_gone(folder) if files.any() else LakeNotMade("there are no tables yet")) from None
+        raise (
+            _spoilt("the lake's metadata is gone", metadata, "nothing") if files.any() else LakeNotMade("there are no tables yet")
+        ) from None
     if not read_only:
         connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', 'zstd')")
 

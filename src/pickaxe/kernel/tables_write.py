@@ -16,6 +16,7 @@ from pickaxe.kernel.digest import file_digest
 from pickaxe.kernel.errors import BadInput, Corrupted, PickaxeError
 from pickaxe.kernel.tables import Pin
 from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
+from pickaxe.kernel.tables_errors import ConnectionLost
 from pickaxe.kernel.tables_files import DataFile
 from pickaxe.kernel.tables_lake import CATALOG, Lake
 from pickaxe.kernel.tables_read import State, commit_record, newest_state, snapshots
@@ -56,13 +57,21 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
         # DuckLake makes no snapshot of a transaction that adds no rows; the states that are there are the answer.
         return {job.name: snapshots(lake, job.name)[-1] for job in jobs}
     watch = _NewFiles(lake.files.writing, [job.before.folder for job in jobs if job.before])
+    records: dict[str, dict[str, Any]] = {}
     try:
         with lake.cursor() as cursor:
             cursor.begin()
-            records = {job.name: _record(job, _write_files(cursor, lake, job, watch)) for job in jobs}
+            for job in jobs:
+                records[job.name] = _record(job, _write_files(cursor, lake, job, watch))
             _describe(cursor, records)
             cursor.commit()
             pins = _pins(cursor, records)
+    except ConnectionLost:
+        # Its files stay where nobody can say that they are not needed; a later sweep removes them.
+        snapshot = lake.kept_in.snapshot_of(commit_record(records))
+        if snapshot is None:
+            raise
+        return _pins_at(snapshot, records)
     except BaseException:
         # Whether the commit came through is for the lake to say: an interrupt may come right after it.
         with suppress(PickaxeError, duckdb.Error):
@@ -166,6 +175,10 @@ def _describe(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, An
 
 def _pins(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> dict[str, Pin]:
     [(snapshot,)] = cursor.execute(f"FROM {CATALOG}.last_committed_snapshot()").fetchall()
+    return _pins_at(snapshot, records)
+
+
+def _pins_at(snapshot: int, records: dict[str, dict[str, Any]]) -> dict[str, Pin]:
     return {name: Pin(name, snapshot, record["rows"], record["bytes"]) for name, record in records.items()}
 
 
