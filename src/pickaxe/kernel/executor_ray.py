@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import platform
 import queue
+import socket
 import tarfile
 import tempfile
 import threading
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.location import Location
 
 _POLL_SECONDS = 0.2
+_KNOCK_SECONDS = 5.0
 _CHUNK = 32 << 20
 
 
@@ -42,7 +44,7 @@ class RayExecutor:
     ``ray://local`` (one of this process's own). Connects when the first run asks for room."""
 
     def __init__(self, location: Location, pools: Pools) -> None:
-        self._address = location.engine.removeprefix("ray://")
+        self._address = location.engine.removeprefix("ray://").rstrip("/")
         self._pools = pools
         self._connecting = threading.Lock()
         self._connected = False
@@ -88,10 +90,10 @@ class RayExecutor:
         with self._connecting:
             if self._connected:
                 return
-            address = self._address if self._address in ("local", "auto") else self._address.rstrip("/")
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+                _knock(self._address)
+                ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            except (OSError, RuntimeError, ValueError) as error:
                 raise Unavailable(
                     f"no Ray cluster at {self._address}",
                     expected="ray://HOST:PORT of a running cluster, ray://auto or ray://local",
@@ -118,6 +120,13 @@ class RayExecutor:
                 }
                 self._pool_ids[node_id] = self._pools.open("cpu", cores, machine)
             return self._pool_ids[node_id]
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` when nobody listens at HOST:PORT; Ray itself would go on trying for minutes."""
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _placed(where: Any, unless: Callable[[], bool]) -> str | None:
