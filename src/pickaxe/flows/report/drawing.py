@@ -48,7 +48,7 @@ def svg(chart: alt.TopLevelMixin, *, name: str, description: str) -> Html:
     """The chart as an inline `<svg>` that scales with the page."""
     import vl_convert
 
-    spec = _cleaned({**chart.to_dict(), "config": _theme()})
+    spec = _cleaned({**chart.to_dict(), "config": theme()})
     drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     # The renderer numbers its clip paths through all charts it ever drew; here they start anew and belong to this chart.
     for place, id_ in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', drawn))):
@@ -82,7 +82,8 @@ def short(text: object, limit: int = 22) -> str:
     return whole if len(whole) <= limit else whole[: limit - 1] + "…"
 
 
-def _theme() -> dict[str, Any]:
+def theme() -> dict[str, Any]:
+    """The Vega-Lite configuration of every chart, in placeholder colours."""
     text = {"labelColor": SOFT, "titleColor": SOFT, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
     return {
         "background": None,
