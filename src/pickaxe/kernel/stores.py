@@ -75,8 +75,9 @@ class Stores:
     @cached_property
     def _lake(self) -> LakeTables:
         from pickaxe.kernel.tables import LakeTables
+        from pickaxe.kernel.tables_metadata import metadata_at
 
-        lake = LakeTables(self.path, mode=self.mode)
+        lake = LakeTables(self.path, mode=self.mode, metadata=metadata_at(self.location))
         if self.mode == "w":
             lake.sweep()  # files of a writer that was killed before its commit
         return lake

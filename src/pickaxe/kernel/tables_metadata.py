@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pickaxe.kernel.database import PATIENCE_SECONDS
 from pickaxe.kernel.database_postgres import advisory_id
 from pickaxe.kernel.errors import Unavailable
+from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
 from pickaxe.kernel.storage_errors import storage_errors
@@ -177,6 +178,11 @@ class PostgresMetadata:
                 if not known.passing or time.monotonic() > deadline:
                     raise known.error or error from error
             time.sleep(0.2)
+
+
+def metadata_at(location: Location) -> Metadata:
+    """Where this workspace's is."""
+    return PostgresMetadata(location.catalog) if location.catalog else SqliteMetadata(location.folder)
 
 
 def _literal(text: str) -> str:
