@@ -2,13 +2,18 @@
 
 Everything that must add up is here and only here: nouns, the edges between them, events, and the ledger's facts (pools,
 leases, usage, prices). A change needs a migration in ``migrations/versions``; a test compares the two.
+
+What users bring (documents, texts, digests of content) is in columns of the types of `sealed`, so that an encrypted workspace shows
+none of it. Names, ids, times and amounts stay plain: they are what queries order and add up.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+from pickaxe.kernel.sealed import SealedJson, SealedName
+
+HEAD = "0003"
 """The newest migration. A workspace at any other revision is upgraded, or refused when it is unknown here."""
 
 metadata = sa.MetaData()
@@ -65,9 +70,9 @@ runs = sa.Table(
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("step", sa.String, nullable=False),
-    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("config", SealedJson("runs.config"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False, default=0),
-    sa.Column("error", sa.JSON),
+    sa.Column("error", SealedJson("runs.error")),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("started_ns", sa.BigInteger),
     sa.Column("ended_ns", sa.BigInteger),
@@ -83,11 +88,11 @@ artifacts = sa.Table(
     sa.Column("name", sa.String, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("kind", sa.String, nullable=False),
-    sa.Column("digest", sa.String, nullable=False, index=True),
+    sa.Column("digest", SealedName("artifacts.digest"), nullable=False, index=True),
     sa.Column("stored", sa.String, nullable=False),
-    sa.Column("pin", sa.JSON, nullable=False),
+    sa.Column("pin", SealedJson("artifacts.pin"), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("meta", sa.JSON, nullable=False),
+    sa.Column("meta", SealedJson("artifacts.meta"), nullable=False),
     sa.Column("run_id", sa.ForeignKey("runs.id"), index=True),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("tenant_id", "name", "version"),
@@ -122,10 +127,10 @@ events = sa.Table(
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("subject", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False, default=""),
+    sa.Column("name", SealedName("events.name"), nullable=False, default=""),
     sa.Column("value", sa.Float),
     sa.Column("step", sa.BigInteger),
-    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("body", SealedJson("events.body"), nullable=False),
     sa.Index("events_by_kind", "tenant_id", "kind", "seq"),
     sa.Index("events_by_subject", "subject", "kind", "seq"),
     sqlite_autoincrement=True,
@@ -137,9 +142,9 @@ endpoints = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("tenant_id", sa.ForeignKey("tenants.id"), nullable=False),
     sa.Column("name", sa.String, nullable=False),
-    sa.Column("routes", sa.JSON, nullable=False),
+    sa.Column("routes", SealedJson("endpoints.routes"), nullable=False),
     sa.Column("state", sa.String, nullable=False),
-    sa.Column("meta", sa.JSON, nullable=False),
+    sa.Column("meta", SealedJson("endpoints.meta"), nullable=False),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("tenant_id", "name"),
 )
@@ -192,4 +197,13 @@ prices = sa.Table(
     sa.Column("per", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.String, nullable=False),
     sa.Column("source", sa.String, nullable=False),
+)
+
+keyring = sa.Table(
+    "keyring",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("wrapped", sa.String, nullable=False),  # a data key, sealed with the master key
+    sa.Column("master", sa.String, nullable=False),  # a name for the master key
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
 )
