@@ -16,10 +16,10 @@ from pickaxe.kernel.blobs_kept import KeptBlobs
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.depot_objects import ObjectDepot
 from pickaxe.kernel.tables import LakeTables, Tables
-from pickaxe.kernel.tables_metadata import PostgresMetadata
-from tests.postgres import shared_server
 from pickaxe.kernel.tables_files import DepotFiles
+from pickaxe.kernel.tables_metadata import PostgresMetadata
 from tests.kernel import object_server
+from tests.postgres import shared_server
 
 Store = TypeVar("Store")
 
@@ -58,10 +58,6 @@ def in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Blobs:
     return KeptBlobs(ObjectDepot(object_server.url(place), "blobs"), LocalBlobs(place / f"cache-{mode}"))
 
 
-_URLS: dict[str, str] = {}
-_NOT_ON_POSTGRES: dict[str, str] = {}
-
-
 def _on_postgres(place: Path, mode: Literal["w", "r"]) -> LakeTables:
     """A database per place; a moved place keeps its own, as its ``workspace.toml`` would say."""
     told = place / "database"
@@ -84,6 +80,6 @@ def lake_in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Tables:
 
 TABLES: list[Backend[Tables]] = [
     Backend("sqlite-lake", lambda place, mode: LakeTables(place, mode), flip_a_bit("*.parquet")),
-    Backend("postgres-lake", _on_postgres, flip_a_bit("*.parquet"), gaps=_NOT_ON_POSTGRES),
+    Backend("postgres-lake", _on_postgres, flip_a_bit("*.parquet")),
     Backend("s3-lake", lake_in_a_bucket, object_server.spoil),
 ]
