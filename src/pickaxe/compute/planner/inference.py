@@ -1,0 +1,235 @@
+"""Serving a language model: the roofline of prefill and decode, what fits, and how fast one replica goes.
+
+Prefill is bound by arithmetic: 2 FLOP for each weight and token, and attention. Decode is bound by memory: each step reads the weights once for the
+whole batch and every sequence's keys and values. The time of a step is the longer of the two (Williams et al. 2009; for transformers
+Pope et al. 2022, arXiv:2211.05102). With continuous batching (Yu et al. 2022, Orca) a replica that holds B sequences gives, in the time in which
+each of them gets its O tokens, B prefills and O steps. The cache is paged (Kwon et al. 2023, arXiv:2309.06180), so it holds what is used.
+
+Inside this file numbers are floats in base units (second, byte, FLOP, token), for speed; names say which.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from pickaxe.compute.planner.hardware import Accelerator
+from pickaxe.compute.planner.models import Architecture
+
+WEIGHT_BYTES = {
+    "fp32": 4.0,
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "fp8": 1.0,
+    "int8": 1.0 + 2 / 128,  # a 16-bit scale for 128 weights
+    "q8_0": 34 / 32,  # GGUF: 32 weights and a 16-bit scale
+    "int4": 0.5 + 2.5 / 128,  # a 16-bit scale and a 4-bit zero for 128 weights (GPTQ, AWQ)
+    "q4_0": 18 / 32,
+    "q4_1": 20 / 32,
+    "fp4": 0.5 + 1 / 16,  # NVFP4: an 8-bit scale for 16 weights
+}
+"""Bytes of one stored weight, scales included."""
+
+KV_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
+_NATIVE = {"fp8": "fp8", "fp4": "fp4", "fp32": "fp32"}
+_REDUCES_PER_LAYER = 2
+_LINK_LATENCY, _NETWORK_LATENCY = 10e-6, 40e-6
+"""Seconds that a small all-reduce takes within a fast domain and beyond it; measured values lie between half and twice these."""
+_MAX_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A model on `devices` accelerators, its matrices split over all of them (tensor parallel)."""
+
+    model: Architecture
+    device: Accelerator
+    devices: int
+    weights: str = "bf16"
+    kv: str = "bf16"
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """All weights as stored. GGUF quantises the embeddings too, the other formats leave them, norms and biases in 16 bits."""
+        per_weight = WEIGHT_BYTES[self.weights]
+        kept = self.model.embeddings + self.model.vectors
+        matrices = float(self.model.parameters) - kept
+        return matrices * per_weight + kept * (per_weight if self.weights.startswith("q") else max(per_weight, 2.0))
+
+    @cached_property
+    def kv_bytes(self) -> float:
+        """Keys and values of one token."""
+        return self.model.kv_per_token * KV_BYTES[self.kv]
+
+    @cached_property
+    def memory(self) -> float:
+        return float(self.device.memory) * self.devices
+
+    @cached_property
+    def peak(self) -> float:
+        """FLOP/s of all devices in the type that is computed in: the stored one where the device has it, else 16 bits."""
+        native = _NATIVE.get(self.weights, "bf16")
+        names = [native, "bf16", "fp16", "fp32"] if native != "fp32" else ["fp32"]
+        return float(self.device.flops(next(name for name in names if name in self.device.peak))) * self.devices
+
+    @cached_property
+    def bandwidth(self) -> float:
+        return float(self.device.bandwidth) * self.devices
+
+    def read_bytes(self, tokens: float) -> float:
+        """Weights that a step reads when `tokens` tokens pass together: of experts, those that some token is sent to."""
+        if not self.model.experts:
+            return self.weight_bytes
+        untouched = (1 - self.model.experts_active / self.model.experts) ** tokens
+        return self.weight_bytes * (1 - self._routed_share * untouched)
+
+    @cached_property
+    def _routed_share(self) -> float:
+        return self.model.moe_layers * self.model.experts * self.model.expert / float(self.model.parameters)
+
+    @cached_property
+    def flop_per_token(self) -> float:
+        """Without attention."""
+        return 2 * float(self.model.matmul_active)
+
+    @cached_property
+    def attention_width(self) -> float:
+        """Over all layers and heads: width of the scores and of the values."""
+        return float(self.model.layers * self.model.heads * (self.model.width_of_score + self.model.width_of_value))
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What the engine reaches: shares of the peaks, seconds that every step costs besides, share of the memory that is kept free."""
+
+    prefill: float
+    decode: float
+    overhead: float
+    reserve: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Speculative decoding: a small model proposes `length` tokens, each accepted with probability `accepted`; its step costs
+    `cost` of a step of the large model. `length` 0: none."""
+
+    length: int = 0
+    accepted: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Expected tokens of one verified step, (1 - a^(g+1)) / (1 - a): Leviathan et al. 2023, arXiv:2211.17192, equation 1."""
+        if self.accepted >= 1:
+            return self.length + 1.0
+        return (1 - self.accepted ** (self.length + 1)) / (1 - self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: tokens in and out, and the share of the tokens in whose keys and values are in the cache already."""
+
+    tokens_in: float
+    tokens_out: float
+    prefix_hit: float = 0.0
+
+    @property
+    def context(self) -> float:
+        """Tokens in the cache half-way through the answer."""
+        return self.tokens_in + self.tokens_out / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """One replica with `batch` sequences at a time, in its steady state. Seconds and tokens per second; money is added later."""
+
+    batch: int
+    prefill_s: float
+    step_s: float
+    first_token_s: float
+    token_s: float
+    requests_per_s: float
+    prefill_share: float
+
+
+def prefill_seconds(replica: Replica, speed: Speed, request: Request) -> float:
+    """Time in which the prompt's tokens pass, those in the prefix cache left out."""
+    fresh = request.tokens_in * (1 - request.prefix_hit)
+    cached = request.tokens_in - fresh
+    attention = replica.attention_width * (request.tokens_in**2 - cached**2)  # causal: half of 2·n²
+    flop = replica.flop_per_token * fresh + attention
+    arithmetic = flop / (replica.peak * speed.prefill)
+    reading = replica.read_bytes(fresh) / (replica.bandwidth * speed.decode)
+    return max(arithmetic, reading) + _exchange_seconds(replica, fresh) + speed.overhead
+
+
+def step_seconds(replica: Replica, speed: Speed, batch: int, context: float, *, tokens: int = 1) -> float:
+    """Time of one decode step for `batch` sequences of `context` tokens; `tokens` of each are checked at once (speculation)."""
+    flop = batch * tokens * (replica.flop_per_token + 2 * replica.attention_width * context)
+    moved = replica.read_bytes(batch * tokens) + batch * context * replica.kv_bytes
+    roof = max(flop / (replica.peak * speed.prefill), moved / (replica.bandwidth * speed.decode))
+    return roof + _exchange_seconds(replica, batch * tokens) + speed.overhead
+
+
+def most_sequences(replica: Replica, speed: Speed, request: Request) -> int:
+    """Sequences whose cache fits beside the weights, at the length they end with; 0 when not even one does."""
+    free = replica.memory * (1 - speed.reserve) - replica.weight_bytes
+    whole = (request.tokens_in + request.tokens_out) * replica.kv_bytes
+    return max(0, min(_MAX_BATCH, math.floor(free / whole)))
+
+
+def steady(replica: Replica, speed: Speed, request: Request, batch: int, draft: Draft = Draft()) -> Steady:
+    """Continuous batching with `batch` sequences: each gets its tokens while the others' prompts pass in between.
+
+    The wait for a first token is that of a queue with a fixed service time (M/D/1) for the prefill, and the step under way.
+    """
+    prefill = prefill_seconds(replica, speed, request)
+    step = step_seconds(replica, speed, batch, request.context, tokens=draft.length + 1)
+    if draft.length:
+        step += draft.length * draft.cost * step_seconds(replica, speed, batch, request.context)
+    cycle = request.tokens_out / draft.tokens_per_step * step + batch * prefill
+    busy = batch * prefill / cycle
+    wait = prefill * busy / (2 * (1 - busy)) if batch > 1 else 0.0
+    return Steady(batch, prefill, step, prefill + wait + step, cycle / request.tokens_out, batch / cycle, busy)
+
+
+def fastest_within(
+    replica: Replica,
+    speed: Speed,
+    request: Request,
+    *,
+    first_token_s: float,
+    token_s: float,
+    draft: Draft = Draft(),
+) -> Steady | None:
+    """The largest batch that fits and keeps both promises (first token, each next token); None when one sequence alone breaks one."""
+    low, high = 0, most_sequences(replica, speed, request)
+    best: Steady | None = None
+    while low < high:
+        middle = (low + high + 1) // 2
+        at = steady(replica, speed, request, middle, draft)
+        if at.first_token_s <= first_token_s and at.token_s <= token_s:
+            low, best = middle, at
+        else:
+            high = middle - 1
+    return best
+
+
+def fewest_devices(model: Architecture, device: Accelerator, weights: str, kv: str, speed: Speed, request: Request) -> int:
+    """The smallest power of two of devices that holds the weights and at least one call's cache."""
+    devices = 1
+    while devices < 2**20 and most_sequences(Replica(model, device, devices, weights, kv), speed, request) < 1:
+        devices *= 2
+    return devices
+
+
+def _exchange_seconds(replica: Replica, tokens: float) -> float:
+    """All-reduces of a tensor-parallel pass: two per layer, in a ring, in 16 bits."""
+    if replica.devices == 1:
+        return 0.0
+    inside = replica.devices <= replica.device.domain
+    rate = float(replica.device.link_one_way if inside else replica.device.network)
+    size = tokens * replica.model.hidden * 2.0
+    around = 2 * (replica.devices - 1) / replica.devices * size / rate
+    return replica.model.layers * _REDUCES_PER_LAYER * (around + (_LINK_LATENCY if inside else _NETWORK_LATENCY))

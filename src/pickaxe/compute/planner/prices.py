@@ -1,0 +1,104 @@
+"""Market prices of accelerators as dated rows: who asks how much for one device and hour, from which day on.
+
+The rows that ship are list prices with their source; a user's own rows (a TOML file of the same form, or the field `price`) replace them.
+A range over the sellers of a day is what the planner takes when no price is given.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pickaxe.compute.planner.checks import amount, one_of, only_keys
+from pickaxe.compute.planner.units import DevicePrice
+from pickaxe.kernel.errors import BadInput
+
+KINDS = ("on demand", "reserved", "spot")
+_KEYS = ("hardware", "kind", "since", "price", "seller", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """One seller's price of one device for an hour, from a day until the seller's next row."""
+
+    hardware: str
+    kind: str
+    since: date
+    price: DevicePrice
+    seller: str
+    source: str
+
+
+def market(rows: Iterable[PriceRow], hardware: str, kind: str, on: date) -> list[PriceRow]:
+    """Each seller's row that held on a day, cheapest first."""
+    latest: dict[str, PriceRow] = {}
+    for row in sorted(rows, key=lambda row: row.since):
+        if (row.hardware, row.kind) == (hardware, kind) and row.since <= on:
+            latest[row.seller] = row
+    return sorted(latest.values(), key=lambda row: float(row.price))
+
+
+def usual_range(rows: Iterable[PriceRow], hardware: str, kind: str, on: date) -> tuple[DevicePrice, DevicePrice] | None:
+    """Cheapest and dearest asking price of a day; None where no row is known."""
+    found = market(rows, hardware, kind, on)
+    return (found[0].price, found[-1].price) if found else None
+
+
+def _shipped_document() -> dict[str, Any]:
+    return tomllib.loads(files("pickaxe.compute.planner").joinpath("data", "prices.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def shipped_prices() -> tuple[PriceRow, ...]:
+    return parse_prices({"price": _shipped_document()["price"]}, where="prices.toml")
+
+
+@cache
+def purchase_ranges() -> dict[str, tuple[str, str]]:
+    """Device -> what buyers are said to have paid for one, lowest and highest."""
+    document = _shipped_document()["purchase"]
+    return {device: (low, high) for device, (low, high) in document.items()}
+
+
+def prices_with(path: Path | None) -> tuple[PriceRow, ...]:
+    """The shipped rows, those of a user's file instead of them for every device that the file prices. Raises `BadInput`."""
+    if path is None:
+        return shipped_prices()
+    try:
+        own = parse_prices(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path.name} cannot be read: {error}", expected="a TOML file of [[price]] rows") from None
+    replaced = {row.hardware for row in own}
+    return (*own, *(row for row in shipped_prices() if row.hardware not in replaced))
+
+
+def parse_prices(document: dict[str, Any], *, where: str) -> tuple[PriceRow, ...]:
+    """Rows of a parsed TOML document. Raises `BadInput` naming row and field."""
+    only_keys(where, document, ["price"])
+    return tuple(_row(f"{where}, price {number}", entry) for number, entry in enumerate(document.get("price", []), 1))
+
+
+def _row(where: str, entry: Any) -> PriceRow:
+    if not isinstance(entry, dict):
+        raise BadInput(f"{where} is not a table", expected=", ".join(_KEYS))
+    only_keys(where, entry, _KEYS)
+    missing = [key for key in ("hardware", "since", "price") if key not in entry]
+    if missing:
+        raise BadInput(f"{where} lacks {', '.join(missing)}", expected=", ".join(_KEYS))
+    since = entry["since"]
+    if not isinstance(since, date):
+        raise BadInput(f"{where}: since is not a day", expected="a day such as 2024-06-30", got=repr(since))
+    return PriceRow(
+        str(entry["hardware"]),
+        one_of(f"{where}: kind", entry.get("kind", "on demand"), KINDS),
+        since,
+        amount(f"{where}: price", entry["price"], DevicePrice),
+        str(entry.get("seller", "own")),
+        str(entry.get("source", "own")),
+    )
