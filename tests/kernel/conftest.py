@@ -11,9 +11,13 @@ from tests.postgres import lay_out, shared_server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def workspace(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace]:
-    """Each test that asks for it runs on both databases."""
-    if request.param == "postgres":
-        lay_out(tmp_path / "workspace", shared_server().fresh_url())
-    with Workspace(tmp_path / "workspace", settings=Settings(cores=2)) as opened:
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a workspace is to be. Each test that asks for it runs on both databases."""
+    place = tmp_path / "workspace"
+    return lay_out(place, shared_server().fresh_url()) if request.param == "postgres" else place
+
+
+@pytest.fixture
+def workspace(folder: Path) -> Iterator[Workspace]:
+    with Workspace(folder, settings=Settings(cores=2)) as opened:
         yield opened

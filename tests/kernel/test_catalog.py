@@ -9,17 +9,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import Clock
 from pickaxe.kernel.errors import Conflict, Corrupted, NewerWorkspace, NotFound
 from pickaxe.kernel.schema import metadata, runs
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps
+from tests.postgres import lay_out, shared_server
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    catalog = Catalog(tmp_path / "catalog.db", writable=True)
-    with catalog.read() as connection:
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(folder: Path) -> None:
+    with Workspace(folder) as workspace, workspace.catalog.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -51,6 +50,14 @@ def test_a_reader_of_nothing_is_told_how_to_begin(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_reader_of_an_empty_database_is_told_the_same(tmp_path: Path) -> None:
+    lay_out(tmp_path, shared_server().empty_url())
+    with pytest.raises(NotFound, match="no workspace in schema pickaxe"):
+        Workspace(tmp_path, mode="r")
+    Workspace(tmp_path).close()
+    Workspace(tmp_path, mode="r").close()
+
+
 def test_a_reader_cannot_write(workspace: Workspace) -> None:
     with Workspace(workspace.path, mode="r") as reader:
         with pytest.raises(Conflict, match="opened for reading"):
@@ -68,12 +75,12 @@ def test_readers_never_wait_for_a_writer(workspace: Workspace) -> None:
         assert time.monotonic() - started < 1
 
 
-def test_time_goes_on_when_the_clock_was_moved_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Workspace(tmp_path) as workspace:
+def test_time_goes_on_when_the_clock_was_moved_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Workspace(folder) as workspace:
         first = workspace.run(steps.count, steps.Count(upto=1), name="t/count").run
     past = time.time_ns() - 3_600 * 10**9
     monkeypatch.setattr(time, "time_ns", lambda: past)
-    with Workspace(tmp_path) as workspace:
+    with Workspace(folder) as workspace:
         second = workspace.run(steps.count, steps.Count(upto=2), name="t/count").run
         assert first.ended_at is not None
         assert second.created_at > first.ended_at

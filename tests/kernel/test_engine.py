@@ -162,17 +162,17 @@ _ENGINE = """
 """
 
 
-def test_a_killed_engine_takes_its_worker_along_and_the_next_one_knows(tmp_path: Path) -> None:
+def test_a_killed_engine_takes_its_worker_along_and_the_next_one_knows(folder: Path) -> None:
     root = Path(__file__).parents[2]
     engine = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(_ENGINE), str(tmp_path)],
+        [sys.executable, "-c", textwrap.dedent(_ENGINE), str(folder)],
         env=os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
     )
     worker = _child(engine.pid)
     engine.kill()
     engine.wait()
     _until(lambda: not psutil.pid_exists(worker), "the orphaned worker ends")
-    with Workspace(tmp_path) as workspace:
+    with Workspace(folder) as workspace:
         (run,) = workspace.runs.list()
         assert run.state is RunState.INTERRUPTED
         assert workspace.interrupted == [run.id]

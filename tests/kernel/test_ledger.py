@@ -120,14 +120,15 @@ def test_the_cost_of_the_first_model_does_not_change_when_a_second_is_published(
     assert cost_of(workspace, other).marginal < cost_of(workspace, other).full
 
 
-def test_an_abandoned_pool_ends_at_its_last_heartbeat(tmp_path: Path) -> None:
-    first = Workspace(tmp_path)
+@pytest.mark.parametrize("folder", ["sqlite"], indirect=True)  # on PostgreSQL this process is alive: see test_peers
+def test_an_abandoned_pool_ends_at_its_last_heartbeat(folder: Path) -> None:
+    first = Workspace(folder)
     first.ledger.grant(first.stores.pool_id, "killed", 1)
     first.stores._closing.set()  # stop the heart and let go of the lock, as a kill would, without the tidy end
     first.stores._heart.join()
     first.catalog.close()
     first.stores._release()
-    with Workspace(tmp_path) as second:
+    with Workspace(folder) as second:
         old, new = second.ledger.statements()
         assert old.charged + old.idle == old.cost
         assert new.charged == 0

@@ -18,6 +18,7 @@ from tests.kernel import sample_steps as steps
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.parametrize("folder", ["sqlite"], indirect=True)  # on PostgreSQL writers are peers: see test_peers
 def test_the_second_writer_is_told_who_the_first_is(workspace: Workspace) -> None:
     code = f"from pickaxe.kernel.workspace import Workspace; Workspace({str(workspace.path)!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
