@@ -112,6 +112,9 @@ class Access:
                     expected="the role 'admin' and a password",
                     got=f"the role {role.value!r}" + ("" if can_sign_in else " without a password"),
                 )
+            tied = sa.select(principals.c.id).where(principals.c.identity == identity)
+            if identity is not None and connection.execute(tied).first():
+                raise Conflict("somebody else is tied to this identity")
             row = connection.execute(_named(tenant_id, name)).first()
             if row is None:
                 row_id = f"principal-{uuid.uuid4().hex[:24]}"
@@ -167,9 +170,11 @@ class Access:
 
     def sign_in(self, tenant: str, name: str, password: str) -> tuple[Caller, str] | None:
         """Who it is and the secret of a new session, or None. An unknown name costs the same time as a wrong password."""
-        with self._catalog.read() as connection:
+        row = None
+        if name.isprintable() and tenant.isprintable():
             query = _named(f"tenant-{tenant}", unicodedata.normalize("NFC", name))
-            row = connection.execute(query.where(principals.c.disabled_ns.is_(None))).first()
+            with self._catalog.read() as connection:
+                row = connection.execute(query.where(principals.c.disabled_ns.is_(None))).first()
         if not matches(password, row.secret if row else None) or row is None:
             return None
         return self.keys.begin_session(row)
