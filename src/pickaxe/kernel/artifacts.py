@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
@@ -77,6 +78,7 @@ class Artifacts:
             )
         )
 
+    @retried
     def get(self, reference: str) -> Artifact:
         """By id, ``name`` (newest version), ``name:3`` or ``name@alias``; raises `NotFound` with the nearest names."""
         with self._catalog.read() as connection:
@@ -85,6 +87,7 @@ class Artifacts:
                 raise self._not_found(connection, reference)
             return _artifacts(connection, [row])[0]
 
+    @retried
     def find(self, *, id: str | None = None, digest: str | None = None, name: str | None = None) -> Artifact | None:
         """The newest artifact that matches every given property."""
         wanted = [artifacts.c.tenant_id == self._tenant_id]
@@ -140,11 +143,13 @@ class Artifacts:
             query = query.where(artifacts.c.name.startswith(prefix, autoescape=True))
         return query
 
+    @retried
     def pin(self, artifact: Artifact) -> dict[str, Any]:
         """Where the content is, in the terms of its store."""
         with self._catalog.read() as connection:
             return connection.execute(sa.select(artifacts.c.pin).where(artifacts.c.id == artifact.id)).scalar_one()
 
+    @retried
     def alias(self, artifact: Artifact, alias: str) -> None:
         """Point ``name@alias`` at this version, taking it from any other."""
         checked_name(alias)

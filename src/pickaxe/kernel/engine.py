@@ -12,15 +12,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.kernel.artifacts import Stored
 from pickaxe.kernel.attempt import Limits, Outcome
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.errors import PickaxeError, RunCancelled, RunFailed
+from pickaxe.kernel.database import retried
+from pickaxe.kernel.errors import Conflict, PickaxeError, RunCancelled, RunFailed
 from pickaxe.kernel.executor import Slot
+from pickaxe.kernel.ledger import Usage
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, RunSpec
 from pickaxe.kernel.worker import address_of
@@ -144,8 +147,12 @@ class Engine:
             try:
                 yield
             finally:
-                with self._ws.catalog.write() as connection:
-                    self._ws.ledger.release(connection, lease_id)
+                self._release(lease_id)
+
+    @retried
+    def _release(self, lease_id: str) -> None:
+        with self._ws.catalog.write() as connection:
+            self._ws.ledger.release(connection, lease_id)
 
     def _carry_out(self, job: Job, cancelled: Callable[[], bool]) -> RunResult:
         outcome = self._attempt(job, cancelled)
@@ -212,14 +219,21 @@ class Engine:
         """Outputs into the stores first; then, in one transaction, their rows, the end of the run and what it used."""
         stored = self._ws.store(job.spec.name, outcome.outputs) if outcome.state is RunState.SUCCEEDED else {}
         readings = [*outcome.readings, *self._ws.measured_outputs(stored, outcome.outputs, job.spec.inputs)]
+        self._record(job, run, lease_id, outcome, stored, readings)
+
+    @retried
+    def _record(
+        self, job: Job, run: Run, lease_id: str, outcome: Outcome, stored: Mapping[str, Stored], readings: list[Usage]
+    ) -> None:
         with self._ws.catalog.write() as connection:
             self._ws.ledger.release(connection, lease_id)
             self._ws.ledger.record(connection, run.id, run.attempt, readings)
             if outcome.state is RunState.SUCCEEDED:
-                self._ws.runs.succeed(connection, job.spec, stored)
+                self._ws.runs.succeed(connection, job.spec, stored, attempt=run.attempt)
             else:
-                self._ws.runs.end(connection, run.id, outcome.state, outcome.error)
+                self._ws.runs.end(connection, run.id, outcome.state, outcome.error, attempt=run.attempt)
 
+    @retried
     def _call_off(self, job: Job) -> Outcome:
         """Cancelled while it waited for cores."""
         outcome = Outcome(RunState.CANCELLED, {"code": RunCancelled.code, "message": "cancelled before it began"})
@@ -227,10 +241,13 @@ class Engine:
             self._ws.runs.end(connection, job.spec.run_id, outcome.state, outcome.error)
         return outcome
 
+    @retried
     def _abort(self, run: Run, lease_id: str, error: PickaxeError) -> None:
         with self._ws.catalog.write() as connection:
             self._ws.ledger.release(connection, lease_id)
-            self._ws.runs.end(connection, run.id, RunState.FAILED, error.as_dict())
+            # An attempt that others have taken for dead is not this one's to end any more.
+            with suppress(Conflict):
+                self._ws.runs.end(connection, run.id, RunState.FAILED, error.as_dict(), attempt=run.attempt)
 
     def _concluded(self, job: Job, outcome: Outcome) -> RunResult:
         run = self._ws.runs.get(job.spec.run_id)

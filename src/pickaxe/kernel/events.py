@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.schema import events
 
@@ -68,8 +69,12 @@ class Events:
         if connection is not None:
             connection.execute(events.insert(), rows)
             return
-        with self._catalog.write() as own:
-            own.execute(events.insert(), rows)
+        self._append(rows)
+
+    @retried
+    def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self._catalog.write() as connection:
+            connection.execute(events.insert(), rows)
 
     def list(
         self,

@@ -245,6 +245,7 @@ class Ledger:
                 )
             )
 
+    @retried
     def set_price(self, meter: str, nano: int, per: int, *, source: str, currency: str = "USD") -> None:
         """A new price from now on. Prices are never changed backwards: what was charged stays charged."""
         if nano < 0 or per < 1:

@@ -17,6 +17,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.content import Content
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
@@ -208,6 +209,7 @@ class Workspace:
         self._must_write()
         return self._import(name, self.content.store_json(document, kind, meta or {}))
 
+    @retried
     def _import(self, name: str, stored: Stored) -> Artifact:
         id = _import_id(self.tenant_id, name, stored.digest)
         known = self.artifacts.find(id=id)
@@ -264,11 +266,15 @@ class Workspace:
 
     def publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None) -> Endpoint:
         """Serve these artifact versions under `name`, and say so in an event."""
+        self._publish(name, routes, meta)
+        return self.serving.get(name)
+
+    @retried
+    def _publish(self, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None) -> None:
         with self.catalog.write() as connection:
             self.serving.publish(connection, name, routes, meta)
             facts = [{"kind": "publish", "subject": route.artifact_id, "name": name} for route in routes]
             self.log.emit_many(facts, connection=connection)
-        return self.serving.get(name)
 
     def endpoint(self, name: str) -> Endpoint:
         return self.serving.get(name)
