@@ -1,0 +1,234 @@
+"""The search over parallel layouts: the cheapest that fits, the next ones, and why the others fall out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pickaxe.compute.planner.checks import count
+from pickaxe.compute.planner.hardware import Accelerator
+from pickaxe.compute.planner.layout import Layout
+from pickaxe.compute.planner.memory import Keeping, Memory, memory
+from pickaxe.compute.planner.network import Network, Step, step, utilisation
+from pickaxe.compute.planner.training import RECOMPUTE, Training
+from pickaxe.compute.planner.units import Bytes, DevicePrice, Devices, DeviceTime, Money, Seconds
+from pickaxe.kernel.errors import BadInput
+
+# Beyond this a job is not searched but asked to be narrowed: the answer would take longer than anybody waits.
+MOST_LAYOUTS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the layouts have to do: `batch` sequences a step over one of the `devices` counts, within `deadline` if there is one.
+
+    `tensor` and so on fix a degree that the user chose. `most_micro_batch` bounds the search.
+    """
+
+    batch: int
+    devices: Sequence[int]
+    deadline: Seconds | None = None
+    price: DevicePrice | None = None
+    tensor: int | None = None
+    pipeline: int | None = None
+    context: int | None = None
+    expert: int | None = None
+    zero: int | None = None
+    recompute: str | None = None
+    most_micro_batch: int = 8
+
+    def __post_init__(self) -> None:
+        """Raises `BadInput` naming the field."""
+        count("batch", self.batch, high=10_000_000)
+        if not self.devices:
+            raise BadInput("devices is empty", expected="at least one count of devices")
+        for number in self.devices:
+            count("devices", number, high=1_000_000)
+        for name in ("tensor", "pipeline", "context", "expert"):
+            if getattr(self, name) is not None:
+                count(name, getattr(self, name), high=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A layout that can be computed, with what it takes; `device_time` for the whole job."""
+
+    layout: Layout
+    recompute: str
+    memory: Memory
+    step: Step
+    mfu: float
+    time: Seconds
+    device_time: DeviceTime
+    money: Money | None
+
+    def __str__(self) -> str:
+        again = "" if self.recompute == "none" else f", {self.recompute} recomputation"
+        return f"{self.layout.devices} devices: {self.layout}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """Layouts left out for one reason: how many, and the one that came nearest."""
+
+    reason: str
+    layouts: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """`best` is in order of cost (device-hours, or money where there is a price), the fastest first among equals."""
+
+    best: tuple[Candidate, ...]
+    fallen: tuple[Fallen, ...]
+    considered: int
+    capacity: Bytes
+
+
+def search(
+    job: Training,
+    device: Accelerator,
+    wanted: Wanted,
+    *,
+    keeping: Keeping | None = None,
+    network: Network | None = None,
+    dtype: str = "bf16",
+    keep: int = 5,
+) -> Search:
+    """Try every layout of `wanted.devices`. An empty `best` means that nothing fits; `fallen` then says what was nearest.
+
+    Raises `BadInput` when the user's fixed degrees contradict the model or leave nothing to try.
+    """
+    held = keeping or Keeping()
+    fits: list[Candidate] = []
+    too_large: list[tuple[Bytes, str]] = []
+    too_slow: list[tuple[Seconds, str]] = []
+    odd: dict[str, list[str]] = {}
+    considered = 0
+    for layout, recompute in _layouts(job, device, wanted):
+        considered += 1
+        if considered > MOST_LAYOUTS:
+            raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
+        trial = job if recompute == job.recompute else replace(job, recompute=recompute)
+        try:
+            needs = memory(trial, layout, held)
+        except BadInput as error:
+            odd.setdefault(_kind(error.message), []).append(f"{layout}: {error.message}")
+            continue
+        if needs.total > device.memory:
+            too_large.append((needs.total, f"{layout.devices} devices: {layout}, {recompute} recomputation"))
+            continue
+        found = _candidate(trial, layout, device, needs, wanted, dtype, network)
+        if wanted.deadline is not None and found.time > wanted.deadline:
+            too_slow.append((found.time, str(found)))
+        else:
+            fits.append(found)
+    if considered == 0:
+        raise BadInput(
+            "no layout uses exactly these devices with this batch and these degrees",
+            expected=f"a batch that the data replicas divide, devices that the degrees divide; batch is {wanted.batch}",
+            got=f"devices {', '.join(map(str, wanted.devices))}",
+        )
+    ranked = sorted(fits, key=lambda one: (float(one.money or one.device_time), float(one.time)))
+    return Search(
+        _distinct(ranked, keep), tuple(_why(too_large, too_slow, odd, ranked, device, wanted)), considered, device.memory
+    )
+
+
+def _candidate(
+    job: Training, layout: Layout, device: Accelerator, needs: Memory, wanted: Wanted, dtype: str, network: Network | None
+) -> Candidate:
+    taken = step(job, layout, device, dtype=dtype, network=network)
+    steps = float(job.tokens) / (layout.batch * job.sequence)
+    time = Seconds(steps * taken.total)
+    held = DeviceTime(Devices(layout.devices) * time)
+    money = None if wanted.price is None else Money(wanted.price * held)
+    mfu = utilisation(job, layout, device, taken, dtype=dtype)
+    return Candidate(layout, job.recompute, needs, taken, mfu, time, held, money)
+
+
+def _layouts(job: Training, device: Accelerator, wanted: Wanted) -> Iterator[tuple[Layout, str]]:
+    """Every layout worth a try: degrees that divide the devices, tensor within twice the fast domain, batches that come out even."""
+    shape = job.model
+    inside = max(1, min(device.domain, 64))
+    for number in wanted.devices:
+        for tensor in _choices(wanted.tensor, [n for n in _divisors(number) if n <= 2 * inside and shape.heads % n == 0]):
+            for pipeline in _choices(wanted.pipeline, [n for n in _divisors(number // tensor) if n <= shape.layers]):
+                rest = number // tensor // pipeline
+                long = [n for n in _divisors(rest) if n == 1 or (job.sequence // n >= 4096 and job.sequence % n == 0)]
+                for context in _choices(wanted.context, long):
+                    if tensor * pipeline * context > number or number % (tensor * pipeline * context):
+                        continue
+                    data = number // (tensor * pipeline * context)
+                    if wanted.batch % data == 0:
+                        yield from _filled(job, wanted, data, tensor, pipeline, context)
+
+
+def _filled(job: Training, wanted: Wanted, data: int, tensor: int, pipeline: int, context: int) -> Iterator[tuple[Layout, str]]:
+    """The finer choices below one split of the devices."""
+    shape = job.model
+    experts = [n for n in _divisors(data) if shape.experts and shape.experts % n == 0] or [1]
+    zeros = [0, 1] if pipeline > 1 else [0, 1, 2, 3]
+    for micro in (n for n in (1, 2, 4, 8, 16, 32, 64) if n <= wanted.most_micro_batch and (wanted.batch // data) % n == 0):
+        many = wanted.batch // data // micro
+        chunks = [n for n in (1, 2, 4) if n == 1 or (pipeline > 1 and many % pipeline == 0 and pipeline * n <= shape.layers)]
+        for expert in _choices(wanted.expert, experts):
+            for zero in _choices(wanted.zero, zeros if data * context > 1 else [0]):
+                for chunk in chunks:
+                    layout = Layout(
+                        data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, zero=zero,
+                        micro_batch=micro, micro_batches=many, interleave=chunk, sequence_parallel=tensor > 1,
+                    )  # fmt: skip
+                    for recompute in _choices(wanted.recompute, list(RECOMPUTE)):
+                        yield layout, recompute
+
+
+def _choices(fixed: int | str | None, free: list) -> list:
+    return free if fixed is None else [fixed]
+
+
+def _divisors(number: int) -> list[int]:
+    small = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
+    return sorted({*small, *(number // n for n in small)})
+
+
+def _distinct(ranked: list[Candidate], keep: int) -> tuple[Candidate, ...]:
+    """The first of each split of the devices: a second best that only differs in the micro-batch tells nobody anything."""
+    seen: dict[tuple[int, ...], Candidate] = {}
+    for one in ranked:
+        split = one.layout
+        seen.setdefault((split.devices, split.data, split.tensor, split.pipeline, split.context, split.expert), one)
+        if len(seen) == keep:
+            break
+    return tuple(seen.values())
+
+
+def _why(
+    too_large: list[tuple[Bytes, str]],
+    too_slow: list[tuple[Seconds, str]],
+    odd: dict[str, list[str]],
+    ranked: list[Candidate],
+    device: Accelerator,
+    wanted: Wanted,
+) -> Iterator[Fallen]:
+    if too_large:
+        least, example = min(too_large, key=lambda item: float(item[0]))
+        yield Fallen(f"needs more than the {device.memory} of a {device.key}; the nearest needs {least}", len(too_large), example)
+    if too_slow:
+        soonest, example = min(too_slow, key=lambda item: float(item[0]))
+        yield Fallen(f"takes longer than {wanted.deadline}; the nearest takes {soonest}", len(too_slow), example)
+    for reason, examples in odd.items():
+        yield Fallen(reason, len(examples), examples[0])
+    if len(ranked) > 1:
+        first, last = ranked[0], ranked[-1]
+        yield Fallen(
+            f"fits, and costs more: up to {float(last.device_time / first.device_time):.1f} times the best",
+            len(ranked) - 1,
+            str(last),
+        )
+
+
+def _kind(message: str) -> str:
+    """A message without its numbers, to count equal reasons together."""
+    return "".join("N" if letter.isdigit() else letter for letter in message).replace("NN", "N").replace("NN", "N")

@@ -1,0 +1,236 @@
+"""What a training keeps on each device: weights, gradients, optimiser states, activations, and the room that no tensor uses.
+
+States after Rajbhandari et al. 2020 (arXiv:1910.02054), section 3; activations after Korthikanti et al. 2022 (arXiv:2205.05198),
+table 2 and equations 1 to 6, term by term, so that gated blocks, grouped queries, experts and missing dropout count as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from pickaxe.compute.planner.checks import amount, named, one_of, share
+from pickaxe.compute.planner.layout import Layout
+from pickaxe.compute.planner.models import Architecture
+from pickaxe.compute.planner.training import Training
+from pickaxe.compute.planner.units import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Bytes a parameter takes: the stored weight, the copy it is computed with, its gradient, its master copy, one optimiser state."""
+
+    weight: float
+    copy: float
+    gradient: float
+    master: float
+    state: float
+
+
+PRECISIONS: dict[str, Precision] = {
+    "mixed": Precision(2, 0, 2, 4, 4),  # 16-bit weights and gradients, fp32 master: ZeRO's 16 bytes with Adam
+    "mixed-fp32-grad": Precision(2, 0, 4, 4, 4),  # gradients summed in fp32: Megatron's 18 bytes
+    "amp": Precision(4, 2, 4, 0, 4),  # fp32 weights, cast to 16 bits where they are used: 18 bytes
+    "pure-bf16": Precision(2, 0, 2, 0, 2),  # everything in 16 bits: 8 bytes
+    "fp32": Precision(4, 0, 4, 0, 4),
+}
+# Optimiser states a parameter: how many, and bytes of each where the optimiser itself decides that.
+OPTIMISERS: dict[str, tuple[int, float | None]] = {
+    "adamw": (2, None),
+    "adamw-8bit": (2, 1.0),
+    "lion": (1, None),
+    "muon": (1, None),
+    "momentum": (1, None),
+    "sgd": (0, None),
+    "adafactor": (0, None),  # one number a row and column: nothing beside the rest
+}
+# Bytes a frozen weight takes; 4-bit blocks of 64 with their constants quantised again cost 0.127 bits more (Dettmers et al. 2023).
+FROZEN: dict[str, float] = {
+    "fp32": 4.0,
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "int8": 1.0,
+    "nf4": (4 + 0.127) / 8,
+    "int4": 4.25 / 8,
+    "int2": 2.25 / 8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a training keeps things. `base` is the type of frozen weights (LoRA, frozen layers); matrices only, the embedding and the
+    output stay in 16 bits. `attention` "flash" never stores the scores. `offload` "optimiser" keeps states and master copies in host
+    memory, "all" weights and gradients too. `margin` is what the allocator wastes, `context` what the runtime takes for itself.
+    """
+
+    precision: str = "mixed"
+    optimiser: str = "adamw"
+    base: str = "bf16"
+    attention: str = "flash"
+    dropout: bool = False
+    offload: str = "none"
+    margin: float = 0.05
+    context: Bytes = Bytes(1e9)  # noqa: RUF009  a Quantity is immutable
+
+    def __post_init__(self) -> None:
+        """Raises `BadInput` naming the field."""
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("optimiser", self.optimiser, OPTIMISERS)
+        one_of("base", self.base, FROZEN)
+        one_of("attention", self.attention, ("standard", "flash"))
+        one_of("offload", self.offload, ("none", "optimiser", "all"))
+        share("margin", self.margin, high=0.5)
+        amount("context", self.context, Bytes, low="0 B")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Peak of the fullest device by part, and what lies in host memory for it. `margin` is already in `overhead`."""
+
+    weights: Bytes
+    gradients: Bytes
+    optimiser: Bytes
+    activations: Bytes
+    working: Bytes
+    overhead: Bytes
+    host: Bytes
+
+    @property
+    def total(self) -> Bytes:
+        return self.weights + self.gradients + self.optimiser + self.activations + self.working + self.overhead
+
+    def as_dict(self) -> dict[str, float]:
+        names = ("weights", "gradients", "optimiser", "activations", "working", "overhead", "total", "host")
+        return {name: float(getattr(self, name)) for name in names}
+
+
+def memory(job: Training, layout: Layout, keeping: Keeping | None = None) -> Memory:
+    """Peak memory of the fullest device. Raises `BadInput` where the layout contradicts the job."""
+    keep = keeping or Keeping()
+    layout.check(job.model, job.sequence)
+    held = weights_held(job.model, layout)
+    weights, gradients, states = _states(job, held, layout, keep)
+    activations, working = _activations(job, layout, keep)
+    if layout.zero == 3:  # the layer at work and the next one are gathered whole
+        working = working + Bytes(2 * 2.0 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert)
+    host = Bytes(0)
+    if keep.offload != "none":
+        host, states = host + states, Bytes(0)
+    if keep.offload == "all":
+        host = host + weights + gradients
+        weights = gradients = Bytes(4.0 * 2 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert / 2)
+    tensors = weights + gradients + states + activations + working
+    overhead = keep.context + Bytes(tensors * (keep.margin / (1 - keep.margin)))
+    return Memory(weights, gradients, states, activations, working, overhead, host)
+
+
+def weights_held(shape: Architecture, layout: Layout) -> tuple[float, float]:
+    """Parameters of the fullest pipeline stage on one device before ZeRO: (shared by all replicas, experts)."""
+    stage = ceil(shape.layers / layout.pipeline) / shape.layers
+    experts = shape.moe_layers * shape.experts * shape.expert * stage / layout.tensor / layout.expert
+    dense = (shape.layer_weights - shape.moe_layers * shape.experts * shape.expert) * stage / layout.tensor
+    tables = shape.embeddings if layout.pipeline == 1 else max(shape.head_weights, shape.embeddings - shape.head_weights)
+    rest = max(0.0, float(shape.parameters - shape.counted)) * stage
+    return dense + (tables + rest) / layout.tensor + shape.vectors * stage, experts
+
+
+def zero_states(parameters: float, shards: int, zero: int, *, precision: str = "mixed", optimiser: str = "adamw") -> Bytes:
+    """Weights, gradients and states of `parameters` on one of `shards` devices: figure 1 and table 1 of the ZeRO paper."""
+    recipe, states = named("precision", precision, PRECISIONS), named("optimiser", optimiser, OPTIMISERS)
+    weight, gradient, state = _bytes(recipe, states)
+    over = [1.0 if zero < level else 1.0 / shards for level in (3, 2, 1)]
+    return Bytes(parameters * (weight * over[0] + gradient * over[1] + state * over[2]))
+
+
+def _bytes(recipe: Precision, optimiser: tuple[int, float | None]) -> tuple[float, float, float]:
+    """Bytes a trained parameter: weight with its copy, gradient, optimiser states with the master copy."""
+    states, width = optimiser
+    return recipe.weight + recipe.copy, recipe.gradient, recipe.master + states * (recipe.state if width is None else width)
+
+
+def _states(job: Training, held: tuple[float, float], layout: Layout, keep: Keeping) -> tuple[Bytes, Bytes, Bytes]:
+    """Weights, gradients and optimiser states on one device. Experts are sharded over the replicas that hold the same ones."""
+    weight, gradient, state = _bytes(PRECISIONS[keep.precision], OPTIMISERS[keep.optimiser])
+    dense, experts = held
+    shards = layout.shards, max(1, layout.shards // layout.expert)
+    sums = [0.0, 0.0, 0.0]
+    for parameters, over in ((dense, shards[0]), (experts, shards[1])):
+        trained = parameters * min(1.0, float(job.trained / job.model.parameters)) if job.method != "lora" else 0.0
+        for index, (size, level) in enumerate(((weight, 3), (gradient, 2), (state, 1))):
+            sums[index] += trained * size / (over if layout.zero >= level else 1)
+        frozen = parameters - trained
+        if frozen > 0:
+            sums[0] += frozen * _frozen_bytes(job.model, keep.base) / (over if layout.zero >= 3 else 1)
+    if job.method == "lora":
+        # Adapters learn in fp32, whatever the base is kept in: 4 + 4 bytes and the optimiser's states.
+        count_, width = OPTIMISERS[keep.optimiser]
+        adapters = float(job.adapters) / layout.tensor / layout.pipeline
+        for index, (size, level) in enumerate(((4.0, 3), (4.0, 2), (count_ * (4.0 if width is None else width), 1))):
+            sums[index] += adapters * size / (layout.shards if layout.zero >= level else 1)
+    return Bytes(sums[0]), Bytes(sums[1]), Bytes(sums[2])
+
+
+def _frozen_bytes(shape: Architecture, base: str) -> float:
+    """Mean bytes of a frozen parameter: matrices of the layers in `base`, tables and vectors in 16 bits where `base` is smaller."""
+    matrices = shape.layer_weights / float(shape.counted)
+    return FROZEN[base] * matrices + max(FROZEN[base], 2.0) * (1 - matrices)
+
+
+def layer_activations(
+    shape: Architecture,
+    tokens: float,
+    sequence: int,
+    *,
+    tensor: int = 1,
+    sequence_parallel: bool = False,
+    recompute: str = "none",
+    attention: str = "standard",
+    dropout: bool = True,
+) -> Bytes:
+    """What one layer keeps for its backward pass, for `tokens` = micro-batch x length on this device, in 16 bits.
+
+    For a GPT layer this is Korthikanti's s b h (10 + 24/t + 5 a s / (h t)), every row of table 2.
+    """
+    width, query, value = shape.hidden, shape.heads * shape.width_of_head, shape.kv_heads * shape.width_of_head
+    if recompute == "full":
+        return Bytes(2.0 * width * tokens / (tensor if sequence_parallel else 1))
+    inner = shape.ffn
+    if shape.experts:
+        inner = (shape.expert_ffn or shape.ffn) * (shape.experts_active + shape.shared_experts)
+    # Kept whole without sequence parallelism: inputs of both blocks and both norms, and the dropout masks behind both blocks.
+    whole = (4 + 4 + (2 if dropout else 0)) * width
+    # Split by tensor parallelism: queries, keys, values, the input of the output matrix, and the feed-forward block's inside
+    # (what goes into the activation, and what goes into the last matrix; a gated block also keeps the gate and its product).
+    split = 2 * query + 4 * value + 2 * query + (8 if shape.gated else 4) * inner
+    scores = 0.0
+    if attention == "standard" and recompute == "none":
+        scores = (5 if dropout else 2) * shape.heads * sequence
+    elif attention == "flash":
+        scores = 4.0 * shape.heads
+    return Bytes(tokens * (whole / (tensor if sequence_parallel else 1) + (split + scores) / tensor))
+
+
+def _activations(job: Training, layout: Layout, keep: Keeping) -> tuple[Bytes, Bytes]:
+    """Kept by all layers of the first stage, and the passing peak: a layer computed again, or the gradient of the scores."""
+    shape = job.model
+    tokens = layout.micro_batch * job.sequence / layout.context
+    kept_layers = ceil(shape.layers / layout.pipeline)
+    split = layout.tensor if layout.sequence_parallel else 1
+
+    def layer(recompute: str) -> Bytes:
+        return layer_activations(
+            shape, tokens, job.sequence, tensor=layout.tensor, sequence_parallel=layout.sequence_parallel,
+            recompute=recompute, attention=keep.attention, dropout=keep.dropout,
+        )  # fmt: skip
+
+    if job.method == "frozen":
+        kept_layers = min(kept_layers, job.trained_layers)
+    layers = layer(job.recompute) * kept_layers * layout.in_flight
+    embedding = Bytes(tokens * shape.hidden * layout.in_flight / split) if keep.dropout else Bytes(0)
+    kept, working = Bytes(layers) + embedding, Bytes(layer("none")) if job.recompute == "full" else Bytes(0)
+    if layout.pipeline == 1 and shape.kind == "decoder":
+        # Equation 6: the last norm and the output matrix keep their inputs, the loss its scores in fp32.
+        scores = Bytes(4.0 * tokens * shape.vocab / layout.tensor * (job.masked if job.objective == "masked" else 1.0))
+        kept = kept + Bytes(4.0 * tokens * shape.hidden / split) + scores
+        working = max(working, scores)
+    return kept, working
