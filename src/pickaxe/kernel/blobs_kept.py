@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from pickaxe.kernel.blobs import Kind, expecting, no_blob, parse_manifest
+from pickaxe.kernel.blobs import Kind, damaged_blob, expecting, no_blob, parse_manifest
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.depot import Depot, file_chunks
 from pickaxe.kernel.digest import ManifestEntry, bytes_digest, file_digest, folder_files, hex_of, manifest_bytes
@@ -53,7 +53,7 @@ class KeptBlobs:
     def size(self, digest: str) -> int:
         size = self._depot.size(_name(digest))
         if size is None:
-            raise self._absent(digest)
+            raise no_blob(digest, f"{self._depot.place}/{_name(digest)}")
         return size
 
     def manifest(self, digest: str) -> list[ManifestEntry]:
@@ -88,16 +88,14 @@ class KeptBlobs:
         name = _name(digest)
         if self._cache.holds(digest):
             return
+        where = f"{self._depot.place}/{name}"
         try:
-            self._cache.take(digest, self._depot.get(name), f"{self._depot.place}/{name}")
+            self._cache.take(digest, self._depot.get(name), where)
         except NotFound:
-            raise self._absent(digest) from None
-        except Corrupted:
+            raise no_blob(digest, where) from None
+        except Corrupted as error:
             self._spoilt.add(digest)
-            raise
-
-    def _absent(self, digest: str) -> NotFound:
-        return no_blob(digest, f"{self._depot.place}/{_name(digest)}")
+            raise damaged_blob(digest, where, error.got or "something else") from None
 
 
 def _name(digest: str) -> str:

@@ -171,7 +171,7 @@ class Engine:
         run = self._ws.runs.start(job.spec.run_id)
         lease_id = self._ws.ledger.grant(slot.pool_id, run.id, job.cores)
         teller = _Teller(self._ws, run, job.watcher)
-        checkpoint = self._ws.path / "checkpoints" / run.id
+        checkpoint = self._ws.checkpoints / run.id
         checkpoint.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{run.id}-", dir=self._ws.scratch, ignore_cleanup_errors=True) as folder:
             scratch, outputs = Path(folder) / "scratch", Path(folder) / "outputs"

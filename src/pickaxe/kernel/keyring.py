@@ -12,8 +12,9 @@ import os
 import secrets
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -129,10 +130,10 @@ def _add(connection: sa.Connection, catalog: Catalog, number: int, master: bytes
     connection.execute(keyring.insert().values(row))
 
 
-def _rows(catalog: Catalog) -> list[sa.Row[tuple[int, str, str]]]:
+def _rows(catalog: Catalog) -> Sequence[sa.Row[Any]]:
     with catalog.read() as connection:
         query = sa.select(keyring.c.id, keyring.c.wrapped, keyring.c.master).order_by(keyring.c.id)
-        return list(connection.execute(query).all())
+        return connection.execute(query).all()
 
 
 def _wrapped(number: int, key: bytes, master: bytes) -> str:
@@ -143,7 +144,7 @@ def _wrapped(number: int, key: bytes, master: bytes) -> str:
     return base64.b64encode(nonce + sealed).decode()
 
 
-def _unwrapped(row: sa.Row[tuple[int, str, str]], master: bytes) -> bytes:
+def _unwrapped(row: sa.Row[Any], master: bytes) -> bytes:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -171,7 +172,7 @@ def _read_file(path: Path) -> str:
 
 def _output_of(command: str) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command, from the environment, without a shell
+        done = subprocess.run(  # the user's own command, without a shell
             shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMMAND_SECONDS, check=False
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:

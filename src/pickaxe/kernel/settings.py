@@ -16,12 +16,13 @@ _PREFIX = "PICKAXE_"
 _ELSEWHERE = VARIABLES | {
     "PICKAXE_CACHE",
     "PICKAXE_DEMO_DATA",
+    "PICKAXE_SCRATCH",
     "PICKAXE_SERVER",
     "PICKAXE_TORCH",
     "PICKAXE_URL",
     "PICKAXE_API_KEY",
 }
-"""Read by the location, the demo's downloads, the traffic step, the set-up and the command line, not here."""
+"""Read by the location, the room, the demo's downloads, the traffic step, the set-up and the command line, not here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.tables_lake import Lake
     from pickaxe.kernel.tables_metadata import Metadata
     from pickaxe.kernel.tables_sql import SqlLimits
+    from pickaxe.kernel.vault import Vault
 
 Mode = Literal["replace", "append"]
 
@@ -93,10 +94,14 @@ class LakeTables:
         *,
         files: DataFiles | None = None,
         metadata: Metadata | None = None,
+        vault: Vault | None = None,
         threads: int = 2,
         memory_limit: str = "1GB",
     ) -> None:
-        """`files`: where the data files are, when not below ``tables/`` of the folder; `metadata`, when not ``lake.db`` in it."""
+        """`files`: where the data files are, when not below ``tables/`` of the folder; `metadata`, when not ``lake.db`` in it.
+
+        With a `vault` everything but the tables' names and row counts is sealed.
+        """
         if mode not in ("w", "r"):
             raise BadInput("unknown mode", expected='"w" to write or "r" to read', got=repr(mode))
         self.folder = folder
@@ -105,6 +110,7 @@ class LakeTables:
         self.threads = threads
         self.memory_limit = memory_limit
         self._metadata = metadata
+        self._vault = vault
         self._lake: Lake | None = None
         self._lock = RLock()
         self._writing = Lock()
@@ -191,6 +197,7 @@ class LakeTables:
                     self.folder,
                     self._data_files(),
                     self._its_metadata(),
+                    self._vault,
                     read_only=self.mode == "r",
                     threads=self.threads,
                     memory_limit=self.memory_limit,

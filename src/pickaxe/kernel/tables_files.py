@@ -15,7 +15,7 @@ from typing import Protocol
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.depot import Depot, file_chunks
 from pickaxe.kernel.digest import file_digest
-from pickaxe.kernel.durable import STALE_SECONDS, sync_folder
+from pickaxe.kernel.durable import sync_folder
 from pickaxe.kernel.errors import Corrupted, NotFound
 from pickaxe.kernel.tables_errors import damaged
 
@@ -55,8 +55,8 @@ class DataFiles(Protocol):
         """Whether there is any data file."""
         ...
 
-    def names(self, *, stale: bool) -> Iterator[str]:
-        """Every data file; with `stale` only those that no writer can be just about to commit."""
+    def leftovers(self) -> Iterator[str]:
+        """The files that may be removed when no snapshot knows them and nobody else has the turn to write."""
         ...
 
     def remove(self, name: str) -> None: ...
@@ -99,9 +99,9 @@ class FolderFiles:
         return path
 
     def any(self) -> bool:
-        return next(self.names(stale=False), None) is not None
+        return next(self.leftovers(), None) is not None
 
-    def names(self, *, stale: bool) -> Iterator[str]:
+    def leftovers(self) -> Iterator[str]:
         for path in self.root.rglob("*" + _SUFFIX):
             yield path.relative_to(self.root).as_posix()
 
@@ -142,13 +142,11 @@ class DepotFiles:
         return self._cache.materialise(file.digest, "file")
 
     def any(self) -> bool:
-        return next(self.names(stale=False), None) is not None
+        return any(kept.name.endswith(_SUFFIX) for kept in self._depot.names())
 
-    def names(self, *, stale: bool) -> Iterator[str]:
-        for kept in self._depot.names():
-            # Others may be writing to this bucket: what they have not committed yet looks like what a dead writer left.
-            if kept.name.endswith(_SUFFIX) and (not stale or kept.age > STALE_SECONDS):
-                yield kept.name
+    def leftovers(self) -> Iterator[str]:
+        """None: a copy of the workspace's folder shares the bucket, and would take the original's newer files for leftovers."""
+        yield from ()
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):

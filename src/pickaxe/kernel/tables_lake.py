@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.tables_files import DataFiles
     from pickaxe.kernel.tables_metadata import Metadata
     from pickaxe.kernel.tables_read import State
+    from pickaxe.kernel.vault import Vault
 
 CATALOG = "lake"
 
@@ -34,11 +35,20 @@ class Lake:
     """An attached lake. Cursors of one connection, so any thread may use it."""
 
     def __init__(
-        self, folder: Path, files: DataFiles, metadata: Metadata, *, read_only: bool, threads: int, memory_limit: str
+        self,
+        folder: Path,
+        files: DataFiles,
+        metadata: Metadata,
+        vault: Vault | None = None,
+        *,
+        read_only: bool,
+        threads: int,
+        memory_limit: str,
     ) -> None:
         self.folder = folder.absolute()
         self.files = files
         self.kept_in = metadata
+        self.vault = vault
         self._pid = os.getpid()
         self._broken = False
         self.states: dict[tuple[str, int], State] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.kernel.depot import file_chunks
 from pickaxe.kernel.digest import canonical_json, json_digest
 from pickaxe.kernel.errors import BadInput, Corrupted, NotFound
 from pickaxe.kernel.tables import Pin
@@ -58,20 +59,30 @@ def read(lake: Lake, pin: Pin, columns: Sequence[str] | None) -> pa.Table:
     schema, identifiers = _chosen(state, pin.name, columns)
     if not state.files:
         return schema.empty_table()
-    paths = [lake.files.local(file) for file in state.files]
+    sources = [_source(lake, file) for file in state.files]
     with _own_query(f"table {pin.name!r}"):
-        stored = _rows(paths, [*identifiers, ORDINAL])
+        stored = _rows(sources, [*identifiers, ORDINAL])
     if stored.num_rows != state.rows:
         raise _unlike(pin, f"{stored.num_rows} rows")
     return restored(stored, schema)
 
 
-def _rows(paths: Sequence[Path], columns: list[str]) -> pa.Table:
+def _source(lake: Lake, file: DataFile) -> Path | pa.BufferReader:
+    """The file itself; or, sealed, its content, in memory only."""
+    import pyarrow as pa
+
+    path = lake.files.local(file)
+    if lake.vault is None:
+        return path
+    return pa.BufferReader(b"".join(lake.vault.open(file_chunks(path), file.path)))
+
+
+def _rows(sources: Sequence[Path | pa.BufferReader], columns: list[str]) -> pa.Table:
     """What the files hold, in their order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    parts = [pq.read_table(path, columns=columns, partitioning=None).select(columns) for path in paths]
+    parts = [pq.read_table(source, columns=columns, partitioning=None).select(columns) for source in sources]
     return pa.concat_tables(parts)
 
 
@@ -126,13 +137,15 @@ def newest_state(lake: Lake, name: str) -> State | None:
 def snapshots(lake: Lake, name: str) -> list[Pin]:
     """Every state of the table, oldest first."""
     table_identifier(name)
+    # A sealed record says nothing to a query; each is opened and looked at.
+    mentioned = json.dumps(name) if lake.vault is None else ""
     with _own_query(f"table {name!r}"):
         rows = lake.metadata(
             "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes"
             " WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id",
-            [json.dumps(name)],
+            [mentioned],
         )
-        records = [(snapshot, _tables_of(snapshot, text).get(name)) for snapshot, text in rows]
+        records = [(snapshot, _tables_of(lake, snapshot, text).get(name)) for snapshot, text in rows]
         return [Pin(name, snapshot, record["rows"], record["bytes"]) for snapshot, record in records if record]
 
 
@@ -159,7 +172,7 @@ def _records(lake: Lake, name: str, snapshot_ids: list[int]) -> dict[int, dict[s
         "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes WHERE list_contains(?, snapshot_id)",
         [snapshot_ids],
     )
-    found = {snapshot: _tables_of(snapshot, text).get(name) for snapshot, text in rows}
+    found = {snapshot: _tables_of(lake, snapshot, text).get(name) for snapshot, text in rows}
     records = {snapshot: record for snapshot, record in found.items() if record}
     for snapshot in snapshot_ids:
         if snapshot not in records:
@@ -167,13 +180,16 @@ def _records(lake: Lake, name: str, snapshot_ids: list[int]) -> dict[int, dict[s
     return records
 
 
-def commit_record(tables: dict[str, dict[str, Any]]) -> str:
+def commit_record(lake: Lake, tables: dict[str, dict[str, Any]]) -> str:
     """What a commit says of its tables, and the digest of that: SQLite does not notice a flipped bit either."""
-    return canonical_json({"format": _FORMAT, "tables": tables, "digest": json_digest(tables)}).decode()
+    record = canonical_json({"format": _FORMAT, "tables": tables, "digest": json_digest(tables)}).decode()
+    return record if lake.vault is None else lake.vault.seal_name(record, _FORMAT)
 
 
-def _tables_of(snapshot: int, text: str | None) -> dict[str, dict[str, Any]]:
+def _tables_of(lake: Lake, snapshot: int, text: str | None) -> dict[str, dict[str, Any]]:
     """The tables of a commit; empty when it is not one of ours (making the lake is the first)."""
+    if text and lake.vault is not None:
+        text = lake.vault.open_name(text, _FORMAT)
     record = json.loads(text or "{}")
     tables = record.get("tables", {})
     if text and (record.get("format") != _FORMAT or record.get("digest") != json_digest(tables)):

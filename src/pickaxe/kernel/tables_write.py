@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.digest import file_digest
+from pickaxe.kernel.durable import write_flushed
 from pickaxe.kernel.errors import BadInput, Corrupted, PickaxeError
+from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.tables import Pin
-from pickaxe.kernel.tables_arrow import column_identifiers, quoted, schema_text, storage_table, table_identifier
+from pickaxe.kernel.tables_arrow import ORDINAL, column_identifiers, quoted, schema_text, storage_table, table_identifier
 from pickaxe.kernel.tables_errors import ConnectionLost
 from pickaxe.kernel.tables_files import DataFile
 from pickaxe.kernel.tables_lake import CATALOG, Lake
@@ -24,6 +26,8 @@ from pickaxe.kernel.tables_read import State, commit_record, newest_state, snaps
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from pickaxe.kernel.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,12 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
             cursor.begin()
             for job in jobs:
                 records[job.name] = _record(job, _write_files(cursor, lake, job, watch))
-            _describe(cursor, records)
+            _describe(cursor, lake, records)
             cursor.commit()
             pins = _pins(cursor, records)
     except ConnectionLost:
         # Its files stay where nobody can say that they are not needed; a later sweep removes them.
-        snapshot = lake.kept_in.snapshot_of(commit_record(records))
+        snapshot = lake.kept_in.snapshot_of(commit_record(lake, records))
         if snapshot is None:
             raise
         return _pins_at(snapshot, records)
@@ -84,7 +88,7 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
 
 def sweep(lake: Lake) -> int:
     """Remove data files that no snapshot knows; how many went."""
-    return _remove_unknown(lake, lake.files.names(stale=True))
+    return _remove_unknown(lake, lake.files.leftovers())
 
 
 def _remove_unknown(lake: Lake, names: Iterable[str]) -> int:
@@ -134,16 +138,22 @@ def _refuse_other_schema(name: str, state: State, table: pa.Table) -> None:
 
 
 def _write_files(cursor: duckdb.DuckDBPyConnection, lake: Lake, job: _Job, watch: _NewFiles) -> list[DataFile]:
-    """Have DuckLake write the rows inside the open transaction; hash the files that appeared and make them last."""
+    """Have DuckLake write the rows inside the open transaction; hash the files that appeared and make them last.
+
+    DuckLake puts the smallest and largest value of each column into its metadata. So in a sealed lake it is given the rows'
+    numbers only, and the file that it wrote gives way to a sealed one with the rows themselves.
+    """
     import pyarrow.parquet as pq
 
     target = f"{CATALOG}.main.{quoted(job.identifier)}"
-    cursor.register("incoming", job.stored)
+    cursor.register("incoming", job.stored if lake.vault is None else job.stored.select([ORDINAL]))
     cursor.execute(f"INSERT INTO {target} FROM incoming" if job.appends else f"CREATE OR REPLACE TABLE {target} AS FROM incoming")
     cursor.unregister("incoming")
     files: list[DataFile] = []
     for path in watch.take():
         rows = pq.read_metadata(path).num_rows
+        if lake.vault is not None:
+            _seal(lake.vault, path, watch.relative(path), job.stored)
         files.append(DataFile(watch.relative(path), file_digest(path), path.stat().st_size, rows))
         lake.files.keep(watch.relative(path))
     if sum(file.rows for file in files) != job.stored.num_rows:
@@ -154,6 +164,20 @@ def _write_files(cursor: duckdb.DuckDBPyConnection, lake: Lake, job: _Job, watch
             remedy="check the disk; nothing was committed",
         )
     return files
+
+
+def _seal(vault: Vault, path: Path, name: str, rows: pa.Table) -> None:
+    """Put those of `rows` whose numbers are in the file at `path` into its place, sealed; they are never on disk otherwise."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = pq.read_table(path, partitioning=None)[ORDINAL]
+    whole = numbers.equals(rows[ORDINAL])
+    content = pa.BufferOutputStream()
+    pq.write_table(rows if whole else rows.take(pa.compute.index_in(numbers, rows[ORDINAL])), content, compression="zstd")
+    path.unlink()
+    with storage_errors(path.parent):
+        write_flushed(path, vault.seal([content.getvalue()], name))
 
 
 def _record(job: _Job, files: list[DataFile]) -> dict[str, Any]:
@@ -168,9 +192,9 @@ def _record(job: _Job, files: list[DataFile]) -> dict[str, Any]:
     }
 
 
-def _describe(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> None:
+def _describe(cursor: duckdb.DuckDBPyConnection, lake: Lake, records: dict[str, dict[str, Any]]) -> None:
     message = "write " + ", ".join(records)
-    cursor.execute(f"CALL {CATALOG}.set_commit_message('pickaxe', ?, extra_info => ?)", [message, commit_record(records)])
+    cursor.execute(f"CALL {CATALOG}.set_commit_message('pickaxe', ?, extra_info => ?)", [message, commit_record(lake, records)])
 
 
 def _pins(cursor: duckdb.DuckDBPyConnection, records: dict[str, dict[str, Any]]) -> dict[str, Pin]:

@@ -109,6 +109,10 @@ class Workspace:
         return self.stores.scratch
 
     @property
+    def checkpoints(self) -> Path:
+        return self.stores.places.checkpoints
+
+    @property
     def interrupted(self) -> list[str]:
         """Runs that the writer before this one left under way."""
         return self.stores.interrupted

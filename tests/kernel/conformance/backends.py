@@ -14,13 +14,17 @@ from typing import Generic, Literal, TypeVar
 from pickaxe.kernel.blobs import Blobs
 from pickaxe.kernel.blobs_kept import KeptBlobs
 from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.depot import FolderDepot
 from pickaxe.kernel.depot_objects import ObjectDepot
+from pickaxe.kernel.depot_sealed import SealedDepot
 from pickaxe.kernel.tables import LakeTables, Tables
 from pickaxe.kernel.tables_files import DepotFiles
 from pickaxe.kernel.tables_metadata import PostgresMetadata
+from pickaxe.kernel.vault import Vault
 from tests.kernel import object_server
 from tests.postgres import shared_server
 
+VAULT = Vault({1: bytes(range(32))})
 Store = TypeVar("Store")
 
 
@@ -67,19 +71,33 @@ def _on_postgres(place: Path, mode: Literal["w", "r"]) -> LakeTables:
     return LakeTables(place, mode, metadata=PostgresMetadata(told.read_text()))
 
 
+def sealed_in_a_folder(place: Path, mode: Literal["w", "r"]) -> Blobs:
+    return KeptBlobs(SealedDepot(FolderDepot(place / "blobs"), VAULT), LocalBlobs(place / f"room-{mode}"))
+
+
+def sealed_in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Blobs:
+    depot = SealedDepot(ObjectDepot(object_server.url(place), "blobs"), VAULT)
+    return KeptBlobs(depot, LocalBlobs(place / f"room-{mode}"))
+
+
 BLOBS: list[Backend[Blobs]] = [
     Backend("local", lambda place, mode: LocalBlobs(place), flip_a_bit("sha256/*/*")),
     Backend("s3", in_a_bucket, object_server.spoil),
+    Backend("sealed", sealed_in_a_folder, flip_a_bit("sealed/*/*")),
+    Backend("sealed-s3", sealed_in_a_bucket, object_server.spoil),
 ]
 
 
-def lake_in_a_bucket(place: Path, mode: Literal["w", "r"]) -> Tables:
+def lake_in_a_bucket(place: Path, mode: Literal["w", "r"], vault: Vault | None = None) -> Tables:
     depot = ObjectDepot(object_server.url(place), "tables")
-    return LakeTables(place, mode, files=DepotFiles(depot, LocalBlobs(place / f"cache-{mode}"), place / "writing"))
+    files = DepotFiles(depot, LocalBlobs(place / f"cache-{mode}"), place / "writing")
+    return LakeTables(place, mode, files=files, vault=vault)
 
 
 TABLES: list[Backend[Tables]] = [
     Backend("sqlite-lake", lambda place, mode: LakeTables(place, mode), flip_a_bit("*.parquet")),
     Backend("postgres-lake", _on_postgres, flip_a_bit("*.parquet")),
     Backend("s3-lake", lake_in_a_bucket, object_server.spoil),
+    Backend("sealed-lake", lambda place, mode: LakeTables(place, mode, vault=VAULT), flip_a_bit("*.parquet")),
+    Backend("sealed-s3-lake", lambda place, mode: lake_in_a_bucket(place, mode, VAULT), object_server.spoil),
 ]

@@ -1,0 +1,81 @@
+"""Which stores a workspace has, by its location: in its folder or in a bucket, plain or sealed.
+
+| | plain | encrypted |
+|---|---|---|
+| in the folder | files as they are | sealed files; a plain cache in the room |
+| in a bucket | objects; a cache in the folder | sealed objects; sealed table files cached in the folder, a plain cache of blobs in the room |
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pickaxe.kernel.blobs_kept import KeptBlobs
+from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.depot import Depot, FolderDepot
+from pickaxe.kernel.depot_sealed import SealedDepot
+from pickaxe.kernel.keyring import open_vault
+from pickaxe.kernel.location import Location
+from pickaxe.kernel.process import scratch_name
+from pickaxe.kernel.room import CHECKPOINTS, Room
+from pickaxe.kernel.sealed import give_vault
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.blobs import Blobs
+    from pickaxe.kernel.tables_files import DataFiles
+
+CACHE = "cache"
+
+
+class Places:
+    """Opens the vault of an encrypted workspace, before anything is read or written. Raises `Locked`, and then changed nothing."""
+
+    def __init__(self, location: Location, catalog: Catalog) -> None:
+        self._location = location
+        self.vault = open_vault(catalog, location)
+        self._room = None if self.vault is None else Room(self.vault.name("room"))
+        if self.vault is not None:
+            with catalog.read() as connection:
+                give_vault(connection, self.vault)
+
+    @property
+    def working(self) -> Path:
+        """Where plain files may be: scratch, checkpoints."""
+        return self._location.folder if self._room is None else self._room.folder
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.working / CHECKPOINTS
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        folder, objects = self._location.folder, self._location.objects
+        if self.vault is None and objects is None:
+            return LocalBlobs(folder / "blobs")
+        depot = self._depot("blobs")
+        cache = LocalBlobs(self.working / CACHE / "blobs")
+        return KeptBlobs(depot if self.vault is None else SealedDepot(depot, self.vault), cache)
+
+    def data_files(self) -> DataFiles | None:
+        """Where the tables' files are; None: below the folder."""
+        from pickaxe.kernel.tables_files import DepotFiles
+
+        folder = self._location.folder
+        if self._location.objects is None:
+            return None
+        writing = self.working / "writing" / scratch_name()
+        return DepotFiles(self._depot("tables"), LocalBlobs(folder / CACHE / "tables"), writing)
+
+    def close(self) -> None:
+        if self._room is not None:
+            self._room.leave()
+
+    def _depot(self, part: str) -> Depot:
+        if self._location.objects is None:
+            return FolderDepot(self._location.folder / part)
+        from pickaxe.kernel.depot_objects import ObjectDepot
+
+        return ObjectDepot(self._location.objects, part)
