@@ -11,7 +11,7 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format bench serve docs clean
+.PHONY: help setup demo test test-fast lint format bench up docs clean
 
 help: ## show this list
 	@echo "Pickaxe: from raw texts to a small, served, watched model"
@@ -55,8 +55,8 @@ docs: $(STAMP) ## write docs/cli.md, docs/claims.md and the task reference from 
 bench: $(STAMP) ## measure the bars; writes benchmarks/results/
 	$(TEST_ENV) $(BIN)/python -m benchmarks
 
-serve: $(STAMP) ## serve the workspace made by the demo, on this machine only
-	$(BIN)/pickaxe -w demo-workspace serve
+up: $(STAMP) ## serve the workspace made by the demo: console, API, endpoints, on this machine only
+	$(BIN)/pickaxe -w demo-workspace up
 
 clean: ## remove .venv and every cache (not your workspaces)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe
 
 COMMANDS = (
-    *("demo", "produce", "label", "serve", "artifacts", "runs", "logs", "endpoints"),
+    *("demo", "produce", "label", "up", "artifacts", "runs", "logs", "endpoints"),
     *("cost", "bill", "price", "lineage", "blast", "rows"),
 )
 
@@ -138,7 +138,7 @@ def test_wrong_calls_of_other_commands(pickaxe: Pickaxe, empty: Path) -> None:
     assert said.code == 2
     assert "no meter 'gold_bars'" in said.err
     assert "cpu" in said.err
-    said = pickaxe("-w", empty, "serve", "--host", "0.0.0.0")
+    said = pickaxe("-w", empty, "up", "--host", "0.0.0.0")
     assert said.code == 2
     assert "loopback only" in said.err
 

@@ -14,7 +14,7 @@ import pytest
 from tests.project.tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-TARGETS = ("setup", "demo", "test", "test-fast", "lint", "bench", "serve", "clean")
+TARGETS = ("setup", "demo", "test", "test-fast", "lint", "bench", "up", "clean")
 
 
 def canonical(name: str) -> str:

@@ -6,10 +6,10 @@ import sys
 
 import pickaxe
 from pickaxe.kernel import registry
-from pickaxe.server.run import serve
+from pickaxe.server.up import up
 
 if __name__ == "__main__":
     registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
     with pickaxe.open(sys.argv[1]) as workspace:
-        serve(workspace, port=0, ready=lambda url: print(url, flush=True))
+        up(workspace, port=0, ready=lambda url: print(url, flush=True))
         print("drained", flush=True)

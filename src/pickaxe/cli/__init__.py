@@ -13,7 +13,7 @@ _COMMANDS = {
     "demo": ("pickaxe.cli.produce:demo", "Run the whole line on 28,614 real headlines, then on a second task."),
     "produce": ("pickaxe.cli.produce:produce", "From raw texts to a served small model."),
     "label": ("pickaxe.cli.label:label", "Label texts by hand in the terminal."),
-    "serve": ("pickaxe.cli.serve:serve", "Serve the workspace's endpoints over HTTP, on this machine only."),
+    "up": ("pickaxe.cli.up:up", "Start everything: endpoints, API, console, jobs in the background."),
     "artifacts": ("pickaxe.cli.show:artifacts", "List artifacts: name, version, kind, size, digest."),
     "runs": ("pickaxe.cli.show:runs", "List runs: state, time, attempts."),
     "logs": ("pickaxe.cli.show:logs", "Show what a run said, or follow it live."),

@@ -101,7 +101,7 @@ Look around (the workspace is {folder}):
   {command} cost {jobs[0].name}/model@production
   {command} lineage {jobs[0].name}/model@production
   {command} blast --by simulated-ann-1
-  {command} serve""")
+  {command} up""")
 
 
 def _task(

@@ -62,6 +62,11 @@ class WriterLock:
         _HELD.add(self)
         return self
 
+    def tell(self, **about: Any) -> None:
+        """Add to what the file says of its holder, for example where it can be reached."""
+        if self._fd is not None:
+            _describe_holder(self._fd, **about)
+
     def release(self) -> None:
         """Let go; nothing happens when it is not held. The file stays: deleting it would let two processes in."""
         fd, self._fd = self._fd, None
@@ -113,12 +118,13 @@ def _try_lock(fd: int, path: Path) -> bool:
     return True
 
 
-def _describe_holder(fd: int) -> None:
+def _describe_holder(fd: int, **more: Any) -> None:
     about = {
         "pid": os.getpid(),
         "command": shlex.join(sys.orig_argv)[:300],
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        **more,
     }
     try:
         os.ftruncate(fd, 0)

@@ -28,7 +28,7 @@ _OWN: dict[str, dict[str, str]] = {
     EXECUTORS: {"ray": "pickaxe.kernel.executor_ray:RayExecutor"},
     # The server stands above everything; what lies below and has to start one finds it here.
     SERVERS: {
-        "foreground": "pickaxe.server.run:serve",
+        "up": "pickaxe.server.up:up",
         "thread": "pickaxe.server.run:ServerThread",
     },
 }

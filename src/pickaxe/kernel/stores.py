@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.content import Content
 from pickaxe.kernel.engine import RunHandle
@@ -21,7 +22,6 @@ from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.peers import Peers
-from pickaxe.kernel.places import Places
 from pickaxe.kernel.process import scratch_name, sweep_scratch, this_process
 from pickaxe.kernel.registry import EXECUTORS, load_named
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, beat_under_way, interrupt_orphans
@@ -52,8 +52,7 @@ class Stores:
         self._lock = self._acquire() if mode == "w" else None
         try:
             self.catalog = Catalog(location.catalog or self.path / "catalog.db", writable=mode == "w")
-            self.places = Places(location, self.catalog)
-            self.blobs = self.places.blobs
+            self.blobs = LocalBlobs(self.path / "blobs")
             self.pools = Pools(self.catalog)
             self.content = Content(lambda: self.tables, self.blobs, self.scratch)
             if mode == "w":
@@ -64,7 +63,7 @@ class Stores:
 
     @property
     def scratch(self) -> Path:
-        scratch = self.places.working / "scratch"
+        scratch = self.path / "scratch"
         return scratch / scratch_name() if self.location.catalog else scratch
 
     @property
@@ -78,16 +77,15 @@ class Stores:
         from pickaxe.kernel.tables import LakeTables
         from pickaxe.kernel.tables_metadata import metadata_at
 
-        lake = LakeTables(
-            self.path,
-            mode=self.mode,
-            files=self.places.data_files(),
-            metadata=metadata_at(self.location),
-            vault=self.places.vault,
-        )
+        lake = LakeTables(self.path, mode=self.mode, metadata=metadata_at(self.location))
         if self.mode == "w":
             lake.sweep()  # files of a writer that was killed before its commit
         return lake
+
+    def announce(self, url: str) -> None:
+        """Say in the writer's lock where this process can be reached: whoever finds the workspace held goes there."""
+        if self._lock is not None:
+            self._lock.tell(url=url)
 
     def close(self) -> None:
         """Close the pool's life, the stores and the lock. Idempotent."""
@@ -105,7 +103,6 @@ class Stores:
                 self._lake.close()
         finally:
             self.catalog.close()
-            self.places.close()
             self._release()
 
     def _acquire(self) -> WriterLock | None:
@@ -122,7 +119,7 @@ class Stores:
             self.interrupted = interrupt_orphans(self.catalog)
             self.pools.close_abandoned()
         else:
-            sweep_scratch(self.scratch.parent)
+            sweep_scratch(self.path / "scratch")
             self.interrupted = self.peers.look(now=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.blobs.sweep()

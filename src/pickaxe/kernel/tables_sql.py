@@ -6,11 +6,12 @@ to change. It may therefore come from a stranger; what it can still take is time
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pickaxe.kernel.errors import BadInput
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_./@:-]{0,299}")
+"""A name, or an artifact's reference (in double quotes in the query)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], li
 
     for alias in tables:
         if not _ALIAS.fullmatch(alias):
-            raise BadInput("not an alias", expected="letters, digits and '_', not starting with a digit", got=f"{alias!r:.100}")
+            raise BadInput("not an alias", expected="letters, digits and _./@:-, a letter first", got=f"{alias!r:.100}")
     connection = _sandbox(limits)
     timer = Timer(limits.seconds, connection.interrupt)
     timer.daemon = True
@@ -61,6 +63,34 @@ def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], li
     finally:
         timer.cancel()
         connection.close()
+
+
+def tables_named(query: str) -> list[str]:
+    """The tables that a query reads, sorted; names that the query makes itself (WITH) left out. Raises `BadInput` for no SELECT."""
+    import duckdb
+
+    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
+    parsed = json.loads(row[0] if row else "{}")
+    if parsed.get("error", True):
+        raise BadInput("the query cannot be read", expected="one SELECT", got=str(parsed.get("error_message"))[:500])
+    named, made = set[str](), set[str]()
+    _collect(parsed["statements"], named, made)
+    return sorted(named - made)
+
+
+def _collect(node: Any, named: set[str], made: set[str]) -> None:
+    """Table names of DuckDB's own parse tree, and the names of common table expressions."""
+    if isinstance(node, list):
+        for item in cast(list[Any], node):
+            _collect(item, named, made)
+    elif isinstance(node, dict):
+        values = cast(dict[str, Any], node)
+        if values.get("type") == "BASE_TABLE":
+            named.add(values["table_name"])
+        made.update(entry["key"] for entry in (values.get("cte_map") or {}).get("map", []))
+        for value in values.values():
+            _collect(value, named, made)
 
 
 def _sandbox(limits: SqlLimits) -> duckdb.DuckDBPyConnection:

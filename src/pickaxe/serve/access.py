@@ -29,7 +29,7 @@ class Needs:
     def __init__(self, scope: Scope | None) -> None:
         self.scope: Scope | None = scope
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:  # async, or each request would pay for a hop to a thread
         if self.scope is None:
             return
         caller = caller_of(request)

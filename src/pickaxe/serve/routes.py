@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Endpoint, Event
+from pickaxe.serve.access import needs
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply
 from pickaxe.serve.records import Opinion, Records
 from pickaxe.serve.service import Serving
@@ -98,18 +99,30 @@ def router(serving: Serving) -> APIRouter:
     routes = APIRouter(prefix="/v1")
     records = Records(serving.store)
 
-    @routes.get("/endpoints", tags=["endpoints"], response_model=Envelope[list[EndpointInfo]], summary="What is serving")
+    @routes.get(
+        "/endpoints",
+        dependencies=[needs("read")],
+        tags=["endpoints"],
+        response_model=Envelope[list[EndpointInfo]],
+        summary="What is serving",
+    )
     async def endpoints(request: Request) -> Response:
         found = await run_in_threadpool(serving.store.endpoints)
         return reply(request, [_endpoint(serving, endpoint) for endpoint in found])
 
-    @routes.get("/endpoints/{name}", tags=["endpoints"], response_model=Envelope[EndpointInfo], responses=_REFUSALS)
+    @routes.get(
+        "/endpoints/{name}",
+        dependencies=[needs("read")],
+        tags=["endpoints"],
+        response_model=Envelope[EndpointInfo],
+        responses=_REFUSALS,
+    )
     async def endpoint(name: str, request: Request) -> Response:
         """One endpoint: its models, their shares and classes."""
         found = await run_in_threadpool(serving.store.endpoint, checked_endpoint(name))
         return reply(request, _endpoint(serving, found))
 
-    @routes.get("/traces", tags=["traces"], response_model=Envelope[TraceList], responses=_REFUSALS)
+    @routes.get("/traces", dependencies=[needs("read")], tags=["traces"], response_model=Envelope[TraceList], responses=_REFUSALS)
     async def traces(
         request: Request,
         endpoint: Annotated[str | None, Query(max_length=200)] = None,
@@ -121,7 +134,13 @@ def router(serving: Serving) -> APIRouter:
         page = await run_in_threadpool(records.traces, endpoint, after, limit, newest_first=newest_first)
         return reply(request, {"traces": [_answer(event) for event in page.traces], "next_after": page.next_after})
 
-    @routes.get("/traces/{trace_id}", tags=["traces"], response_model=Envelope[TraceInfo], responses=_REFUSALS)
+    @routes.get(
+        "/traces/{trace_id}",
+        dependencies=[needs("read")],
+        tags=["traces"],
+        response_model=Envelope[TraceInfo],
+        responses=_REFUSALS,
+    )
     async def trace(trace_id: TraceId, request: Request) -> Response:
         """The answers under one trace id, and what people said about them."""
         found = await run_in_threadpool(records.trace, trace_id)
@@ -134,6 +153,7 @@ def router(serving: Serving) -> APIRouter:
 
     @routes.post(
         "/traces/{trace_id}/feedback",
+        dependencies=[needs("label")],
         tags=["traces"],
         status_code=201,
         response_model=Envelope[FeedbackInfo],

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
+from pickaxe.serve.access import needs
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.http import Envelope, invalid, refusal, reply, trace_of
 from pickaxe.serve.routes import router as serve_routes
 from pickaxe.serve.service import Serving
+from pickaxe.server.declared import declared
+from pickaxe.server.everybody import Everybody
 from pickaxe.server.guard import Guard
 from pickaxe.wire.predict import router as predict_routes
 from pickaxe.wire.prometheus import Metrics
@@ -43,14 +48,30 @@ class MethodNotAllowed(BadInput):
     code, status = "method_not_allowed", 405
 
 
+Layer = Callable[[ASGIApp], ASGIApp]
+Beside = AbstractContextManager[Any]
+"""What lives as long as the application answers: entered before the first request, left when the last has ended."""
+
+
 def create_app(
-    store: ServingStore, *, workspace: str = "", config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS
+    store: ServingStore,
+    *,
+    workspace: str = "",
+    config: ServeConfig | None = None,
+    hosts: Iterable[str] = LOCAL_HOSTS,
+    routers: Iterable[APIRouter] = (),
+    beside: Iterable[Beside] = (),
+    who: Layer = Everybody,
 ) -> FastAPI:
     """The ASGI application over `store`; `app.state.serving` is its `Serving`.
 
     Args:
         workspace: what `/healthz` calls the workspace.
         hosts: names (without port) that a request's Host header may give.
+        routers: further routes; each route declares what it needs, see `pickaxe.serve.access`.
+        who: the layer that finds out who calls.
+
+    Raises `Undeclared` for a route that does not say who may call it.
     """
     metrics = Metrics(_version())
     serving = Serving(store, config, observer=metrics)
@@ -61,27 +82,36 @@ def create_app(
         version=_version(),
         summary="Predict, trace, correct.",
         description="Every answer is `{data, error, trace_id}`; `traceparent` (W3C Trace Context) is honoured and returned.",
-        lifespan=_lifespan(serving),
-        docs_url=None,  # its page loads scripts from other hosts; the schema itself is at /openapi.json
+        lifespan=_lifespan(serving, tuple(beside)),
+        openapi_url=None,  # ours is below: it declares who may read it
+        docs_url=None,  # its page loads scripts from other hosts
         redoc_url=None,
     )
     app.state.serving = serving
     app.include_router(predict_routes(serving))  # first: routes are tried in order, and this one is the busy one
     app.include_router(serve_routes(serving))
     app.include_router(_operations(serving, metrics, workspace))
+    for routes in routers:
+        app.include_router(routes)
+    declared(app)  # refuses a route that does not say who may call it
     _speak_envelope(app)
+    app.add_middleware(who)
     app.add_middleware(Guard, hosts=hosts, counted=_counter(serving, metrics))
     return app
 
 
-def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
+def _lifespan(serving: Serving, beside: Sequence[Beside]) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await serving.start()
-        try:
-            yield
-        finally:
-            await serving.stop()
+        with ExitStack() as stack:
+            try:
+                for each in beside:
+                    await run_in_threadpool(stack.enter_context, each)
+                yield
+            finally:
+                await serving.stop()
+                await run_in_threadpool(stack.close)
 
     return lifespan
 
@@ -89,8 +119,11 @@ def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
 def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter:
     routes = APIRouter(tags=["operations"])
     started = monotonic()
+    written: dict[str, bytes] = {}
 
-    @routes.get("/healthz", response_model=Envelope[Health], responses={503: {"model": Envelope[Health]}})
+    @routes.get(
+        "/healthz", dependencies=[needs(None)], response_model=Envelope[Health], responses={503: {"model": Envelope[Health]}}
+    )
     async def healthz(request: Request) -> Response:
         """200 when ready, 503 while an endpoint that should serve is not loaded."""
         missing = [name for name in serving.problems if name not in serving.deployments]
@@ -104,7 +137,16 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
         }
         return reply(request, data, status=503 if missing else 200)
 
-    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @routes.get("/openapi.json", dependencies=[needs("read")], include_in_schema=False)
+    async def schema(request: Request) -> Response:
+        """OpenAPI 3.1 of every route."""
+        if "openapi" not in written:
+            written["openapi"] = await run_in_threadpool(lambda: orjson.dumps(request.app.openapi()))
+        return Response(written["openapi"], media_type="application/json")
+
+    @routes.get(
+        "/metrics", dependencies=[needs("read")], response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    )
     async def exposition(request: Request) -> Response:
         """Prometheus text format."""
         body, content_type = metrics.expose(request.headers.get("accept", ""))

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from fastapi import FastAPI
 
 from pickaxe.kernel.errors import PickaxeError, Unavailable
 from pickaxe.serve.backend import ServingStore
@@ -44,10 +45,8 @@ def serve(
     cannot be read.
     """
     with listening(host, port) as listener:
-        url = url_of(listener)
-        server = _Server(store, host_of(listener), workspace, config)
-        server.on_started = lambda: ready(url) if ready else None
-        server.run_on([listener])
+        server = Server(create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)}))
+        server.run_until_stopped(listener, ready)
 
 
 class ServerThread:
@@ -76,7 +75,8 @@ class ServerThread:
         store, host, port, workspace, config = self._arguments
         with contextlib.ExitStack() as undo:
             listener = undo.enter_context(listening(host, port))
-            self._server = _Server(store, host_of(listener), workspace, config)
+            app = create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
+            self._server = Server(app)
             started = threading.Event()
             self._server.on_started = started.set
             failed: list[BaseException] = []
@@ -114,15 +114,16 @@ class ServerThread:
         thread.join(_DRAIN_SECONDS + 10)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn with our drain: a signal ends it, and is not raised again to kill the process before its traces are written."""
 
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, store: ServingStore, host_name: str, workspace: str, config: ServeConfig | None) -> None:
-        app = create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_name})
+    def __init__(self, app: FastAPI, *, on_drain: Callable[[], None] = lambda: None) -> None:
+        """`on_drain` is called on the event loop when no new request is taken any more; what never ends by itself must end then."""
         self.serving: Serving = app.state.serving
         self.on_started: Callable[[], None] = lambda: None
+        self._on_drain = on_drain
         super().__init__(
             uvicorn.Config(
                 app,
@@ -135,6 +136,12 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
+
+    def run_until_stopped(self, listener: socket.socket, ready: Callable[[str], None] | None) -> None:
+        """Run in the foreground; `ready` is called with the URL once requests are answered."""
+        url = url_of(listener)
+        self.on_started = lambda: ready(url) if ready else None
+        self.run_on([listener])
 
     def run_on(self, sockets: list[socket.socket]) -> None:
         """Run until asked to stop. Raises what kept the application from starting."""
@@ -153,6 +160,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_drain()
+        await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

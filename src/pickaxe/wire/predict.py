@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
+from pickaxe.serve.access import needs
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply, trace_of
 from pickaxe.serve.routes import checked_endpoint, json_body
 from pickaxe.serve.service import Answer, Serving
@@ -73,6 +74,7 @@ def router(serving: Serving) -> APIRouter:
 
     @routes.post(
         "/v1/endpoints/{name}/predict",
+        dependencies=[needs("predict")],
         tags=["predict"],
         summary="Classify texts",
         response_model=None,

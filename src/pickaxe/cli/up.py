@@ -1,0 +1,31 @@
+"""`pickaxe up`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback addresses only.")
+@click.option("--port", default=8080, show_default=True, help="0 takes any free one.")
+@click.pass_obj
+def up(workspace: str | None, host: str, port: int) -> None:
+    """Start everything: the endpoints, the API under /v1, the console, and jobs in the background.
+
+    The server is the workspace's one writer. Other commands go through it by themselves: those on the same folder, and those that are
+    given its address in $PICKAXE_URL. Killed at any moment, it goes on with its jobs when it is started again.
+    """
+    from pickaxe.cli.screen import writing
+    from pickaxe.kernel.registry import SERVERS, load_named
+
+    run = load_named(SERVERS, "up", what="server")
+    with writing(workspace) as ws:
+        names = [endpoint.name for endpoint in ws.endpoints()]
+
+        def ready(url: str) -> None:
+            click.echo(f"{ws.path.name}: {url}  (Ctrl-C stops)")
+            if names:
+                click.echo(f"""try: curl -s {url}/v1/endpoints/{names[0]}/predict -H 'content-type: application/json' \\
+       -d '{{"text": "a text of yours"}}'""")
+
+        run(ws, host, port, ready=ready)

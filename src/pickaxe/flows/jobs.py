@@ -1,0 +1,318 @@
+"""Work that goes on behind a server: production lines, one at a time, taken up again after a kill.
+
+A job is a view over events whose subject is the job's id. Kind ``job``, by name: ``queued`` (body: what is to be done, and for
+whom), ``started``, ``cancel`` (somebody asked), ``ended`` (body: state, result, error). Kind ``stage``: a stage of the line
+started (body: task, round) or ended (also rows, seconds, nano, cached, run_id). Nothing else is stored, so a job that has not
+ended when a server opens the workspace is simply queued again: the line's stages are cached, and it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, RunCancelled
+from pickaxe.kernel.nouns import Event
+
+if TYPE_CHECKING:
+    from pickaxe.flows.line import StageRecord
+    from pickaxe.flows.task import Task
+    from pickaxe.kernel.engine import Progress
+    from pickaxe.kernel.workspace import Workspace
+
+log = logging.getLogger(__name__)
+JOB, STAGE = "job", "stage"
+KINDS = ("produce",)
+_ENDED = ("succeeded", "failed", "cancelled")
+_PAGE = 1000
+_MAX_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its events tell it. `state`: queued, running, succeeded, failed or cancelled."""
+
+    id: str
+    kind: str
+    name: str
+    state: str
+    queued_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    by: str = ""
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seq: int = 0
+
+
+def job_of(workspace: Workspace, job_id: str) -> JobView:
+    """Raises `NotFound`."""
+    facts = workspace.events(kind=JOB, subject=job_id, limit=_PAGE)
+    if not facts or facts[0].name != "queued":
+        raise NotFound(f"no job {job_id!r:.80}", remedy="list them: GET /v1/jobs")
+    return _view(facts)
+
+
+def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[JobView]:
+    """Newest first; go on with ``after=page[-1].seq``."""
+    found: list[JobView] = []
+    while len(found) < limit:
+        page = workspace.events(kind=JOB, after_seq=after, limit=_PAGE, newest_first=True)
+        queued = [event for event in page if event.name == "queued"][: limit - len(found)]
+        found += [job_of(workspace, event.subject) for event in queued]
+        if len(page) < _PAGE:
+            break
+        after = page[-1].seq
+    return found
+
+
+def _view(facts: list[Event]) -> JobView:
+    asked = facts[0]
+    started = [event for event in facts if event.name == "started"]
+    ended = next((event for event in reversed(facts) if event.name == "ended"), None)
+    return JobView(
+        id=asked.subject,
+        kind=asked.body["kind"],
+        name=asked.body["spec"].get("name", ""),
+        state=ended.body["state"] if ended else "running" if started else "queued",
+        queued_at=asked.at,
+        started_at=started[-1].at if started else None,
+        ended_at=ended.at if ended else None,
+        attempts=len(started),
+        by=asked.body["by"],
+        result=ended.body.get("result") if ended else None,
+        error=ended.body.get("error") if ended else None,
+        spec=asked.body["spec"],
+        seq=asked.seq,
+    )
+
+
+class Jobs:
+    """The queue of one workspace, carried out by one thread of the process that writes it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._root = workspace
+        self._queue: deque[tuple[str, str, str]] = deque()
+        self._room = threading.Condition()
+        self._closing = False
+        self._current: _Carrier | None = None
+        self._thread = threading.Thread(target=self._work, name="pickaxe-jobs", daemon=True)
+
+    def start(self) -> list[str]:
+        """Take up what an earlier process left undone, oldest first; returns the ids."""
+        left = _undone(self._root)
+        with self._room:
+            self._queue.extend(left)
+        self._thread.start()
+        return [job_id for _, _, job_id in left]
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """Interrupt what is under way; it goes on when the next server opens the workspace."""
+        with self._room:
+            self._closing = True
+            if self._current is not None:
+                self._current.stop()
+            self._room.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def submit(self, workspace: Workspace, kind: str, spec: Mapping[str, Any], *, by: str) -> JobView:
+        """Queue a job for the tenant of `workspace`; on record when this returns. Raises `BadInput` for a spec that is no task."""
+        if kind not in KINDS:
+            raise BadInput(f"unknown kind of job {kind!r:.40}", expected=f"one of {', '.join(KINDS)}")
+        _task(workspace, spec)
+        job_id = f"job-{uuid.uuid4().hex[:24]}"
+        workspace.emit(
+            JOB, job_id, name="queued", body={"kind": kind, "spec": dict(spec), "by": by, "as": workspace.principal_id}
+        )
+        with self._room:
+            self._queue.append((workspace.tenant_id, workspace.principal_id, job_id))
+            self._room.notify_all()
+        return job_of(workspace, job_id)
+
+    def cancel(self, workspace: Workspace, job_id: str) -> JobView:
+        """Stop a job: at once when it waits, within a second when it runs. Raises `NotFound`, `Conflict` when it has ended."""
+        job = job_of(workspace, job_id)
+        if job.state in _ENDED:
+            raise Conflict(f"{job_id} has ended", expected="a job that is queued or running", got=job.state)
+        workspace.emit(JOB, job_id, name="cancel")
+        with self._room:
+            waiting = next((item for item in self._queue if item[2] == job_id), None)
+            if waiting is not None:
+                self._queue.remove(waiting)
+            elif self._current is not None and self._current.job_id == job_id:
+                self._current.cancel()
+        if waiting is not None:
+            _end(workspace, job_id, "cancelled")
+        return job_of(workspace, job_id)
+
+    def _work(self) -> None:
+        while True:
+            with self._room:
+                self._room.wait_for(lambda: self._closing or bool(self._queue))
+                if self._closing:
+                    return
+                tenant_id, principal_id, job_id = self._queue.popleft()
+                carrier = self._current = _Carrier(self._root.for_tenant(tenant_id, principal_id), job_id)
+            try:
+                carrier.run()
+            except Exception:
+                log.exception("job %s could not even be recorded as failed; it is tried again at the next start", job_id)
+            finally:
+                with self._room:
+                    self._current = None
+
+
+class _Carrier:
+    """Carries out one job, and is the line's watcher meanwhile."""
+
+    def __init__(self, workspace: Workspace, job_id: str) -> None:
+        self._ws = workspace
+        self.job_id = job_id
+        self._cancelled = self._stopped = False
+        self._run_id: str | None = None
+        self._told = -1.0
+
+    def run(self) -> None:
+        job = job_of(self._ws, self.job_id)
+        if job.attempts >= _MAX_ATTEMPTS:
+            error = {"code": "run_failed", "message": f"the server died {job.attempts} times over it", "remedy": "see its log"}
+            _end(self._ws, self.job_id, "failed", error=error)
+            return
+        self._ws.emit(JOB, self.job_id, name="started")
+        try:
+            result = _produce(self._ws, job.spec, self)
+        except RunCancelled as error:
+            if not self._stopped:  # a stopped server says nothing: the job is not over
+                _end(self._ws, self.job_id, "cancelled" if self._cancelled else "failed", error=error.as_dict())
+        except PickaxeError as error:
+            _end(self._ws, self.job_id, "failed", error=error.as_dict())
+        except Exception as error:  # a defect of ours; the job is over all the same
+            log.exception("job %s failed", self.job_id)
+            _end(self._ws, self.job_id, "failed", error={"code": "internal", "message": f"{type(error).__name__}: {error}"})
+        else:
+            _end(self._ws, self.job_id, "succeeded", result=result)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._run_id is not None:
+            self._ws.engine.cancel(self._run_id)
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.cancel()
+
+    # What the line tells (`pickaxe.flows.line.LineWatcher`)
+
+    def stage_started(self, task: str, round: int, stage: str) -> None:
+        self._run_id = None
+        self._refuse_if_cancelled()
+        self._ws.emit(STAGE, self.job_id, name=stage, body={"task": task, "round": round, "state": "started"})
+
+    def progress(self, progress: Progress) -> None:
+        if self._run_id != progress.run.id:
+            self._run_id = progress.run.id
+            self._ws.emit(STAGE, self.job_id, name=progress.run.name, body={"run_id": progress.run.id, "state": "running"})
+        if self._cancelled:
+            self._ws.engine.cancel(progress.run.id)
+
+    def stage_ended(self, record: StageRecord) -> None:
+        told = {"task": record.task, "round": record.round, "state": "ended", "rows": record.rows, "seconds": record.seconds}
+        told |= {"nano": record.nano, "cached": record.cached, "run_id": record.run_id}
+        self._ws.emit(STAGE, self.job_id, name=record.stage, body=told)
+
+    def note(self, text: str) -> None:
+        self._ws.emit("log", self.job_id, name="info", body={"text": text})
+
+    def asking(self) -> None:
+        raise Conflict(
+            "a server has no terminal to ask people on", remedy="label in the console, or give the data a label column"
+        )
+
+    def fetching(self, name: str, done: float, total: float) -> None:
+        self._refuse_if_cancelled()
+        share = done / total if total else 0.0
+        if share >= 1 or share - self._told >= 0.05:
+            self._told = share
+            self._ws.emit("progress", self.job_id, name=f"fetching {name}", value=share)
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise RunCancelled("the job was cancelled")
+
+
+def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -> dict[str, Any]:
+    import tempfile
+    from pathlib import Path
+
+    from pickaxe.flows.produce import produce
+    from pickaxe.flows.reporting import write_report
+
+    product = produce(_task(workspace, spec), workspace, watcher=watcher)
+    with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
+        page = Path(folder) / f"{product.task.name}.html"
+        write_report(workspace, [product], page)
+        report = workspace.import_files(page, f"{product.task.name}/report", kind="page")
+    return {
+        "task": product.task.name,
+        "models": [turn.model.id for turn in product.rounds],
+        "report": report.id,
+        "stages": [
+            {"task": record.task, "round": record.round, "stage": record.stage, "rows": record.rows, "seconds": record.seconds}
+            | {"nano": record.nano, "cached": record.cached, "run_id": record.run_id}
+            for record in product.records
+        ],
+    }
+
+
+def _task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
+    """The task, with what it names as ``artifact:REF`` given a path."""
+    from pickaxe.flows.task import Task
+
+    values = dict(spec)
+    for key in ("data", "encoder"):
+        values[key] = _placed(workspace, values.get(key))
+    if isinstance(traffic := values.get("traffic"), dict) and "foreign" in traffic:
+        values["traffic"] = traffic | {"foreign": _placed(workspace, traffic["foreign"])}
+    return Task.parse({key: value for key, value in values.items() if value is not None}, where="task")
+
+
+def _placed(workspace: Workspace, value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(ARTIFACT):
+        return str(workspace.files(workspace.artifact(value.removeprefix(ARTIFACT))))
+    return value
+
+
+ARTIFACT = "artifact:"
+"""What `data`, `encoder` and `traffic.foreign` of a job's task begin with when they mean an uploaded file of the workspace."""
+
+
+def _end(
+    workspace: Workspace,
+    job_id: str,
+    state: str,
+    *,
+    result: Mapping[str, Any] | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    workspace.emit(JOB, job_id, name="ended", body={"state": state, "result": result, "error": error})
+
+
+def _undone(root: Workspace) -> list[tuple[str, str, str]]:
+    """(tenant, principal, job) of every job of any tenant that was queued and has not ended, oldest first."""
+    open_jobs: dict[str, tuple[str, str, str]] = {}
+    for tenant_id in root.catalog.tenant_ids():
+        for event in root.for_tenant(tenant_id, root.principal_id).log.each(JOB):
+            if event.name == "queued":
+                open_jobs[event.subject] = (tenant_id, event.body["as"], event.subject)
+            elif event.name == "ended":
+                open_jobs.pop(event.subject, None)
+    return list(open_jobs.values())

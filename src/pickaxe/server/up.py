@@ -1,0 +1,78 @@
+"""`pickaxe up`: the whole of Pickaxe in one process. It holds the workspace to write; everybody else comes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI
+
+from pickaxe.flows.jobs import Jobs
+from pickaxe.kernel.spare import spare_core
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.config import ServeConfig
+from pickaxe.server import sign_in
+from pickaxe.server.app import LOCAL_HOSTS, create_app
+from pickaxe.server.authenticate import Authenticate, Cookies
+from pickaxe.server.declared import declared
+from pickaxe.server.listen import host_of, listening
+from pickaxe.server.run import Server
+from pickaxe.wire.native.door import Door
+from pickaxe.wire.native.live import Live
+from pickaxe.wire.native.routes import router as native_routes
+
+
+def up(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    config: ServeConfig | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way finish, a job under way goes on when the next server starts.
+
+    Args:
+        port: 0 takes any free one.
+        ready: called with the URL once requests are answered.
+
+    Raises as `pickaxe.server.run.serve` does.
+    """
+    with listening(host, port) as listener:
+        app = whole_app(workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
+        live: Live = app.state.live
+
+        def announced(url: str) -> None:
+            workspace.stores.announce(url)
+            if ready is not None:
+                ready(url)
+
+        with spare_core(workspace, "server"):
+            Server(app, on_drain=live.stop).run_until_stopped(listener, announced)
+
+
+def whole_app(workspace: Workspace, *, config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS) -> FastAPI:
+    """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives."""
+    jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
+    cookies = Cookies()
+    door = Door(workspace, live, jobs, config or ServeConfig())
+    app = create_app(
+        workspace,
+        workspace=str(workspace.path),
+        config=config,
+        hosts=hosts,
+        routers=[native_routes(door), sign_in.router(workspace, cookies)],
+        beside=[_working(jobs)],
+        who=lambda inner: Authenticate(inner, workspace=workspace, loopback=True, cookies=cookies, routes=lambda: declared(app)),
+    )
+    app.state.live = live
+    return app
+
+
+@contextmanager
+def _working(jobs: Jobs) -> Iterator[Jobs]:
+    jobs.start()
+    try:
+        yield jobs
+    finally:
+        jobs.stop()

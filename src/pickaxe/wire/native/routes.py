@@ -1,0 +1,37 @@
+"""Every native route, in one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pickaxe.wire.native import (
+    routes_artifacts,
+    routes_endpoints,
+    routes_events,
+    routes_graph,
+    routes_imports,
+    routes_jobs,
+    routes_money,
+    routes_runs,
+    routes_sql,
+)
+from pickaxe.wire.native.door import Door
+
+_NOUNS = (
+    routes_runs,
+    routes_artifacts,
+    routes_imports,
+    routes_events,
+    routes_jobs,
+    routes_endpoints,
+    routes_graph,
+    routes_money,
+    routes_sql,
+)
+
+
+def router(door: Door) -> APIRouter:
+    routes = APIRouter()
+    for noun in _NOUNS:
+        routes.include_router(noun.router(door))
+    return routes

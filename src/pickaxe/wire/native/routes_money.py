@@ -1,0 +1,228 @@
+"""Money: the bill, what an artifact cost, prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from pickaxe.kernel.cost import Cost, RunCost, cost_of
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger import Charge, Price, Statement
+from pickaxe.serve.http import RequestBody, reply
+from pickaxe.wire.native import examples
+from pickaxe.wire.native.door import Door, declared
+from pickaxe.wire.native.nouns import ArtifactInfo, artifact_json
+
+
+class ChargeInfo(BaseModel):
+    """What a holder owes for one meter; `nano` (billionths of a dollar) is null where another meter covers it."""
+
+    holder: str
+    meter: str
+    quantity: int
+    basis: str
+    nano: int | None = None
+
+    def noun(self) -> Charge:
+        return Charge(**dict(self))
+
+
+class MeterSum(BaseModel):
+    meter: str
+    basis: str
+    quantity: int
+    nano: int
+
+
+class StatementInfo(BaseModel):
+    """One pool reconciled: charged + idle = cost."""
+
+    pool_id: str
+    resource: str
+    cost: int
+    charged: int
+    idle: int
+
+    def noun(self) -> Statement:
+        return Statement(**dict(self))
+
+
+class Bill(BaseModel):
+    currency: str = "USD"
+    meters: list[MeterSum]
+    pools: list[StatementInfo]
+    charged: int = Field(description="nano, this tenant's")
+    idle: int = Field(description="nano, of the pools, whoever used them")
+
+
+class RunCostInfo(BaseModel):
+    run_id: str
+    name: str
+    charges: list[ChargeInfo]
+    shared_with: str | None = None
+
+    def noun(self) -> RunCost:
+        return RunCost(self.run_id, self.name, tuple(charge.noun() for charge in self.charges), self.shared_with)
+
+
+class CostInfo(BaseModel):
+    """Everything upstream of an artifact, priced; money in nano."""
+
+    artifact: ArtifactInfo
+    full: int
+    marginal: int
+    rule: str
+    runs: list[RunCostInfo]
+
+    def noun(self) -> Cost:
+        return Cost(self.artifact.noun(), tuple(run.noun() for run in self.runs), self.rule)
+
+
+class PriceInfo(BaseModel):
+    """`nano` billionths of `currency` for `per` units, from an instant (nanoseconds) on."""
+
+    meter: str
+    valid_from_ns: int
+    nano: int
+    per: int
+    currency: str
+    source: str
+
+    def noun(self) -> Price:
+        return Price(**dict(self))
+
+
+class NewPrice(RequestBody):
+    meter: str = Field(min_length=1, max_length=100)
+    nano: int = Field(ge=0, lt=2**62)
+    per: int = Field(ge=1, lt=2**62)
+    source: str = Field(default="set by hand", max_length=300)
+
+
+_CHARGE = {"holder": examples.RUN["id"], "meter": "cpu", "quantity": 3_000_000_000, "basis": "measured", "nano": 33333}
+_STATEMENT = {"pool_id": "pool-1a2b3c", "resource": "cpu", "cost": 100_000, "charged": 33_333, "idle": 66_667}
+_PRICE = {
+    "meter": "cpu",
+    "valid_from_ns": 0,
+    "nano": 40_000_000,
+    "per": 3_600_000_000_000,
+    "currency": "USD",
+    "source": "default",
+}
+_COST = {
+    "artifact": examples.ARTIFACT,
+    "full": 33333,
+    "marginal": 33333,
+    "rule": "whole",
+    "runs": [{"run_id": examples.RUN["id"], "name": "headlines/gate", "charges": [_CHARGE], "shared_with": None}],
+}
+_BILL = {
+    "currency": "USD",
+    "meters": [{"meter": "cpu", "basis": "measured", "quantity": 3_000_000_000, "nano": 33_333}],
+    "pools": [_STATEMENT],
+    "charged": 33_333,
+    "idle": 66_667,
+}
+
+
+def router(door: Door) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["money"])
+
+    @routes.get("/bill", summary="The whole bill", **declared("read", Bill, _BILL))
+    def bill(request: Request) -> Response:
+        workspace = door.seen(request)
+        meters, pools = _by_meter(workspace.ledger.charges()), workspace.ledger.statements()
+        data = {
+            "currency": "USD",
+            "meters": meters,
+            "pools": [_statement(item) for item in pools],
+            "charged": sum(item["nano"] for item in meters),
+            "idle": sum(item.idle for item in pools),
+        }
+        return reply(request, data)
+
+    @routes.get("/charges", summary="Who owes what", **declared("read", list[ChargeInfo], [_CHARGE]))
+    def charges(request: Request, holder: str | None = None) -> Response:
+        """Of one run, endpoint or server; without `holder`, of all."""
+        found = door.seen(request).ledger.charges([holder] if holder else None)
+        return reply(request, [_charge(item) for item in found])
+
+    @routes.get("/cost/{ref:path}", summary="What an artifact cost", **declared("read", CostInfo, _COST))
+    def cost(ref: str, request: Request) -> Response:
+        workspace = door.seen(request)
+        return reply(request, cost_json(cost_of(workspace, workspace.artifact(ref))))
+
+    @routes.get("/prices", summary="Prices", **declared("read", list[PriceInfo], [_PRICE]))
+    def prices(request: Request) -> Response:
+        tariffs = door.seen(request).ledger.tariffs()
+        return reply(request, [_price(row) for tariff in tariffs.values() for row in tariff.rows])
+
+    @routes.post(
+        "/prices",
+        summary="Set a price from now on",
+        **declared(
+            "admin",
+            list[PriceInfo],
+            [_PRICE],
+            status=201,
+            form=NewPrice,
+            body_example={"meter": "cpu", "nano": 50_000_000, "per": 3_600_000_000_000, "source": "contract 7"},
+        ),
+    )
+    def set_price(request: Request, given: NewPrice = door.body(NewPrice)) -> Response:
+        """What was charged before stays as it was."""
+        ledger = door.seen(request).ledger
+        known = ledger.tariffs()
+        if given.meter not in known:
+            raise BadInput(f"no meter {given.meter!r:.100} has a price", expected=f"one of {', '.join(known)}")
+        ledger.set_price(given.meter, given.nano, given.per, source=given.source)
+        return reply(request, [_price(row) for row in ledger.tariffs()[given.meter].rows], status=201)
+
+    return routes
+
+
+def cost_json(cost: Cost) -> dict[str, Any]:
+    return {
+        "artifact": artifact_json(cost.artifact),
+        "full": cost.full,
+        "marginal": cost.marginal,
+        "rule": cost.rule,
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "name": run.name,
+                "charges": [_charge(item) for item in run.charges],
+                "shared_with": run.shared_with,
+            }
+            for run in cost.runs
+        ],
+    }
+
+
+def _by_meter(charges: list[Charge]) -> list[dict[str, Any]]:
+    sums: dict[tuple[str, str], list[int]] = {}
+    for charge in charges:
+        if charge.nano is not None:
+            total = sums.setdefault((charge.meter, charge.basis), [0, 0])
+            total[0] += charge.quantity
+            total[1] += charge.nano
+    return [
+        {"meter": meter, "basis": basis, "quantity": quantity, "nano": nano}
+        for (meter, basis), (quantity, nano) in sorted(sums.items())
+    ]
+
+
+def _charge(item: Charge) -> dict[str, Any]:
+    return {"holder": item.holder, "meter": item.meter, "quantity": item.quantity, "basis": item.basis, "nano": item.nano}
+
+
+def _statement(item: Statement) -> dict[str, Any]:
+    return {"pool_id": item.pool_id, "resource": item.resource, "cost": item.cost, "charged": item.charged, "idle": item.idle}
+
+
+def _price(row: Price) -> dict[str, Any]:
+    told = {"meter": row.meter, "valid_from_ns": row.valid_from_ns, "nano": row.nano, "per": row.per}
+    return told | {"currency": row.currency, "source": row.source}
