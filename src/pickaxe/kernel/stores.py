@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.content import Content
 from pickaxe.kernel.engine import RunHandle
@@ -22,6 +21,7 @@ from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.peers import Peers
+from pickaxe.kernel.places import Places
 from pickaxe.kernel.process import scratch_name, sweep_scratch, this_process
 from pickaxe.kernel.registry import EXECUTORS, load_named
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, beat_under_way, interrupt_orphans
@@ -52,7 +52,8 @@ class Stores:
         self._lock = self._acquire() if mode == "w" else None
         try:
             self.catalog = Catalog(location.catalog or self.path / "catalog.db", writable=mode == "w")
-            self.blobs = LocalBlobs(self.path / "blobs")
+            self.places = Places(location, self.catalog)
+            self.blobs = self.places.blobs
             self.pools = Pools(self.catalog)
             self.content = Content(lambda: self.tables, self.blobs, self.scratch)
             if mode == "w":
@@ -63,7 +64,7 @@ class Stores:
 
     @property
     def scratch(self) -> Path:
-        scratch = self.path / "scratch"
+        scratch = self.places.working / "scratch"
         return scratch / scratch_name() if self.location.catalog else scratch
 
     @property
@@ -77,7 +78,13 @@ class Stores:
         from pickaxe.kernel.tables import LakeTables
         from pickaxe.kernel.tables_metadata import metadata_at
 
-        lake = LakeTables(self.path, mode=self.mode, metadata=metadata_at(self.location))
+        lake = LakeTables(
+            self.path,
+            mode=self.mode,
+            files=self.places.data_files(),
+            metadata=metadata_at(self.location),
+            vault=self.places.vault,
+        )
         if self.mode == "w":
             lake.sweep()  # files of a writer that was killed before its commit
         return lake
@@ -103,6 +110,7 @@ class Stores:
                 self._lake.close()
         finally:
             self.catalog.close()
+            self.places.close()
             self._release()
 
     def _acquire(self) -> WriterLock | None:
@@ -119,7 +127,7 @@ class Stores:
             self.interrupted = interrupt_orphans(self.catalog)
             self.pools.close_abandoned()
         else:
-            sweep_scratch(self.path / "scratch")
+            sweep_scratch(self.scratch.parent)
             self.interrupted = self.peers.look(now=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.blobs.sweep()
