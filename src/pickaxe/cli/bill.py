@@ -22,11 +22,11 @@ def cost(workspace: str | None, artifact: str) -> None:
     """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added."""
     from pickaxe.cli.screen import console, reading
     from pickaxe.kernel.cost import as_money, cost_of
-    from pickaxe.kernel.lineage import load_edges
+    from pickaxe.kernel.lineage import ancestry
 
     with reading(workspace) as ws:
         found = cost_of(ws, ws.artifact(artifact))
-        tree = _tree(ws, load_edges(ws.catalog), found)
+        tree = _tree(ws, ancestry(ws, found.artifact.id), found)
     console().print(tree)
     click.echo(f"full cost      {as_money(found.full)}")
     click.echo(f"marginal cost  {as_money(found.marginal)}")

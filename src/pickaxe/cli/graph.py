@@ -58,9 +58,9 @@ def _tree(ws: Workspace, artifact_id: str) -> Tree:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from pickaxe.kernel.lineage import load_edges
+    from pickaxe.kernel.lineage import ancestry
 
-    graph = load_edges(ws.catalog)
+    graph = ancestry(ws, artifact_id)
     known = {artifact.id: artifact for artifact in ws.artifacts.list()}
     seen: set[str] = set()
 

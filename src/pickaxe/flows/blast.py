@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pickaxe.kernel.errors import NotFound
-from pickaxe.kernel.lineage import Edges, load_edges
+from pickaxe.kernel.lineage import Edges, progeny
 from pickaxe.kernel.nouns import Artifact, Endpoint
 from pickaxe.kernel.workspace import Workspace
 
@@ -38,7 +38,7 @@ def blast(workspace: Workspace, target: str, *, annotator: str | None = None) ->
     whole. A report about a row (a profile, a verdict) is touched, and what quotes the report is not: nothing learned from it.
     Raises `NotFound` when nothing holds the row, the person or the artifact.
     """
-    everything, graph = workspace.artifacts.list(), load_edges(workspace.catalog)
+    everything = workspace.artifacts.list()
     keys = _keys(workspace, everything, target, annotator)
     if keys is None:
         roots, holds = [workspace.artifact(target)], _everything
@@ -48,11 +48,12 @@ def blast(workspace: Workspace, target: str, *, annotator: str | None = None) ->
         roots = [item for item in everything if holders(item) and (not named or item.kind in named)]
         if annotator:
             # One run may have asked and judged: what it made of the answers lies beside them, not below.
-            makers = {graph.made_by.get(root.id) for root in roots} - {None}
+            makers = {root.run_id for root in roots} - {None}
             roots += [item for item in everything if item.run_id in makers and item not in roots and holders(item)]
         holds = holders
     if not roots:
         raise NotFound(f"no table holds {target or annotator!r}", expected="a row key (16 hex digits), a person, or an artifact")
+    graph = progeny(workspace, *(root.id for root in roots))
     touched, run_ids = _touched(graph, {item.id: item for item in everything}, roots, holds)
     ids = {artifact.id for artifact in touched}
     return Blast(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pickaxe.kernel.errors import NotFound
-from pickaxe.kernel.lineage import load_edges, upstream
+from pickaxe.kernel.lineage import ancestry, upstream
 from pickaxe.kernel.nouns import Artifact, Event
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.monitor.evidence import Neighbour, nearest
@@ -50,7 +50,7 @@ def explain(workspace: Workspace, trace_id: str, *, index: int = 0, count: int =
 
 def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
     """The newest table of kind ``training`` upstream of a model, None for a model that was not trained here."""
-    _, ids = upstream(load_edges(workspace.catalog), model.id)
+    _, ids = upstream(ancestry(workspace, model.id), model.id)
     tables = [item for id in ids if (item := workspace.artifact(id)).kind == "training"]
     return max(tables, key=lambda item: item.created_at, default=None)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.flows.report.model import CostPart, CostReport, LineageNode, ModelCost, Report, Reused, RoundRow, StageRow
 from pickaxe.flows.report.page import render
 from pickaxe.kernel.cost import WHOLE, Cost, cost_of
-from pickaxe.kernel.lineage import load_edges, upstream
+from pickaxe.kernel.lineage import ancestry, upstream
 from pickaxe.kernel.nouns import Artifact
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ def _part(cost: Cost, meter: str) -> CostPart:
 
 def _lineage(workspace: Workspace, model: Artifact) -> list[LineageNode]:
     """The model's ancestors from the data on, one line each."""
-    graph = load_edges(workspace.catalog)
-    _, ids = upstream(graph, model.id)
+    _, ids = upstream(ancestry(workspace, model.id), model.id)
     found = sorted((workspace.artifact(id) for id in ids), key=lambda artifact: artifact.created_at)
     return [
         LineageNode(

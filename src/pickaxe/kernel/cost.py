@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.lineage import Edges, load_edges, upstream
+from pickaxe.kernel.lineage import ancestry, ancestry_of_all, upstream
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.schema import artifacts, events, runs
 
@@ -68,12 +68,11 @@ class Cost:
 
 def cost_of(workspace: Workspace, artifact: Artifact) -> Cost:
     """Price everything upstream of `artifact`."""
-    graph = load_edges(workspace.catalog)
-    run_ids, _ = upstream(graph, artifact.id)
+    run_ids, _ = upstream(ancestry(workspace, artifact.id), artifact.id)
     charges: dict[str, list[Charge]] = {run_id: [] for run_id in run_ids}
     for charge in workspace.ledger.charges(run_ids):
         charges[charge.holder].append(charge)
-    earlier = _needed_earlier(workspace, graph, artifact)
+    earlier = _needed_earlier(workspace, artifact, set(run_ids))
     names = _names(workspace, run_ids)
     return Cost(
         artifact,
@@ -81,26 +80,38 @@ def cost_of(workspace: Workspace, artifact: Artifact) -> Cost:
     )
 
 
-def _needed_earlier(workspace: Workspace, graph: Edges, artifact: Artifact) -> dict[str, str]:
-    """Runs that something published before `artifact` had needed -> the ref of the first that did."""
+def _needed_earlier(workspace: Workspace, artifact: Artifact, run_ids: set[str]) -> dict[str, str]:
+    """Those of the runs that something published before `artifact` had needed -> the ref of the first that did."""
     born_ns = sa.select(artifacts.c.created_ns).where(artifacts.c.id == artifact.id).scalar_subquery()
     published = (
         sa.select(artifacts.c.id, artifacts.c.name, artifacts.c.version)
-        .join(events, events.c.subject == artifacts.c.id)
-        .where(events.c.kind == "publish", events.c.at_ns < born_ns, artifacts.c.id != artifact.id)
+        .join(events, (events.c.subject == artifacts.c.id) & (events.c.tenant_id == artifacts.c.tenant_id))
+        .where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.id != artifact.id)
+        .where(events.c.kind == "publish", events.c.at_ns < born_ns)
         .order_by(events.c.seq)
     )
-    needed: dict[str, str] = {}
     with workspace.catalog.read() as connection:
-        for row in connection.execute(published):
-            for run_id in upstream(graph, row.id)[0]:
-                needed.setdefault(run_id, f"{row.name}:{row.version}")
+        rows = connection.execute(published).all()
+    graph = ancestry_of_all(workspace, published.with_only_columns(artifacts.c.id).order_by(None))
+    needed: dict[str, str] = {}
+    seen: set[str] = set()
+    for row in rows:
+        waiting = [row.id]
+        while waiting:
+            run_id = graph.made_by.get(waiting.pop())
+            if run_id is None or run_id in seen:  # what is above a run that was seen was seen too
+                continue
+            seen.add(run_id)
+            waiting += graph.inputs_of.get(run_id, [])
+            if run_id in run_ids:
+                needed[run_id] = f"{row.name}:{row.version}"
     return needed
 
 
 def _names(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]:
     with workspace.catalog.read() as connection:
-        found = connection.execute(sa.select(runs.c.id, runs.c.name).where(runs.c.id.in_(run_ids)))
+        named = sa.select(runs.c.id, runs.c.name).where(runs.c.tenant_id == workspace.tenant_id, runs.c.id.in_(run_ids))
+        found = connection.execute(named)
         return {row.id: row.name for row in found}
 
 

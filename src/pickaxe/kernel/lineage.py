@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.schema import edges, runs
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Every edge of the workspace, in memory, for walks. A million edges take a few hundred MB: fine for one workspace."""
+    """A part of one tenant's graph, in memory, for walks."""
 
     made_by: dict[str, str]
     """artifact id -> the run that made it (absent for imports)"""
@@ -26,13 +29,48 @@ class Edges:
     """artifact id -> runs that read it"""
 
 
-def load_edges(catalog: Catalog) -> Edges:
+def ancestry(workspace: Workspace, *artifact_ids: str) -> Edges:
+    """The edges of every run that the artifacts were made by, directly or not."""
+    return _load(workspace, _closure(list(artifact_ids), "out", "in"))
+
+
+def ancestry_of_all(workspace: Workspace, artifact_ids: sa.Select[tuple[str]]) -> Edges:
+    """As `ancestry`, of the artifacts that a query finds."""
+    return _load(workspace, _closure(artifact_ids, "out", "in"))
+
+
+def progeny(workspace: Workspace, *artifact_ids: str) -> Edges:
+    """The edges of every run that read the artifacts, or what was made from them."""
+    return _load(workspace, _closure(list(artifact_ids), "in", "out"))
+
+
+def _closure(start: list[str] | sa.Select[tuple[str]], near: str, far: str) -> sa.CTE:
+    """Runs with a `near` end at `start`, and again from their `far` ends on: the database walks, whatever the catalog's size."""
+    here, there = edges.alias("here"), edges.alias("there")
+    walk = sa.select(edges.c.run_id).where(edges.c.direction == near, edges.c.artifact_id.in_(start)).cte("walk", recursive=True)
+    onward = (
+        sa.select(there.c.run_id)
+        .select_from(walk)
+        .join(here, (here.c.run_id == walk.c.run_id) & (here.c.direction == far))
+        .join(there, (there.c.artifact_id == here.c.artifact_id) & (there.c.direction == near))
+    )
+    return walk.union(onward)
+
+
+def _load(workspace: Workspace, walk: sa.CTE) -> Edges:
     made_by: dict[str, str] = {}
     inputs_of: dict[str, list[str]] = {}
     outputs_of: dict[str, list[str]] = {}
     readers_of: dict[str, list[str]] = {}
-    query = sa.select(edges).join(runs).order_by(runs.c.created_ns, edges.c.role)
-    with catalog.read() as connection:
+    query = (
+        sa.select(edges)
+        .select_from(walk)
+        .join(edges, edges.c.run_id == walk.c.run_id)
+        .join(runs, runs.c.id == edges.c.run_id)
+        .where(runs.c.tenant_id == workspace.tenant_id)
+        .order_by(runs.c.created_ns, edges.c.run_id, edges.c.role)
+    )
+    with workspace.catalog.read() as connection:
         for edge in connection.execute(query):
             if edge.direction == "out":
                 made_by[edge.artifact_id] = edge.run_id

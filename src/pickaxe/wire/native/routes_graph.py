@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.lineage import Edges, downstream, load_edges, upstream
+from pickaxe.kernel.lineage import Edges, ancestry, downstream, progeny, upstream
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
@@ -153,8 +153,12 @@ def router(door: Door) -> APIRouter:
 
 
 def _graph(workspace: Workspace, artifact_id: str, direction: Literal["upstream", "downstream"]) -> dict[str, Any]:
-    edges = load_edges(workspace.catalog)
-    run_ids, artifact_ids = (upstream if direction == "upstream" else downstream)(edges, artifact_id)
+    if direction == "upstream":
+        edges = ancestry(workspace, artifact_id)
+        run_ids, artifact_ids = upstream(edges, artifact_id)
+    else:
+        edges = progeny(workspace, artifact_id)
+        run_ids, artifact_ids = downstream(edges, artifact_id)
     known = workspace.artifacts.many(artifact_ids)
     return {
         "artifact": artifact_id,
