@@ -18,7 +18,7 @@ from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.workspace import Workspace
 
 EVERY_SECONDS = 1.0
-LIFE_SECONDS = 20.0
+LIFE_SECONDS = 10.0
 """A stream ends by itself after this long and the browser opens the next one: a server that drains is not held up."""
 _NEWEST_RUNS = 20
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from pickaxe.console.forms import fields_of
 from pickaxe.console.site import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Site
 from pickaxe.console.words import LANGUAGES
 from pickaxe.kernel.errors import BadInput
 
 _YEAR = 365 * 86_400
-_LARGEST_FORM = 4_000
 _ALLOWED = {"language": (LANGUAGE_COOKIE, tuple(LANGUAGES)), "theme": (THEME_COOKIE, (*THEMES, "auto"))}
 
 
@@ -27,7 +27,7 @@ def router(site: Site) -> APIRouter:
     @own.post("/preferences")
     async def preferences(request: Request) -> Response:
         """Set ``language`` or ``theme`` and go back to where the reader was."""
-        fields = await _form(request)
+        fields = await fields_of(request)
         answer = RedirectResponse(_path_here(fields.get("back", "/")), status_code=303)
         for name, (cookie, allowed) in _ALLOWED.items():
             value = fields.get(name)
@@ -41,19 +41,6 @@ def router(site: Site) -> APIRouter:
     routes.include_router(public)
     routes.include_router(own)
     return routes
-
-
-async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_FORM:
-            raise BadInput("the form is too large", expected=f"at most {_LARGEST_FORM} bytes")
-    try:
-        parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
-    except ValueError as error:
-        raise BadInput("the form has too many fields", expected="at most 10", got=str(error)[:100]) from None
-    return {name: values[0] for name, values in parsed.items()}
 
 
 def _path_here(address: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from markupsafe import Markup, escape
@@ -10,7 +12,22 @@ from pickaxe.console.words import Translate
 from pickaxe.flows.report.markup import count, duration, measured, money, number, percent, size
 from pickaxe.kernel.nouns import Run
 
-__all__ = ["bar", "count", "duration", "measured", "moment", "money", "number", "percent", "seconds_of", "short_id", "size"]
+__all__ = [
+    "bar",
+    "count",
+    "duration",
+    "interval",
+    "measured",
+    "moment",
+    "money",
+    "number",
+    "percent",
+    "quantity",
+    "seconds_of",
+    "setting",
+    "short_id",
+    "size",
+]
 
 _STEPS = ((60, "second"), (3600, "minute"), (86_400, "hour"), (30 * 86_400, "day"))
 
@@ -53,3 +70,36 @@ def bar(share: float, tone: str = "") -> Markup:
 def short_id(id: str) -> Markup:
     """The head of an id, the whole of it one hover away."""
     return Markup('<code title="{}">{}</code>').format(id, escape(id[:12]))
+
+
+def interval(item: Mapping[str, float], low: float, high: float, place: int = 0) -> Markup:
+    """A measured value with its interval, drawn on an axis that shows [low, high] and a margin."""
+    margin = 0.1 * (high - low) or 0.01
+    start, width = low - margin, high - low + 2 * margin
+    left, right, middle = (round(100 * (item[key] - start) / width, 1) for key in ("low", "high", "value"))
+    return Markup(
+        '<svg class="interval c{}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect x="{}" y="3" width="{}" height="4"/><rect class="point" x="{}" y="0" width="1.2" height="10"/></svg>'
+    ).format(place, left, round(right - left, 1), middle - 0.6)
+
+
+def setting(value: object) -> str:
+    """A value of a configuration as it would stand in a task file; a dash for none."""
+    return "–" if value is None else json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else value
+
+
+def quantity(meter: str, amount: int) -> str:
+    """What a meter read, in the unit that people use; a meter's name ends with its unit."""
+    match meter:
+        case "cpu":
+            return duration(amount / 1e9)
+        case _ if meter.endswith("_ms"):
+            return duration(amount / 1e3)
+        case _ if meter.endswith("_bytes"):
+            return size(amount)
+        case "energy_mj":
+            return f"{number(amount / 3.6e6, 3)} Wh"
+        case "memory_mb_seconds":
+            return f"{number(amount / 3.6e6, 3)} GB·h"
+        case _:
+            return f"{amount:,} {meter}"

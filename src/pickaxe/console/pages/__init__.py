@@ -26,7 +26,7 @@ from fastapi import APIRouter
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
-PAGES = ("overview",)
+PAGES = ("overview", "tasks", "runs", "label", "review")
 """Modules of this package, in the order in which their routes are tried."""
 
 

@@ -1,0 +1,149 @@
+"""The console's charts as Vega-Lite specifications: plain dictionaries, drawn in the browser.
+
+Colours are the placeholders of `pickaxe.flows.report.drawing`, which the stylesheet turns into those of the reader's theme. Figures stand
+under ``datasets``, so that a live chart gets new ones without being drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pickaxe.flows.report.drawing import ALARM, SERIES, SOFT, scale, short, theme
+
+Spec = dict[str, Any]
+Point = tuple[float, float]
+
+MOST_POINTS = 400
+"""Of one series: more than a chart has pixels to show."""
+
+
+def curves(series: Mapping[str, Sequence[Point]], *, x: str, height: int = 190) -> Spec:
+    """Lines over a common x, with the values under the pointer. Names of series become the legend (none for a single one)."""
+    names = [short(name, 40) for name in series]
+    points = [
+        {"x": at, "y": value, "series": name}
+        for name, found in zip(names, series.values(), strict=True)
+        for at, value in thinned(found)
+    ]
+    colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else {"title": None}}
+    across = {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False, "nice": False},
+              "axis": {"tickMinStep": 1, "tickCount": 6, "format": "~s"}}  # fmt: skip
+    pointed = {
+        "name": "pointed",
+        "select": {"type": "point", "nearest": True, "on": "pointermove", "clear": "pointerout", "fields": ["x"]},
+    }
+    tooltip = [
+        {"field": "series", "type": "nominal", "title": " "},
+        {"field": "x", "type": "quantitative", "title": x, "format": ",.6~g"},
+        {"field": "y", "type": "quantitative", "title": " ", "format": ",.4~g"},
+    ]
+    return _chart(
+        points,
+        {
+            "encoding": {
+                "x": across,
+                "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 5}},
+                "color": colour,
+            },
+            "layer": [
+                {"mark": {"type": "line", "strokeWidth": 1.8, "point": {"size": 14} if len(points) < 40 else False}},
+                {
+                    "params": [pointed],
+                    "mark": {"type": "point", "filled": True, "size": 55},
+                    "encoding": {
+                        "opacity": {"condition": {"param": "pointed", "empty": False, "value": 1}, "value": 0},
+                        "tooltip": tooltip,
+                    },
+                },
+            ],
+        },
+        height,
+    )
+
+
+def histogram(bins: Sequence[tuple[float, float, int]], *, x: str, y: str, mark: float | None = None, height: int = 170) -> Spec:
+    """Bars from given bins (low, high, count); a dashed line at `mark`."""
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "bar", "color": SERIES[0], "binSpacing": 1},
+            "encoding": {
+                "x": {"field": "low", "type": "quantitative", "bin": {"binned": True}, "title": x},
+                "x2": {"field": "high"},
+                "y": {"field": "count", "type": "quantitative", "title": y},
+                "tooltip": [
+                    {"field": "low", "type": "quantitative", "format": ",.4~g", "title": "≥"},
+                    {"field": "high", "type": "quantitative", "format": ",.4~g", "title": "<"},
+                    {"field": "count", "type": "quantitative", "title": y},
+                ],
+            },
+        }
+    ]
+    if mark is not None:
+        layers.append({"mark": {"type": "rule", "color": ALARM, "strokeDash": [4, 3]}, "encoding": {"x": {"datum": mark}}})
+    return _chart([{"low": low, "high": high, "count": number} for low, high, number in bins], {"layer": layers}, height)
+
+
+def stacked_days(rows: Iterable[Mapping[str, Any]], *, y: str, names: Sequence[str], height: int = 220) -> Spec:
+    """Money by day (rows of day, name, money), stacked by name in the given order."""
+    shown = [short(name, 28) for name in names]
+    places = {name: place for place, name in enumerate(names)}
+    values = [{**row, "name": short(row["name"], 28), "place": places[row["name"]]} for row in rows]
+    return _chart(
+        values,
+        {
+            "mark": {"type": "bar", "size": 22},
+            "encoding": {
+                "x": {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0, "labelOverlap": True}},
+                "y": {"field": "money", "type": "quantitative", "title": y, "axis": {"format": "$~s"}},
+                "color": {"field": "name", "type": "nominal", "scale": scale(shown), "legend": {"title": None, "columns": 4}},
+                "order": {"field": "place", "type": "quantitative"},
+                "tooltip": [
+                    {"field": "day", "type": "ordinal", "title": " "},
+                    {"field": "name", "type": "nominal", "title": " "},
+                    {"field": "money", "type": "quantitative", "format": "$,.6~f", "title": y},
+                ],
+            },
+        },
+        height,
+    )
+
+
+def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+    """At most about `most` points that keep every peak: of each slice the first, lowest, highest and last."""
+    if len(points) <= most:
+        return list(points)
+    slices = max(1, most // 4)
+    kept: dict[int, None] = {}
+    for place in range(slices):
+        start, end = place * len(points) // slices, (place + 1) * len(points) // slices
+        inside = range(start, end)
+        for index in sorted({start, min(inside, key=lambda i: points[i][1]), max(inside, key=lambda i: points[i][1]), end - 1}):
+            kept[index] = None
+    return [points[index] for index in kept]
+
+
+def binned(values: Sequence[float], bins: int = 30) -> list[tuple[float, float, int]]:
+    """Equal bins up to the 99th percentile; what lies beyond is counted in the last one."""
+    if not values:
+        return []
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    width = (high - low) / bins or 1.0
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int((value - low) / width))] += 1
+    return [(low + place * width, low + (place + 1) * width, number) for place, number in enumerate(counts)]
+
+
+def _chart(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding", "resize": True},
+        "datasets": {"values": values},
+        "data": {"name": "values"},
+        "config": {**theme(), "line": {"color": SERIES[0]}, "rule": {"color": SOFT}},
+        **drawing,
+    }

@@ -1,0 +1,25 @@
+"""Reading what a form of ours sends, without trusting it."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from fastapi import Request
+
+from pickaxe.kernel.errors import BadInput
+
+_MOST_FIELDS = 30
+
+
+async def fields_of(request: Request, *, largest: int = 4_000) -> dict[str, str]:
+    """The fields of a posted form, the first value of each. Raises `BadInput` for a form of more than `largest` bytes."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > largest:
+            raise BadInput("the form is too large", expected=f"at most {largest} bytes")
+    try:
+        parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise BadInput("the form has too many fields", expected=f"at most {_MOST_FIELDS}", got=str(error)[:100]) from None
+    return {name: values[0] for name, values in parsed.items()}

@@ -1,0 +1,156 @@
+"""Runs: the list with its filters, several side by side, and one in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from pickaxe.console import charts
+from pickaxe.console.site import Site
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.nouns import Event, Run, RunState
+from pickaxe.kernel.workspace import Workspace
+
+PAGE = 40
+MOST_COMPARED = 8
+MOST_EVENTS = 5_000
+"""Points read of one run, the newest; a chart shows fewer anyway."""
+SHOWN_LOGS = 400
+
+Text = Annotated[str, Query(max_length=200)]
+After = Annotated[str | None, Query(max_length=300)]
+
+
+def router(site: Site) -> APIRouter:
+    routes = site.router()
+
+    @routes.get("/runs")
+    def runs(request: Request, q: Text = "", state: Text = "", after: After = None) -> Response:
+        workspace = site.workspace_of(request)
+        if state and state not in list(RunState):
+            raise BadInput("no such state", expected=f"one of {', '.join(RunState)}", got=state)
+        found, following = workspace.runs.page(prefix=q, states=[state] if state else (), after=after, limit=PAGE)
+        return site.page(
+            request,
+            "runs.html",
+            runs=found,
+            nano=nano_of(workspace, found),
+            q=q,
+            state=state,
+            states=list(RunState),
+            after=after,
+            following=following,
+        )
+
+    @routes.get("/runs/compare")
+    def compare(request: Request, run: Annotated[list[str], Query(max_length=200)]) -> Response:
+        workspace = site.workspace_of(request)
+        wanted = list(dict.fromkeys(run))
+        if not 1 < len(wanted) <= MOST_COMPARED:
+            raise BadInput("too few or too many runs to compare", expected=f"2 to {MOST_COMPARED}", got=str(len(wanted)))
+        found = [workspace.runs.get(id) for id in wanted]
+        points = {one.id: metrics_of(workspace, one.id) for one in found}
+        return site.page(
+            request,
+            "runs_compare.html",
+            runs=found,
+            labels=_labels(found),
+            nano=nano_of(workspace, found),
+            settings=_differences([_flat(one.config) for one in found]),
+            last={id: {name: values[-1][1] for name, values in of_run.items()} for id, of_run in points.items()},
+            metrics=list(dict.fromkeys(name for of_run in points.values() for name in of_run)),
+            charts=_overlaid(found, points),
+        )
+
+    @routes.get("/runs/{id}")
+    def one(request: Request, id: str) -> Response:
+        workspace = site.workspace_of(request)
+        run = workspace.runs.get(id)
+        series = metrics_of(workspace, id)
+        progress = workspace.log.list(kind="progress", subject=id, limit=1, newest_first=True)
+        logs = workspace.log.list(kind="log", subject=id, limit=SHOWN_LOGS, newest_first=True)
+        artifacts = workspace.artifacts.many([*run.inputs.values(), *run.outputs.values()])
+        return site.page(
+            request,
+            "run.html",
+            run=run,
+            charges=workspace.ledger.charges([id]),
+            progress=progress[0] if progress and run.state == RunState.RUNNING else None,
+            logs=logs[::-1],
+            figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
+            charts=_curves(series),
+            artifacts=artifacts,
+            settings=_flat(run.config),
+        )
+
+    return routes
+
+
+def nano_of(workspace: Workspace, runs: Sequence[Run]) -> dict[str, int]:
+    """What each run was charged so far."""
+    nano = dict.fromkeys((run.id for run in runs), 0)
+    for charge in workspace.ledger.charges(list(nano)):
+        nano[charge.holder] += charge.nano or 0
+    return nano
+
+
+def metrics_of(workspace: Workspace, run_id: str) -> dict[str, list[charts.Point]]:
+    """name -> points (step, value), oldest first; a metric without steps is numbered in order."""
+    events = workspace.log.list(kind="metric", subject=run_id, limit=MOST_EVENTS, newest_first=True)
+    found: dict[str, list[charts.Point]] = {}
+    for event in reversed(events):
+        if event.value is not None:
+            of_name = found.setdefault(event.name, [])
+            of_name.append((_step(event, len(of_name)), event.value))
+    return found
+
+
+def _step(event: Event, place: int) -> float:
+    return float(place if event.step is None else event.step)
+
+
+def _curves(series: Mapping[str, Sequence[charts.Point]]) -> dict[str, charts.Spec]:
+    """A chart for each quantity; training and validation share one when they count the same steps."""
+    grouped: dict[str, dict[str, Sequence[charts.Point]]] = {}
+    for name, points in series.items():
+        if len(points) > 1:
+            shared = grouped.setdefault(name.removeprefix("validation_"), {})
+            same_steps = all(0.5 < (points[-1][0] + 1) / (other[-1][0] + 1) < 2 for other in shared.values())
+            (shared if same_steps else grouped.setdefault(name, {}))[name] = points
+    return {name: charts.curves(together, x="step") for name, together in grouped.items() if together}
+
+
+def _overlaid(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[charts.Point]]]) -> dict[str, charts.Spec]:
+    """A chart for each metric that some run has a curve of, a line for each run."""
+    labels, found = _labels(runs), dict[str, charts.Spec]()
+    for name in dict.fromkeys(name for of_run in points.values() for name in of_run):
+        lines = {labels[run.id]: points[run.id][name] for run in runs if len(points[run.id].get(name, ())) > 1}
+        if lines:
+            found[name] = charts.curves(lines, x="step")
+    return found
+
+
+def _labels(runs: Sequence[Run]) -> dict[str, str]:
+    """A name for each run that tells it from the others."""
+    names = [run.name for run in runs]
+    return {run.id: run.name if names.count(run.name) == 1 else f"{run.name} {run.id[4:10]}" for run in runs}
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{before}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return found
+
+
+def _differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[Any], bool]]:
+    """setting -> its value in each run, and whether they differ; those that differ first."""
+    names = dict.fromkeys(name for config in configs for name in config)
+    rows = {name: [config.get(name) for config in configs] for name in names}
+    differ = {name: any(value != values[0] for value in values) for name, values in rows.items()}
+    return {name: (rows[name], differ[name]) for name in sorted(rows, key=lambda name: not differ[name])}

@@ -1,0 +1,162 @@
+// The desk: one item in front, the next ones already here. A key is an answer; each is sent at once, in order, and one that could
+// not be saved comes back with the reason.
+import { spanForm } from "./spans.js";
+
+const desk = document.getElementById("desk");
+const [question, choices, said, note] = ["question", "choices", "said", "note"].map((id) => document.getElementById(id));
+const words = desk.dataset, labels = JSON.parse(words.labels), names = JSON.parse(words.names), blind = JSON.parse(words.blind);
+const AHEAD = 3;
+let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [];
+
+async function ask(action, body) {
+  const answer = await fetch(`${words.address}/${action}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error([said.error.message, said.error.expected, said.error.remedy].filter(Boolean).join(" · "));
+  return said.data;
+}
+
+// Calls go out one after the other: what was done first is kept first, however the network feels.
+const queued = (work) => (sending = sending.then(work, work));
+
+async function refill() {
+  const taken = await ask("take", { ahead: AHEAD });
+  const known = new Set(items.map((item) => item.row_key));
+  const settled = new Set(pending);
+  items.push(...taken.filter((item) => !known.has(item.row_key) && !settled.has(item.row_key)));
+  if (question.dataset.key === undefined || question.dataset.key === "") show();
+}
+
+const pending = []; // answered here, not yet acknowledged
+
+function show() {
+  const item = items[0];
+  question.dataset.key = item?.row_key ?? "";
+  question.replaceChildren();
+  note.value = "";
+  spans = null;
+  for (const button of choices.children) button.disabled = !item;
+  if (!item) {
+    question.append(document.getElementById("nothing").content.cloneNode(true));
+    return;
+  }
+  if (words.form === "spans") spans = spanForm(question, item.text, labels, words.remove);
+  else question.append(paragraph("text", item.text));
+  if (words.form === "pairs") {
+    const pair = document.createElement("div");
+    pair.className = "pair";
+    pair.append(paragraph("text option", item.first), paragraph("text option", item.second));
+    question.append(pair);
+  }
+  if (item.prelabel !== null && !blind) question.append(paragraph("fine", `${words.suggested} ${item.prelabel}`));
+  shownAt = performance.now();
+  away = 0;
+  // A press that was meant for the item before must not answer this one.
+  question.scrollTop = 0;
+}
+
+function paragraph(kind, text) {
+  const made = document.createElement("p");
+  made.className = kind;
+  made.dir = "auto";
+  made.textContent = text;
+  return made;
+}
+
+function give(value) {
+  const item = items.shift();
+  if (!item) return;
+  const seconds = Math.max(0, (performance.now() - shownAt - away) / 1000);
+  const body = { row_key: item.row_key, value, seconds, note: note.value };
+  pending.push(item.row_key);
+  tell(blind && item.prelabel !== null && value !== item.prelabel ? `${words.was} ${item.prelabel}` : "");
+  show();
+  queued(async () => {
+    try {
+      await ask("answer", body);
+      count(1);
+    } catch (error) {
+      items.unshift(item);
+      show();
+      tell(`${words.failed} ${error.message}`, true);
+    } finally {
+      pending.splice(pending.indexOf(item.row_key), 1);
+    }
+    if (items.length < AHEAD) await refill();
+  });
+}
+
+const skip = () => {
+  const item = items.shift();
+  if (!item) return;
+  pending.push(item.row_key);
+  show();
+  queued(async () => {
+    await ask("skip", { row_key: item.row_key }).catch((error) => tell(`${words.failed} ${error.message}`, true));
+    pending.splice(pending.indexOf(item.row_key), 1);
+    if (items.length < AHEAD) await refill();
+  });
+};
+
+const undo = () => queued(async () => {
+  const item = await ask("undo").catch((error) => tell(`${words.failed} ${error.message}`, true));
+  if (!item) return;
+  items = [item, ...items.filter((other) => other.row_key !== item.row_key)];
+  count(-1);
+  show();
+});
+
+function tell(text, bad = false) {
+  said.textContent = text;
+  said.classList.toggle("bad", bad);
+}
+
+function count(change) {
+  const mine = document.getElementById("mine"), complete = document.getElementById("complete"), done = document.getElementById("done");
+  mine.textContent = Number(mine.textContent) + change;
+  const now = performance.now();
+  answered = change > 0 ? [...answered, now].filter((at) => now - at < 60000) : answered.slice(0, -1);
+  if (answered.length > 1) document.getElementById("rate").textContent = Math.round((60000 * (answered.length - 1)) / (now - answered[0]));
+  fetch(words.address).then((answer) => answer.json()).then(({ data }) => {
+    complete.textContent = data.complete;
+    done.value = data.complete;
+  }).catch(() => {});
+}
+
+names.forEach((name, index) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "do choice";
+  const key = document.createElement("kbd");
+  key.textContent = index < 9 ? index + 1 : index === 9 ? 0 : "";
+  button.append(key, ` ${name}`);
+  button.addEventListener("click", () => choose(index));
+  choices.append(button);
+});
+
+const choose = (index) => (spans ? spans.mark(labels[index]) : give(labels[index]));
+
+document.getElementById("undo").addEventListener("click", undo);
+document.getElementById("skip").addEventListener("click", skip);
+document.getElementById("submit")?.addEventListener("click", () => spans && give(spans.value()));
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hiddenAt = performance.now();
+  else away += performance.now() - hiddenAt;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target === note) {
+    if (event.key === "Enter" || event.key === "Escape") note.blur();
+    return;
+  }
+  if (event.target.closest?.("input, textarea, select")) return;
+  const digit = event.key === "0" ? 9 : Number(event.key) - 1;
+  if (/^[0-9]$/.test(event.key) && digit < labels.length && !event.repeat) choose(digit);
+  else if (event.key === "u" || event.key === "Backspace") undo();
+  else if (event.key === "s" && !event.repeat) skip();
+  else if (event.key === "n") note.focus();
+  else if (event.key === "Enter" && spans && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") give(spans.value());
+  else if (spans?.key(event)) { /* the cursor moved */ } else return;
+  event.preventDefault();
+});
+
+queued(refill).catch((error) => tell(`${words.failed} ${error.message}`, true));

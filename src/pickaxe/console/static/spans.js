@@ -1,0 +1,82 @@
+// Marking spans of a text, by mouse or by keyboard: arrows move a word cursor, Shift extends it, a number marks what is selected.
+// Positions are counted in characters (code points), as the server counts them.
+export function spanForm(place, text, labels, removeWord) {
+  const words = split(text);
+  let from = 0, to = 0, marked = [], dragging = false;
+
+  const field = document.createElement("p");
+  field.className = "text spans";
+  field.tabIndex = 0;
+  field.dir = "auto";
+  const list = document.createElement("ul");
+  list.className = "marked";
+  place.append(field, list);
+  for (const word of words) {
+    word.node = document.createElement("span");
+    word.node.textContent = word.text;
+    field.append(word.node);
+    if (!word.text.trim()) continue;
+    word.node.addEventListener("pointerdown", (event) => { event.preventDefault(); field.focus(); dragging = true; select(word.index, event.shiftKey ? from : word.index); });
+    word.node.addEventListener("pointerenter", () => dragging && select(from, word.index, true));
+  }
+  addEventListener("pointerup", () => { dragging = false; });
+  const solid = words.filter((word) => word.text.trim()).map((word) => word.index);
+  if (solid.length) select(solid[0], solid[0]);
+
+  function select(start, end, extend = false) {
+    if (extend) to = end; else [from, to] = [end, start];
+    draw();
+  }
+
+  function draw() {
+    const [low, high] = [Math.min(from, to), Math.max(from, to)];
+    for (const word of words) {
+      const mark = marked.find((span) => span.start < word.end && word.start < span.end && word.text.trim());
+      word.node.className = mark ? `mark c${labels.indexOf(mark.label) % 8}` : "";
+      word.node.classList.toggle("selected", word.index >= low && word.index <= high);
+    }
+    list.replaceChildren(...marked.map((span, index) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      button.type = "button";
+      button.className = "quiet";
+      button.setAttribute("aria-label", `${removeWord} ${span.label}`);
+      button.textContent = "×";
+      button.addEventListener("click", () => { marked.splice(index, 1); draw(); field.focus(); });
+      const swatch = document.createElement("span");
+      swatch.className = `swatch c${labels.indexOf(span.label) % 8}`;
+      item.append(swatch, ` ${span.label}: `, [...text].slice(span.start, span.end).join(""), " ", button);
+      return item;
+    }));
+  }
+
+  return {
+    mark(label) {
+      if (!solid.length) return;
+      const [low, high] = [Math.min(from, to), Math.max(from, to)];
+      const span = { start: words[low].start, end: words[high].end, label };
+      const same = marked.findIndex((other) => other.start === span.start && other.end === span.end && other.label === label);
+      if (same >= 0) marked.splice(same, 1); else marked.push(span);
+      draw();
+    },
+    value: () => marked,
+    key(event) {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step || !solid.length) return false;
+      const at = solid.indexOf(to) + step;
+      if (at < 0 || at >= solid.length) return true;
+      to = solid[at];
+      if (!event.shiftKey) from = to;
+      draw();
+      return true;
+    },
+  };
+}
+
+function split(text) {
+  let at = 0;
+  return (text.match(/[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? []).map((part, index) => {
+    const start = at;
+    at += [...part].length;
+    return { text: part, start, end: at, index };
+  });
+}
