@@ -95,7 +95,11 @@ class Forecast:
         quantity = Quantity(value)
         if not math.isfinite(quantity):
             return "none"
-        return f"{float(quantity):.1%}" if share else str(self.inputs.rates.shown(quantity, self.inputs.currency, self.inputs.on))
+        if share:
+            return f"{float(quantity):.1%}"
+        if not quantity.dimension and abs(quantity) >= 1000:
+            return f"{float(quantity):,.0f}"
+        return str(self.inputs.rates.shown(quantity, self.inputs.currency, self.inputs.on))
 
     def text(self, name: str, value: float) -> str:
         """A value of result `name` for people."""
@@ -195,8 +199,17 @@ def forecast(
 ) -> Forecast:
     """Run the calculator's function at the centre, over the draws, and once per end of each range."""
     bands = simulate_many(outcomes, inputs.numbers, samples=inputs.samples, seed=inputs.seed)
-    bars = {name: tornado(lambda draw, name=name: outcomes(draw)[name], inputs.numbers) for name in headlines if name in bands}
+    bars = {
+        name: _that_move(tornado(lambda draw, name=name: outcomes(draw)[name], inputs.numbers))
+        for name in headlines
+        if name in bands
+    }
     return Forecast(kind, inputs, bands, bars, tuple(notes), extra or {})
+
+
+def _that_move(bars: list[Bar]) -> list[Bar]:
+    """Bars with a length, longest first; infinity against infinity is none."""
+    return sorted((bar for bar in bars if float(bar.at_low) != float(bar.at_high)), key=lambda bar: -bar.swing)
 
 
 def middle(inputs: Inputs) -> dict[str, Quantity]:

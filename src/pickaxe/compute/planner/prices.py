@@ -50,6 +50,7 @@ def usual_range(rows: Iterable[PriceRow], hardware: str, kind: str, on: date) ->
     return (found[0].price, found[-1].price) if found else None
 
 
+@cache
 def _shipped_document() -> dict[str, Any]:
     return tomllib.loads(files("pickaxe.compute.planner").joinpath("data", "prices.toml").read_text(encoding="utf-8"))
 
@@ -64,6 +65,14 @@ def purchase_ranges() -> dict[str, tuple[str, str]]:
     """Device -> what buyers are said to have paid for one, lowest and highest."""
     document = _shipped_document()["purchase"]
     return {device: (low, high) for device, (low, high) in document.items()}
+
+
+def token_price(model: str) -> tuple[str, str] | None:
+    """List price of a model behind an API, tokens in and out; None where it is not listed."""
+    for row in _shipped_document()["tokens"]:
+        if row["model"] == model:
+            return row["price_in"], row["price_out"]
+    return None
 
 
 def prices_with(path: Path | None) -> tuple[PriceRow, ...]:

@@ -11,13 +11,14 @@ LANGUAGES = ("en", "zh")
 
 def word(section: str, key: str, language: str = "en") -> str:
     """The words for `key` of a section (fields, results, notes); English where the language has none. Raises KeyError for no words."""
-    texts = _table()[section][key]
-    return texts.get(language, texts["en"])
+    texts = _entry(section, key)
+    of_model = key.removeprefix("mix.").rsplit(".", 1)[0] + ": " if key.startswith("mix.") else ""
+    return of_model + texts.get(language, texts["en"])
 
 
 def is_share(section: str, key: str) -> bool:
     """Whether a plain number is a share, which people read in percent."""
-    return _table()[section].get(key, {}).get("shown") == "%"
+    return _entry(section, key).get("shown") == "%"
 
 
 def note(key: str, language: str = "en", **values: object) -> str:
@@ -27,6 +28,13 @@ def note(key: str, language: str = "en", **values: object) -> str:
 
 def known(section: str) -> list[str]:
     return list(_table()[section])
+
+
+def _entry(section: str, key: str) -> dict[str, str]:
+    """The words of a key; `mix.NAME.share` shares those of mix_share."""
+    if key.startswith("mix."):
+        key = f"mix_{key.rsplit('.', 1)[1]}"
+    return _table()[section][key]
 
 
 @cache
