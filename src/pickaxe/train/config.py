@@ -19,6 +19,9 @@ class TeacherConfig(Config):
     pooling: Literal["mean", "first"] = Field(default="mean", description="how token vectors become a text vector")
     epochs: int = Field(default=4, ge=1, le=1000, description="most passes over the labels")
     warm_epochs: int = Field(default=2, ge=1, le=1000, description="most passes when starting from an earlier teacher")
+    max_texts: int = Field(
+        default=10_000, ge=1, description="most texts read in all passes together: many labels get fewer passes, or part of one"
+    )
     batch_size: int = Field(default=16, ge=1, description="texts per step")
     learning_rate: float = Field(default=2e-4, gt=0, description="peak learning rate of the top layer; 0.9 per layer below")
     warm_learning_rate: float = Field(default=1e-4, gt=0, description="the same when starting from an earlier teacher")

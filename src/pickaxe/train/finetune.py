@@ -71,11 +71,11 @@ class FineTuning:
         position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
-        """The training rows in random batches of similar length: shuffled, sorted within groups of 8 batches, shuffled again."""
+        """The training rows (as many as are read in one pass) in random batches of similar length: shuffled, sorted within groups of 8 batches, shuffled again."""
         import numpy as np
 
         random, size = np.random.default_rng([self.ctx.seed, epoch]), self.config.batch_size
-        order, batches = random.permutation(self.labelled.training), []
+        order, batches = random.permutation(self.labelled.training)[: self.config.max_texts], []
         for start in range(0, len(order), _BUCKET * size):
             group = sorted(order[start : start + _BUCKET * size].tolist(), key=lambda row: (len(self.ids[row]), row))
             batches += [np.array(group[place : place + size]) for place in range(0, len(group), size)]

@@ -45,9 +45,10 @@ def train_teacher(ctx: StepContext, config: TeacherConfig) -> None:
     source = ctx.inputs["warm_start" if warm else "encoder"].path()
     network = _start(ctx, config, source, labelled, warm)
     set_threads(config.threads)
-    epochs = config.warm_epochs if warm else config.epochs
+    epochs = min(config.warm_epochs if warm else config.epochs, max(1, config.max_texts // len(labelled.training)))
     ctx.log(
-        f"{len(labelled.training)} labels to learn from, {len(labelled.validation)} held back, {len(labelled.classes)} classes"
+        f"{len(labelled.training)} labels to learn from, {len(labelled.validation)} held back, {len(labelled.classes)} classes, "
+        f"at most {epochs} passes over {min(config.max_texts, len(labelled.training))} of them"
     )
 
     training = FineTuning(
