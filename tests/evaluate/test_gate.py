@@ -12,6 +12,7 @@ import pytest
 
 from pickaxe.evaluate.config import GateConfig
 from pickaxe.evaluate.gate import gate, require_passed
+from pickaxe.evaluate.rules import REMEDIES
 from pickaxe.kernel.errors import BadInput, GateFailed
 from pickaxe.testing import StepBench
 
@@ -120,6 +121,7 @@ def test_each_rule_can_fail_alone(
     with pytest.raises(GateFailed, match=failing) as caught:
         require_passed(verdict)
     assert caught.value.exit_code == 9
+    assert f"what to do: {failing}: {REMEDIES[failing]}" in str(caught.value)
 
 
 def test_a_negative_gain_is_what_may_be_lost(tmp_path: Path, test_rows: pa.Table) -> None:

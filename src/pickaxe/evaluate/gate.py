@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.evaluate import bootstrap
 from pickaxe.evaluate import metrics as m
 from pickaxe.evaluate.config import GateConfig
-from pickaxe.evaluate.rules import Rule, decide
+from pickaxe.evaluate.rules import REMEDIES, Rule, decide
 from pickaxe.evaluate.tables import aligned, overlap, require_columns, require_labels, require_unique
 from pickaxe.kernel.errors import BadInput, GateFailed
 
@@ -68,7 +68,7 @@ def require_passed(verdict: Mapping[str, Any]) -> None:
             f"the candidate failed {len(failed)} of {len(verdict['rules'])} rules of the gate",
             expected="every rule passed",
             got="; ".join(f"{rule['name']}: {rule['explanation']}" for rule in failed),
-            remedy="label more data, search longer, or loosen the rule in the gate's configuration",
+            remedy="; ".join(dict.fromkeys(f"{rule['name']}: {REMEDIES[rule['name']]}" for rule in failed)),
             rules=[rule["name"] for rule in failed],
         )
 

@@ -8,6 +8,20 @@ from typing import Any
 
 from pickaxe.evaluate.config import GateConfig
 
+REMEDIES = {
+    "enough_test_rows": "bring more labelled rows, set more apart (curate.test_share), or lower gate.min_test_rows",
+    "no_test_row_in_training": "take these rows out of the training data",
+    "beats_majority_class": "label more rows; check that the labels can be told from the text at all",
+    "min_accuracy": "label more rows, or lower gate.min_accuracy",
+    "min_recall_per_class": "label more rows of that class, or lower gate.min_recall_per_class",
+    "max_ece": "label more rows, or allow confidences that are further off (gate.max_ece)",
+    "gain_over_baseline": "the automatic labels did not help: label more rows, accept fewer (accept.max_error), or say what may be "
+    "lost (gate.min_gain_over_baseline = -0.02)",
+    "min_share_of_teacher": "allow a slower student (students.latency_ms), or a smaller share (gate.min_share_of_teacher)",
+    "not_worse_than_incumbent": "label more rows, or allow a larger loss (gate.max_loss_to_incumbent)",
+}
+"""What to do about each rule that failed; settings are named as the task file's section and key."""
+
 
 @dataclass(frozen=True)
 class Rule:

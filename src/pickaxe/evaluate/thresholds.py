@@ -80,14 +80,12 @@ def smallest_audit(max_error: float, delta: float) -> int:
 
 
 def strictest_coverage(expected_audit: float, smallest: int) -> float:
-    """Where the walk starts: the coverage at which about three times the smallest audit is expected (so that a few errors
-    may be among them), at most half of the group's rows, and never fewer than the smallest audit.
+    """Where the walk starts: half of the group's rows, or what the smallest audit needs where that is more.
 
-    Measured on a binary task with a teacher of 84% accuracy and 300 audit rows, this accepts more than walks that start at
-    the smallest audit or from several places.
+    The surest rows are no good place to start: few audit rows are among them, and some of those carry a wrong label of a person.
+    Simulated audits of a binary task with a teacher of 84% accuracy: docs/decisions/0016.
     """
-    wanted = max(smallest, min(3 * smallest, expected_audit / 2))
-    return min(1.0, wanted / expected_audit)
+    return min(1.0, max(0.5, smallest / expected_audit))
 
 
 def grid(confidences: np.ndarray, strictest: float, size: int) -> list[float]:
