@@ -12,7 +12,7 @@ from pickaxe.kernel.cost import as_money, cost_of
 from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe, Said
 from tests.faults.commands import start, until
-from tests.flows.tiny import SECOND_ROUND_HOME, Finished
+from tests.flows.tiny import HOME, Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -94,11 +94,13 @@ def test_lineage_of_a_model_and_of_an_answer(ask: Pickaxe, finished: Finished) -
         "tiny/student:1",
         "tiny/teacher:1",
         "tiny/gold:1",
+        "tiny/annotations:1",
         "tiny/rows:1",
         "tiny/source:1",
         "encoders/encoder:1",
     ):
         assert ref in tree
+    assert len(re.findall(r"simulated-ann-[123] \d+ answers, simulated", tree)) == 3
     assert "tiny/model:2" not in tree
     with Workspace(finished.workspace, mode="r") as workspace:
         row = workspace.read_table(finished.first.rounds[1].artifacts["traffic_log"]).to_pylist()[0]
@@ -108,16 +110,20 @@ def test_lineage_of_a_model_and_of_an_answer(ask: Pickaxe, finished: Finished) -
     assert "model     tiny/model:2" in answer
     assert len(re.findall(r"^ *\d\.\d\d +[0-9a-f]{16}", answer, re.MULTILINE)) == 3
     assert "made from" in answer
+    assert len(re.findall(r"simulated-user \d+ answers, simulated", answer)) == 1, "the second model learned from corrections"
 
 
 def test_blast(ask: Pickaxe) -> None:
     said = ask("blast", "tiny/teacher:1").out
     assert "endpoint  tiny\n" in said
-    assert "answers   180 by tiny/model:1\n" in said
-    assert f"answers   {SECOND_ROUND_HOME + 60} by tiny/model:2\n" in said
+    assert f"answers   {HOME + 60} by tiny/model:1\n" in said
+    assert f"answers   {HOME + 60} by tiny/model:2\n" in said
     assert re.search(r"touched   \d+ artifacts, \d+ of them models, \d+ runs", said)
     assert re.search(r"rebuild   \$0\.\d+ estimated", said)
-    assert "endpoint  topics" in ask("blast", "--by", "simulated-ann-1").out
+    assert "to do     replace what was wrong" in said
+    by = ask("blast", "--by", "simulated-ann-1").out
+    assert "endpoint  topics" in by
+    assert "`--without simulated-ann-1`" in by
 
 
 def test_a_produce_of_what_is_made_prints_table_bill_and_report(

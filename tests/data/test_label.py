@@ -38,6 +38,9 @@ def pool(gold: Mapping[str, str | None] | None = None, texts: dict[str, str] | N
 def labelled(table: pa.Table | None = None, inputs: dict[str, Any] | None = None, **config: Any) -> StepBench:
     bench = StepBench({"pool": pool() if table is None else table, **(inputs or {})})
     label(bench, LabelConfig(**{"max_labels": 150, "rounds": 3, "random_share": 0.5, **config}))
+    judged = StepBench({**bench.values, "annotations": bench.saved["annotations"], "campaign": bench.saved["campaign"]})
+    adjudicate(judged, AdjudicateConfig(classes=config.get("classes")))
+    bench.saved |= judged.saved
     return bench
 
 
@@ -236,6 +239,28 @@ def test_adjudicate_step_for_people() -> None:
     assert "audit" in report["curves"]["how"]
     assert report["curves"]["measured_on"] == 40
     assert all(row["label"] == GOLD[row["row_key"]] for row in bench.saved["gold"].to_pylist())
+
+
+def test_answers_that_are_not_believed_any_more_are_left_out() -> None:
+    bench = labelled()
+    given, everybody = bench.saved["annotations"], bench.saved["gold"]
+    row = next(row for row in everybody.to_pylist() if "simulated-ann-1" not in row["annotators"])
+
+    def without(*names: str) -> StepBench:
+        judged = StepBench({"pool": pool(), "annotations": given, "campaign": bench.saved["campaign"]})
+        adjudicate(judged, AdjudicateConfig(without=names))
+        return judged
+
+    fewer = without("simulated-ann-1", row["row_key"])
+    gold = fewer.saved["gold"].to_pylist()
+    assert {name for item in gold for name in item["annotators"]} == {"simulated-ann-2", "simulated-ann-3"}
+    assert row["row_key"] not in {item["row_key"] for item in gold}
+    kept = sum(item["annotator"] != "simulated-ann-1" and item["row_key"] != row["row_key"] for item in given.to_pylist())
+    assert fewer.saved["labelling"]["without"]["answers_left_out"] == given.num_rows - kept
+    assert bench.saved["labelling"]["without"] == {"named": [], "answers_left_out": 0}
+    with pytest.raises(BadInput, match="no answers") as caught:
+        without("simulated-ann-1", "simulated-ann-2", "simulated-ann-3")
+    assert "all of them to be left out" in str(caught.value)
 
 
 def test_adjudicate_refuses_what_it_cannot_use() -> None:

@@ -1,6 +1,7 @@
 """`kill -9` in every stage of the line, then again at random: the same digests in the end, and nothing lost.
 
-More kills: ``LINE_KILLS=100 pytest tests/faults/test_kill_line.py``.
+More kills: ``LINE_KILLS=100 pytest tests/faults/test_kill_line.py``. On all the rows of the demo, which takes half an hour and is no part
+of the suite: ``pickaxe -w whole demo``, then ``LINE_DEMO=$PWD/whole pytest -s tests/faults/test_kill_line.py -k demo``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tests.faults.commands import start, workers_of
 from tests.flows.tiny import Finished, as_toml, merged, read
 
 KILLS = int(os.environ.get("LINE_KILLS", "20"))
+DEMO = os.environ.get("LINE_DEMO")
+"""Workspace of a demo that ran undisturbed."""
 KEPT = ("trace", "feedback", "annotation", "publish", "alert")
 COMPARED = (
     *("rows", "pool", "test", "gold", "annotations", "lessons", "teacher", "onnx", "predictions", "auto_labels", "training_set"),
@@ -37,7 +40,7 @@ VICTIMS = ("engine", "worker", "group")
 class Line:
     """The command under fire: started again after each kill."""
 
-    task: Path
+    command: tuple[object, ...]
     workspace: Path
     chance: random.Random
     stages: set[str] = field(default_factory=set[str])
@@ -48,7 +51,7 @@ class Line:
     """One reader stays, whatever happens to the writers."""
 
     def start(self) -> subprocess.Popen[str]:
-        return start(self.workspace, "produce", self.task, "--report", self.task.with_suffix(".html"))
+        return start(self.workspace, *self.command)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Look what is on record and what is running, then kill the next victim."""
@@ -85,7 +88,7 @@ class Line:
 def test_killed_at_any_moment_the_line_ends_with_the_same_digests(finished: Finished, tmp_path: Path) -> None:
     task = tmp_path / "tiny.toml"
     task.write_text(as_toml(merged(read(finished.files.task), {"rounds": 1})), encoding="utf-8")
-    line = Line(task, tmp_path / "workspace", random.Random(20))
+    line = Line(("produce", task, "--report", tmp_path / "tiny.html"), tmp_path / "workspace", random.Random(20))
     process = _under_fire(line)
     assert process.returncode == 0, process.communicate()
 
@@ -97,7 +100,7 @@ def test_killed_at_any_moment_the_line_ends_with_the_same_digests(finished: Fini
     line.reader.close()
     with pickaxe.open(line.workspace) as ended:
         _same_digests(finished, ended)
-        _nothing_lost(line, ended)
+        _nothing_lost(line, ended, ["tiny/traffic_log"])
         for statement in ended.ledger.statements():
             assert statement.charged + statement.idle == statement.cost
         left = [path.name for folder in ("scratch", "checkpoints", "blobs/tmp") for path in (line.workspace / folder).glob("*")]
@@ -105,6 +108,34 @@ def test_killed_at_any_moment_the_line_ends_with_the_same_digests(finished: Fini
     for pid, born in line.workers.items():
         with suppress(psutil.NoSuchProcess):
             assert psutil.Process(pid).create_time() != born, f"worker {pid} is still there"
+
+
+@pytest.mark.skipif(DEMO is None, reason="LINE_DEMO names no finished demo")
+@pytest.mark.timeout(0)
+def test_killed_at_random_moments_the_demo_ends_with_the_same_digests(tmp_path: Path) -> None:
+    with pickaxe.open(Path(str(DEMO)), mode="r") as undisturbed:
+        expected = {artifact.id: (artifact.ref, artifact.digest) for artifact in undisturbed.artifacts.list()}
+        runs = undisturbed.runs.list()
+    seconds = (max(run.ended_at for run in runs if run.ended_at) - min(run.created_at for run in runs)).total_seconds()
+    line = Line(("demo", "--report", tmp_path / "demo.html"), tmp_path / "workspace", random.Random(20))
+    process = line.start()
+    while len(line.victims) < KILLS:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=line.chance.uniform(0, 2 * seconds / KILLS))
+        running = line.running()
+        _strike(line, process)
+        print(f"kill {len(line.victims)}: {line.victims[-1:]} in {running}")
+        if process.poll() is not None:
+            process = line.start()
+    out, err = process.communicate()
+    assert process.returncode == 0, (out, err)
+    assert line.reader is not None
+    line.reader.close()
+    with pickaxe.open(line.workspace) as ended:
+        assert {artifact.id: (artifact.ref, artifact.digest) for artifact in ended.artifacts.list()} == expected
+        _nothing_lost(line, ended, ["headlines/traffic_log:1", "headlines/traffic_log:2"])
+        for statement in ended.ledger.statements():
+            assert statement.charged + statement.idle == statement.cost
 
 
 def _under_fire(line: Line) -> subprocess.Popen[str]:
@@ -149,10 +180,10 @@ def _same_digests(finished: Finished, ended: Workspace) -> None:
     assert [route.artifact_id for route in ended.endpoint("tiny").routes] == [whole["model"].id]
 
 
-def _nothing_lost(line: Line, ended: Workspace) -> None:
+def _nothing_lost(line: Line, ended: Workspace, logs: list[str]) -> None:
     kept = {event.seq: (event.kind, event.subject) for event in ended.events(kind=KEPT, limit=100_000)}
     assert line.seen.items() <= kept.items()
-    log = ended.read_table(ended.artifact("tiny/traffic_log"))["trace_id"].to_pylist()
+    log = [trace for name in logs for trace in ended.read_table(ended.artifact(name), ["trace_id"])["trace_id"].to_pylist()]
     traced = {subject for kind, subject in kept.values() if kind == "trace"}
     assert set(log) == traced
     corrected = [subject for kind, subject in kept.values() if kind == "feedback"]

@@ -8,7 +8,7 @@ from pickaxe.flows.blast import blast
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
-from tests.flows.tiny import SECOND_ROUND_HOME, Finished
+from tests.flows.tiny import HOME, Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -22,7 +22,7 @@ def test_a_row_that_the_teacher_learned_from_touches_both_models_and_their_answe
     found = blast(made, keys(made, first.artifacts["lessons"])[0])
     assert {first.model.id, second.model.id} <= {model.id for model in found.models}
     assert [endpoint.name for endpoint in found.endpoints] == ["tiny"]
-    assert found.answers == {first.model.id: 180, second.model.id: SECOND_ROUND_HOME + 60}
+    assert found.answers == {first.model.id: HOME + 60, second.model.id: HOME + 60}
     assert finished.second.model.id not in {item.id for item in found.artifacts}
     assert {first.artifacts[role].id for role in ("teacher", "student", "auto_labels", "verdict", "drift")} <= {
         item.id for item in found.artifacts
@@ -52,6 +52,7 @@ def test_an_artifact_touches_what_was_made_from_it_and_nothing_before(finished: 
 
 def test_a_persons_labels_touch_every_task_they_worked_for(finished: Finished, made: Workspace) -> None:
     found = blast(made, "", annotator="simulated-ann-1")
+    assert found.what == "answers"
     assert {finished.first.model.id, finished.second.model.id} <= {model.id for model in found.models}
     user = blast(made, "", annotator="simulated-user")
     models = {model.id for model in user.models}

@@ -7,18 +7,20 @@ from collections import Counter
 
 import pytest
 
+from pickaxe.flows.line import Nobody
 from pickaxe.flows.produce import produce
+from pickaxe.flows.reporting import report_of
 from pickaxe.kernel.cost import cost_of
-from pickaxe.kernel.errors import GateFailed
+from pickaxe.kernel.errors import BadInput, GateFailed
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
-from tests.flows.tiny import SECOND_ROUND_HOME, Files, Finished, StopAt, Stopped
+from tests.flows.tiny import HOME, Files, Finished, StopAt, Stopped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PREPARED = ("ingest", "curate")
 EACH_ROUND = (
-    *("label", "divide", "teacher", "export", "predict", "auto-label", "assemble", "student", "baseline"),
+    *("label", "adjudicate", "divide", "teacher", "export", "predict", "auto-label", "assemble", "student", "baseline"),
     *("test", "gate", "publish", "reference", "foreign", "traffic", "watch"),
 )
 
@@ -34,7 +36,7 @@ def test_every_stage_is_on_record(finished: Finished, made: Workspace) -> None:
     assert all(record.nano > 0 for record in finished.first.records)
     by_stage = {record.stage: record.rows for record in finished.first.records if record.round == 1}
     assert by_stage["ingest"] == 1020
-    assert by_stage["traffic"] == 180
+    assert by_stage["traffic"] == HOME + 60
     quarantine = made.read_table(made.artifact("tiny/quarantine:1"))
     assert sorted(quarantine["line"].to_pylist()) == [101, 102, 103, 104]
 
@@ -52,14 +54,18 @@ def test_it_ends_with_a_model_in_production_behind_an_endpoint(finished: Finishe
 
 
 def test_every_answer_has_a_trace(finished: Finished, made: Workspace) -> None:
-    for turn, home in zip(finished.first.rounds, (120, SECOND_ROUND_HOME), strict=True):
+    sent: list[str] = []
+    for turn in finished.first.rounds:
         log = made.read_table(turn.artifacts["traffic_log"]).to_pylist()
-        assert Counter(row["source"] for row in log) == {"home": home, "foreign": 60}
+        assert Counter(row["source"] for row in log) == {"home": HOME, "foreign": 60}
+        sent += [row["text"] for row in log if row["source"] == "home"]
         for row in (log[0], log[-1]):
             (event,) = made.events(kind="trace", subject=row["trace_id"])
             assert event.body["artifact_id"] == turn.model.id
             assert (event.body["texts"], event.body["labels"]) == ([row["text"]], [row["label"]])
-    assert made.log.count("trace") == 120 + SECOND_ROUND_HOME + 2 * 60
+    assert len(set(sent)) == 2 * HOME, "no row was sent twice"
+    assert made.artifact("tiny/traffic:1").meta["rows"] // 2 == HOME
+    assert made.log.count("trace") == 2 * (HOME + 60)
 
 
 def test_the_alarm_is_raised_by_foreign_traffic_and_not_by_the_tasks_own(finished: Finished, made: Workspace) -> None:
@@ -130,6 +136,44 @@ def test_an_identical_call_comes_from_the_cache(finished: Finished, again: Works
     assert product.model.id == finished.first.model.id
     assert {kind: again.log.count(kind) for kind in facts} == facts
     assert (again.endpoint("tiny"), len(again.runs.list())) == (endpoint, runs)
+
+
+class Noting(Nobody):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_new_traffic_goes_to_the_model_that_answers_now_only(finished: Finished, again: Workspace) -> None:
+    before, watcher = again.log.count("trace"), Noting()
+    product = produce(finished.files.variant(traffic={"home_requests": 10, "foreign_requests": 5}), again, watcher=watcher)
+    assert [turn.model.id for turn in product.rounds] == [turn.model.id for turn in finished.first.rounds]
+    assert watcher.notes == ["tiny: no new requests to the model of round 1, a later one answers now"]
+    assert "traffic_log" not in product.rounds[0].artifacts
+    assert product.rounds[1].artifacts["traffic_log"].meta["rows"] == 15
+    new = again.log.list(kind="trace", limit=1000)[before:]
+    assert {event.body["artifact_id"] for event in new} == {product.model.id}
+    assert len(new) == 15
+    assert report_of(again, [product])["rounds"]
+
+
+def test_a_round_needs_a_row_of_traffic(finished: Finished, again: Workspace) -> None:
+    with pytest.raises(BadInput, match="too few held-out rows") as caught:
+        produce(finished.files.variant(curate={"traffic_share": 0.0}), again)
+    assert "traffic_share" in str(caught.value)
+
+
+def test_a_line_is_rebuilt_without_a_persons_answers(finished: Finished, again: Workspace) -> None:
+    with pytest.raises(Stopped):
+        produce(finished.files.variant(without=["simulated-ann-2"], rounds=1), again, watcher=StopAt("teacher"))
+    gold = again.read_table(again.artifact("tiny/gold"))["annotators"].to_pylist()
+    assert {name for names in gold for name in names} == {"simulated-ann-1", "simulated-ann-3"}
+    (answers,) = again.artifacts.list(prefix="tiny/annotations")[-1:]
+    assert answers.id in {turn.artifacts["annotations"].id for turn in finished.first.rounds}, "nobody was asked again"
+    with pytest.raises(BadInput, match="no answer of simulated-ann-4"):
+        produce(finished.files.variant(without=["simulated-ann-4"], rounds=1), again)
 
 
 def test_a_failed_gate_stops_the_line_and_publishes_nothing(finished: Finished, again: Workspace) -> None:

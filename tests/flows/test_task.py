@@ -9,7 +9,7 @@ import pytest
 
 import pickaxe
 from pickaxe.flows.produce import produce
-from pickaxe.flows.task import Task
+from pickaxe.flows.task import Task, with_settings
 from pickaxe.kernel.errors import BadInput
 
 GOOD = 'name = "mail"\ndata = "mail.csv"\n'
@@ -93,6 +93,49 @@ def test_a_missing_column_is_named_with_those_that_there_are(tmp_path: Path) -> 
             produce(task, workspace)
         assert "subject" in str(caught.value)
         assert [item.name for item in workspace.artifacts.list()] == ["mail/source"]
+
+
+def test_settings_on_the_command_line_are_those_of_a_task_file() -> None:
+    task = Task.shipped("reuters")
+    told = with_settings(
+        task, ["students.latency_ms=2.5", "gate.metric=macro_f1", "traffic.home_requests = 7", 'curate.languages=["en"]']
+    )
+    assert (told.students.latency_ms, told.gate.metric, told.curate.languages) == (2.5, "macro_f1", ("en",))
+    assert told.traffic is not None
+    assert told.traffic.home_requests == 7
+    assert told.label == task.label
+    assert with_settings(task, []) == task
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("gate.max_ece", "cannot be read"),
+        ("=1", "cannot be read"),
+        ("gate.max_oce=1", "max_oce"),
+        ("gate.max_ece=low", "max_ece"),
+        ("name.first=1", "name has no settings"),
+        ("nothing.at.all=1", "nothing"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_refused(setting: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        with_settings(Task.shipped("reuters"), [setting])
+
+
+def test_too_few_test_rows_are_said_before_anything_is_trained(tmp_path: Path) -> None:
+    texts = [
+        f"{colour} {thing}" for colour in ("red", "green", "blue", "black") for thing in ("car", "dog", "house", "tree", "sky")
+    ]
+    lines = [f"{text} {number},{'ab'[number % 2]}" for number, text in enumerate(texts * 7)]
+    (tmp_path / "mail.csv").write_text("body,kind\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    task = load(tmp_path, GOOD + 'annotators = "file"\n[ingest]\ntext = "body"\nlabel = "kind"\n')
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        with pytest.raises(BadInput, match="test rows are too few") as caught:
+            produce(task, workspace)
+        assert "times as many labelled rows" in str(caught.value)
+        assert "--set gate.min_test_rows=" in str(caught.value)
+        assert {run.name for run in workspace.runs.list()} == {"mail/ingest", "mail/curate"}
 
 
 def test_the_toy_is_a_task_file_like_any_other() -> None:

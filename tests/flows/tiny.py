@@ -23,9 +23,9 @@ from tests.train.tiny_task import BAD, GOOD, PLACES, THINGS, make_encoder
 GOODS = ("barrels", "shares", "tons", "cents", "bales", "bonds", "crates", "ounces", "bushels", "yards")
 SYLLABLES = ("ba", "ke", "di", "lo", "mu", "ra", "se", "ti", "vo", "nu")
 TOPICS = {"paris": "north", "rome": "south", "oslo": "east"}
+HOME = 93
+"""Requests of a round with held-out rows: the two rounds share 187 of them."""
 NOISE = 0.06
-SECOND_ROUND_HOME = 67
-"""Held-out rows that the first round's 120 requests leave for the second."""
 """Share of gold labels that are wrong, so that a model errs and its users have something to correct."""
 
 TASK = """

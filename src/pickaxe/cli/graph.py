@@ -43,7 +43,10 @@ def lineage(workspace: str | None, target: str, evidence: int) -> None:
 @click.option("--by", "annotator", help="Labels that this person gave: of the row TARGET, or all of them.")
 @click.pass_obj
 def blast(workspace: str | None, target: str, annotator: str | None) -> None:
-    """Show everything that TARGET touched: a row key (see `pickaxe rows`), an artifact, or with --by a person's labels."""
+    """Show everything that TARGET touched: a row key (see `pickaxe rows`), an artifact, or with --by a person's labels.
+
+    It ends with the price of a rebuild and with what to run for it.
+    """
     from pickaxe.cli.screen import reading
     from pickaxe.flows.blast import blast as find
 
@@ -53,11 +56,21 @@ def blast(workspace: str | None, target: str, annotator: str | None) -> None:
         _print_blast(ws, find(ws, target, annotator=annotator))
 
 
+_REMEDIES = {
+    "row": "take the row out of the data, or correct it there, and run the same `pickaxe produce` again",
+    "answers": "run the same `pickaxe produce` (or demo) again with `--without {}`: what they did not touch comes from the cache",
+    "artifact": "replace what was wrong and run the same `pickaxe produce` again: what it did not touch comes from the cache",
+}
+"""What rebuilds a target, by what it is."""
+
+
 def _tree(ws: Workspace, artifact_id: str) -> Tree:
-    """Artifacts and the runs that made them; what was shown once is named, not unfolded again."""
+    """Artifacts and the runs that made them, down to who answered; what was shown once is named, not unfolded again."""
     from rich.markup import escape
     from rich.tree import Tree
 
+    from pickaxe.flows.explain import annotators_of
+    from pickaxe.kernel.human import KIND
     from pickaxe.kernel.lineage import ancestry
 
     graph = ancestry(ws, artifact_id)
@@ -74,6 +87,9 @@ def _tree(ws: Workspace, artifact_id: str) -> Tree:
             return
         seen.add(id)
         branch = node.add(text)
+        if artifact.kind == KIND:
+            for name, count, simulated in annotators_of(ws, artifact):
+                branch.add(f"[bold]{escape(name)}[/bold] [dim]{count:,} answers{', simulated' if simulated else ''}[/dim]")
         for input_id in graph.inputs_of.get(maker or "", []):
             unfold(branch, input_id)
 
@@ -116,3 +132,4 @@ def _print_blast(ws: Workspace, found: Blast) -> None:
             click.echo(f"answers   {found.answers[model.id]:,} by {model.ref}")
     click.echo(f"touched   {len(found.artifacts)} artifacts, {len(found.models)} of them models, {len(found.run_ids)} runs")
     click.echo(f"rebuild   {as_money(found.rebuild_nano)} estimated: what these runs were charged before, people's time left out")
+    click.echo(f"to do     {_REMEDIES[found.what].format(found.target)}")

@@ -65,6 +65,9 @@ class TerminalLine:
             highlight=False,
         )
 
+    def note(self, text: str) -> None:
+        self.console.print(Text(text), highlight=False)
+
     def asking(self) -> None:
         self._bars.stop()
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 
+_WITHOUT = click.option(
+    "--without",
+    multiple=True,
+    metavar="NAME",
+    help="Rebuild without the answers of this person, or those about this row key. May be given again.",
+)
+
+
 @click.command()
 @click.argument("task", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
@@ -29,6 +37,14 @@ if TYPE_CHECKING:
 )
 @click.option("--encoder", help="Folder of a Hugging Face encoder.  [default: MiniLM, 84 MB, downloaded once]")
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Any setting of a task file, such as students.latency_ms=1. May be given again.",
+)
+@_WITHOUT
+@click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html here]"
 )
 @click.pass_obj
@@ -42,6 +58,8 @@ def produce(
     name: str | None,
     labels: int | None,
     encoder: str | None,
+    settings: tuple[str, ...],
+    without: tuple[str, ...],
     report: Path | None,
 ) -> None:
     """From raw texts to a small, served, watched model: TASK is a TOML file; or name the data with --data.
@@ -50,7 +68,7 @@ def produce(
     """
     from pickaxe.cli.screen import writing
     from pickaxe.flows.people import refuse_early
-    from pickaxe.flows.task import Task
+    from pickaxe.flows.task import Task, overridden, with_settings
 
     if (task is None) == (data is None):
         raise click.UsageError("expected a task file, or --data FILE (not both)")
@@ -65,6 +83,7 @@ def produce(
         if task is not None and value is not None:
             raise click.UsageError(f"{option} goes with --data; with a task file, set it in {task.name}")
     job = Task.load(task) if task is not None else _task(data, text, label, classes, name, labels, encoder)
+    job = overridden(with_settings(job, settings), without=(*job.without, *without))
     refuse_early(job)  # before there is a workspace
     with writing(workspace) as ws:
         _run(ws, [job], report or Path(f"{job.name}.html"))
@@ -79,8 +98,9 @@ def produce(
     help="Where the HTML report goes.",
 )
 @click.option("--tasks", default="headlines,reuters", show_default=True, help="Which of the shipped tasks, in order.")
+@_WITHOUT
 @click.pass_obj
-def demo(workspace: str | None, report: Path, tasks: str) -> None:
+def demo(workspace: str | None, report: Path, tasks: str, without: tuple[str, ...]) -> None:
     """The whole line on real data: 28,614 headlines to a served, watched model; a second round with feedback; a second task.
 
     Annotators, users and their corrections are simulated from the data sets' gold labels, and called simulated everywhere.
@@ -89,9 +109,9 @@ def demo(workspace: str | None, report: Path, tasks: str) -> None:
     import shlex
 
     from pickaxe.cli.screen import writing
-    from pickaxe.flows.task import Task
+    from pickaxe.flows.task import Task, overridden
 
-    jobs = [Task.shipped(name.strip()) for name in tasks.split(",")]
+    jobs = [overridden(Task.shipped(name.strip()), without=without) for name in tasks.split(",")]
     folder = workspace or "demo-workspace"
     with writing(folder) as ws:
         _run(ws, jobs, report)
@@ -144,9 +164,30 @@ def _run(ws: Workspace, jobs: list[Task], report: Path) -> None:
     with TerminalLine(console) as live:
         products = [run_line(job, ws, watcher=live) for job in jobs]
     print_stages(console, [record for product in products for record in product.records])
+    _print_quality(ws, products)
     _print_costs(ws, products)
     write_report(ws, products, report)
     click.echo(f"report: {report}")
+
+
+def _print_quality(ws: Workspace, products: list[Product]) -> None:
+    """How good each model is on the untouched test rows, beside what it was held against."""
+    from pickaxe.cli.screen import print_table
+
+    lines: list[list[str]] = []
+    for turn in (turn for product in products for turn in product.rounds):
+        verdict = ws.read_json(turn.artifacts["verdict"])
+        measured = {name: model["accuracy"] for name, model in verdict["models"].items()}
+        lines.append(
+            [
+                turn.model.ref,
+                ws.read_json(turn.artifacts["search"])["chosen"]["family"],
+                "{value:.1%}  [{low:.1%}, {high:.1%}]".format_map(measured["candidate"]),
+                *(f"{measured[name]['value']:.1%}" if name in measured else "" for name in ("baseline", "teacher")),
+                f"{verdict['data']['test']['rows']:,}",
+            ]
+        )
+    print_table(["model", "student", "accuracy", "people's labels alone", "teacher", "test rows"], lines, right={3, 4, 5})
 
 
 def _print_costs(ws: Workspace, products: list[Product]) -> None:

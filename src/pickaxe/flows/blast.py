@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.lineage import Edges, progeny
@@ -17,6 +18,7 @@ class Blast:
     """What was touched, in the order it happened. `rebuild_nano` is what the same runs were charged, people's time left out."""
 
     target: str
+    what: Literal["row", "answers", "artifact"]
     roots: tuple[Artifact, ...]
     artifacts: tuple[Artifact, ...]
     run_ids: tuple[str, ...]
@@ -46,10 +48,6 @@ def blast(workspace: Workspace, target: str, *, annotator: str | None = None) ->
         holders = _Holders(workspace, keys)
         named = ("annotations",) if annotator else ()
         roots = [item for item in everything if holders(item) and (not named or item.kind in named)]
-        if annotator:
-            # One run may have asked and judged: what it made of the answers lies beside them, not below.
-            makers = {root.run_id for root in roots} - {None}
-            roots += [item for item in everything if item.run_id in makers and item not in roots and holders(item)]
         holds = holders
     if not roots:
         raise NotFound(f"no table holds {target or annotator!r}", expected="a row key (16 hex digits), a person, or an artifact")
@@ -58,6 +56,7 @@ def blast(workspace: Workspace, target: str, *, annotator: str | None = None) ->
     ids = {artifact.id for artifact in touched}
     return Blast(
         target or str(annotator),
+        "artifact" if keys is None else "answers" if annotator else "row",
         tuple(roots),
         tuple(touched),
         tuple(run_ids),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,13 @@ def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
     _, ids = upstream(ancestry(workspace, model.id), model.id)
     tables = [item for id in ids if (item := workspace.artifact(id)).kind == "training"]
     return max(tables, key=lambda item: item.created_at, default=None)
+
+
+def annotators_of(workspace: Workspace, annotations: Artifact) -> list[tuple[str, int, bool]]:
+    """Who answered in a table of kind ``annotations``: name, number of answers, simulated or not; most answers first."""
+    table = workspace.read_table(annotations, ["annotator", "simulated"])
+    counts = Counter(zip(table["annotator"].to_pylist(), table["simulated"].to_pylist(), strict=True))
+    return [(name, count, simulated) for (name, simulated), count in counts.most_common()]
 
 
 def _answered(workspace: Workspace, trace_id: str) -> Event:

@@ -36,16 +36,31 @@ def label_pool(
     inputs = {"pool": pool, **known}
     if task.annotators == "simulated":
         config = task.label if annotations is None else overridden_budget(task)
-        return dict(line.stage("label", label, config, inputs, counts="gold", cores=1).outputs)
-    if task.annotators == "file":
+        inputs |= line.stage("label", label, config, inputs, counts="annotations", cores=1).outputs
+    elif task.annotators == "file":
         found = line.stage(
             "label", read_labels, ReadLabelsConfig(audit_share=task.label.audit_share), inputs, counts="annotations", cores=1
         )
         inputs["annotations"] = found["annotations"]
     else:
         inputs["annotations"] = ask_people(line, task, inputs)
-    judged = line.stage("adjudicate", adjudicate, AdjudicateConfig(classes=task.label.classes), inputs, counts="gold", cores=1)
+    if task.without and line.round == task.rounds:
+        _refuse_strangers(line, task, inputs["annotations"])
+    told = AdjudicateConfig(classes=task.label.classes, without=task.without)
+    judged = line.stage("adjudicate", adjudicate, told, inputs, counts="gold", cores=1)
     return {**judged.outputs, "annotations": inputs["annotations"]}
+
+
+def _refuse_strangers(line: Line, task: Task, annotations: Artifact) -> None:
+    """Raise `BadInput` for a name in `without` under which nobody ever answered: a slip would leave nothing out."""
+    answers = line.workspace.read_table(annotations, ["row_key", "annotator"])
+    people = set(answers["annotator"].to_pylist())
+    if strange := sorted(set(task.without) - people - set(answers["row_key"].to_pylist())):
+        raise BadInput(
+            f"{task.name}: there is no answer of {', '.join(strange)} to leave out",
+            expected=f"row keys, or people among {', '.join(sorted(people)[:20])}",
+            remedy="check the spelling",
+        )
 
 
 def overridden_budget(task: Task) -> Config:

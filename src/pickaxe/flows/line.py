@@ -36,6 +36,9 @@ class LineWatcher(Protocol):
 
     def stage_ended(self, record: StageRecord) -> None: ...
 
+    def note(self, text: str) -> None:
+        """Something that whoever watches should know, between two stages."""
+
     def asking(self) -> None:
         """A person is asked on this terminal from now until the next stage starts: keep off it."""
 
@@ -51,6 +54,8 @@ class Nobody:
     def progress(self, progress: Progress) -> None: ...
 
     def stage_ended(self, record: StageRecord) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
     def asking(self) -> None: ...
 

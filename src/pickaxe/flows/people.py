@@ -70,7 +70,8 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     if all(row["label"] is not None for row in rows):
         return test
     sample = sorted(rows, key=lambda row: row["row_key"])[: task.test_labels]
-    given = {row.row_key: row for row in _given_before(line, exclude=[]) if row.arm == _TEST}
+    believed = (row for row in _given_before(line, exclude=[]) if not {row.annotator, row.row_key} & set(task.without))
+    given = {row.row_key: row for row in believed if row.arm == _TEST}
     waiting = [row for row in sample if row["row_key"] not in given]
     if waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,10 +22,11 @@ from pickaxe.flows.labelling import label_pool, labelled_test
 from pickaxe.flows.line import Line, LineWatcher, Nobody, StageRecord
 from pickaxe.flows.people import label_test_sample, refuse_early
 from pickaxe.flows.publish import PublishConfig, publish
-from pickaxe.flows.task import DEMO, Task
+from pickaxe.flows.task import DEMO, Task, TrafficPlan
 from pickaxe.flows.traffic import SERVER_VARIABLE, TrafficConfig, send_traffic
 from pickaxe.flows.training_set import AssembleConfig, DivideConfig, assemble, divide
 from pickaxe.kernel.cost import Cost, cost_of
+from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact, Endpoint, Route
 from pickaxe.kernel.registry import SERVERS, load_named
 from pickaxe.monitor.reference import fit_drift_reference
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 PRODUCTION = "production"
+_LARGEST_TEST_SHARE = 0.5
 
 
 @dataclass
@@ -88,7 +91,7 @@ def produce(task: Task | Path | str, workspace: Workspace, *, watcher: LineWatch
         made |= _judge(line, task, made, product)
         product.rounds.append(_publish(line, task, made, number))
         if task.traffic is not None:
-            product.rounds[-1].artifacts |= _watch(line, task, made, product.model)
+            product.rounds[-1].artifacts |= _watch(line, task, task.traffic, made, product.model)
         annotations = made["annotations"]
     return product
 
@@ -106,11 +109,30 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     source = line.workspace.import_files(located(task.data, line.watcher), f"{task.name}/source")
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
+    if task.traffic is not None:
+        _home_requests(task, task.traffic, kept["traffic"])
     if task.annotators == "people":
         test = label_test_sample(line, task, kept["test"])
     else:
         test = labelled_test(line, task, kept["test"], taken["profile"])
+    _refuse_small_test(task, test.meta["rows"])
     return {**taken.outputs, **kept.outputs, "test": test}
+
+
+def _refuse_small_test(task: Task, rows: int) -> None:
+    """Raise `BadInput` when the gate is bound to fail for want of test rows: now, and not after the training."""
+    wanted = task.gate.min_test_rows
+    if rows >= wanted:
+        return
+    share = math.ceil(100 * task.curate.test_share * wanted / rows) / 100
+    larger = f"or set more of them apart for it (--set curate.test_share={share:g}), " if share <= _LARGEST_TEST_SHARE else ""
+    raise BadInput(
+        f"{rows} test rows are too few for the gate to judge a model by",
+        expected=f"{wanted} rows with a label in the test split, {task.curate.test_share:.0%} of the data",
+        got=f"{rows}",
+        remedy=f"bring about {math.ceil(10 * wanted / rows) / 10:g} times as many labelled rows, {larger}"
+        f"or be content with a verdict that is less sure (--set gate.min_test_rows={rows})",
+    )
 
 
 def _label(
@@ -159,10 +181,15 @@ def _distil(line: Line, task: Task, made: Mapping[str, Artifact]) -> dict[str, A
     labels = {"gold": made["gold"], "auto_labels": made["auto_labels"]}
     joined = line.stage("assemble", assemble, AssembleConfig(), labels, counts="training_set", cores=1)
     found = line.stage("student", search_students, task.students, {**labels, "teacher": made["teacher"]})
-    told = TrainStudentConfig(**task.students.model_dump(include=set(TargetConfig.model_fields) | {"threads"}))
-    people_only = {"gold": made["gold"], "search": found["search"], "teacher": made["teacher"]}
-    baseline = line.stage("baseline", train_student, told, people_only)
-    return {**joined.outputs, **found.outputs, **baseline.outputs}
+    trained = {**joined.outputs, **found.outputs}
+    # What automatic labels gained is a question only where the student learned from some. It did not when the file came with every
+    # label, when no class was accepted, when they were left out as no help, and when the student is the teacher's export.
+    search = line.workspace.read_json(found["search"])
+    if search["rows"]["model"] and search["chosen"]["family"] != "onnx":
+        told = TrainStudentConfig(**task.students.model_dump(include=set(TargetConfig.model_fields) | {"threads"}))
+        people_only = {"gold": made["gold"], "search": found["search"], "teacher": made["teacher"]}
+        trained |= line.stage("baseline", train_student, told, people_only).outputs
+    return trained
 
 
 def _judge(line: Line, task: Task, made: Mapping[str, Artifact], product: Product) -> dict[str, Artifact]:
@@ -181,10 +208,7 @@ def _judge(line: Line, task: Task, made: Mapping[str, Artifact], product: Produc
         "test": made["test"],
         "train": made["training_set"],
     }
-    # What automatic labels gained is a question only where the student learned from some. It did not when the file came with every
-    # label, when no class was accepted, when they were left out as no help, and when the student is the teacher's export.
-    found = line.workspace.read_json(made["search"])
-    if found["rows"]["model"] and found["chosen"]["family"] != "onnx":
+    if "baseline" in made:
         inputs["baseline"] = made["baseline"]
     if product.rounds:
         inputs["incumbent"] = product.model
@@ -206,10 +230,8 @@ def _publish(line: Line, task: Task, made: Mapping[str, Artifact], number: int) 
     return Round(number, {**made, **done.outputs}, model, line.workspace.endpoint(task.name))
 
 
-def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact) -> dict[str, Artifact]:
+def _watch(line: Line, task: Task, plan: TrafficPlan, made: Mapping[str, Artifact], model: Artifact) -> dict[str, Artifact]:
     """Real requests over HTTP, then drift tests in windows: silent on home traffic, loud on foreign."""
-    plan = task.traffic
-    assert plan is not None
     known = line.stage(
         "reference",
         fit_drift_reference,
@@ -220,21 +242,42 @@ def _watch(line: Line, task: Task, made: Mapping[str, Artifact], model: Artifact
     inputs = {"model": model, "traffic": made["traffic"]}
     if plan.foreign is not None:
         inputs["foreign"] = _foreign(line, plan.foreign, task)
+    # Fresh rows each round: corrected ones have been learned from, and would look more familiar than real traffic.
+    share = _home_requests(task, plan, made["traffic"])
     config = TrafficConfig(
         endpoint=task.name,
-        home_requests=plan.home_requests,
-        # Fresh rows each round: corrected ones have been learned from, and would look more familiar than real traffic.
-        first_row=(line.round - 1) * plan.home_requests,
+        home_requests=share,
+        first_row=(line.round - 1) * share,
         foreign_requests=plan.foreign_requests,
         feedback_share=plan.feedback_share,
     )
+    sent_before = line.is_cached("traffic", send_traffic, config, inputs)
+    if not sent_before and [route.artifact_id for route in line.workspace.endpoint(task.name).routes] != [model.id]:
+        line.watcher.note(f"{task.name}: no new requests to the model of round {line.round}, a later one answers now")
+        return dict(known.outputs)
     # No server for requests that were sent before and come from the cache.
-    with nullcontext() if line.is_cached("traffic", send_traffic, config, inputs) else _served(line.workspace, task.name):
+    with nullcontext() if sent_before else _served(line.workspace, task.name):
         sent = line.stage("traffic", send_traffic, config, inputs, counts="traffic_log", cores=1)
     tested = {"traffic": sent["traffic_log"], "reference": known["drift_reference"]}
     seen = line.stage("watch", watch_report, task.watch, tested, cores=1)
     _raise_alarms(line.workspace, task, seen["drift"])
     return {**known.outputs, **sent.outputs, **seen.outputs}
+
+
+def _home_requests(task: Task, plan: TrafficPlan, held_out: Artifact) -> int:
+    """Requests of one round: as planned, at most an equal share of the rows held out.
+
+    Raises `BadInput` when there is not a row for each round.
+    """
+    share = held_out.meta["rows"] // task.rounds
+    if not share:
+        raise BadInput(
+            "there are too few held-out rows to send as traffic",
+            expected=f"a row for each of the {task.rounds} rounds",
+            got=f"{held_out.meta['rows']} rows",
+            remedy="raise traffic_share under [curate], or leave [traffic] out of the task file",
+        )
+    return min(plan.home_requests, share)
 
 
 def _raise_alarms(workspace: Workspace, task: Task, drift: Artifact) -> None:

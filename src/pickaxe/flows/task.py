@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,7 +27,7 @@ DEMO = "demo:"
 class TrafficPlan(Config):
     """Traffic that the line itself sends to the new model, to see that the watch works."""
 
-    home_requests: int = Field(1000, ge=1, description="held-out rows of the task")
+    home_requests: int = Field(1000, ge=1, description="held-out rows of the task a round, as far as they go round")
     foreign: str | None = Field(None, description="another source (file or demo:NAME) whose texts should raise the alarm")
     foreign_requests: int = Field(500, ge=1)
     feedback_share: float = Field(0.5, ge=0, le=1, description="share of wrong answers that a simulated user corrects")
@@ -45,6 +46,9 @@ class Task(Config):
     rounds: int = Field(1, ge=1, le=10, description="turns of the whole line; each next one labels more and learns from feedback")
     more_labels: int = Field(300, ge=1, description="answers bought in each further round")
     test_labels: int = Field(200, ge=50, description="test rows that people label when the data has no labels")
+    without: tuple[str, ...] = Field(
+        (), description="people or row keys whose answers are not believed any more: the line is rebuilt without them"
+    )
     intended_use: str | None = None
     ingest: IngestConfig = IngestConfig()
     curate: CurateConfig = CurateConfig()
@@ -115,3 +119,34 @@ def _resolved(value: str, folder: Path) -> str:
 def overridden(task: Task, **values: Any) -> Task:
     """A copy with other values, validated again."""
     return type(task).parse(task.model_dump() | values, where="task")
+
+
+def with_settings(task: Task, settings: Sequence[str]) -> Task:
+    """A copy with settings from the command line, each ``SECTION.KEY=VALUE``: the value as in a task file; what is no TOML is text.
+
+    Raises `BadInput` for anything else, and for a setting that there is not.
+    """
+    values = task.model_dump()
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        *sections, key = path.strip().split(".")
+        if not equals or not key:
+            raise BadInput(
+                "a setting cannot be read", expected="SECTION.KEY=VALUE", got=setting, remedy="see the task file's keys"
+            )
+        place: Any = values
+        for section in sections:
+            if place.get(section) is None:
+                place[section] = {}
+            place = place[section]
+            if not isinstance(place, dict):
+                raise BadInput(f"{section} has no settings of its own", expected="SECTION.KEY=VALUE", got=setting)
+        place[key] = _value(text)
+    return type(task).parse(values, where="--set")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()

@@ -85,4 +85,5 @@ class AdjudicateConfig(Config):
     """From answers to one label per text."""
 
     classes: tuple[str, ...] | None = Field(default=None, description="the classes; None: those that were answered")
+    without: tuple[str, ...] = Field(default=(), description="people or row keys whose answers are not believed any more")
     seed: int = Field(default=0, ge=0, description="of the bootstrap intervals")

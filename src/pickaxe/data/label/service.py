@@ -38,16 +38,11 @@ def label(ctx: StepContext, config: LabelConfig) -> None:
 
     Outputs:
         annotations: earlier and new answers.
-        gold: one adjudicated label per text; see `rows.gold_schema`.
-        labelling: JSON, see `report.labelling_report`; with `budget` and `curves` (see `curves.learning_curves`).
+        campaign: JSON for `adjudicate`: `classes`, `budget` and `curves` (see `curves.learning_curves`).
 
-    Raises `BadInput` for a budget of 0, a pool without gold labels, gold labels outside `classes`, answers about unknown texts,
-    fewer than two classes among the answers, and a class of `classes` without a single answer.
+    Raises `BadInput` for a budget of 0, a pool without gold labels, gold labels outside `classes`, and answers about unknown texts.
     """
-    pool = ctx.inputs["pool"].table()
-    gold = {
-        key: value for key, value in zip(pool["row_key"].to_pylist(), pool["label"].to_pylist(), strict=True) if value is not None
-    }
+    gold = _gold_labels(ctx.inputs["pool"].table())
     classes = _gold_classes(gold, config.classes)
     texts, extra, prior = _given(ctx)
     held_aside = uniform(
@@ -71,14 +66,9 @@ def label(ctx: StepContext, config: LabelConfig) -> None:
     everything = [*prior, *new]
     _refuse_unknown(everything, {**texts, **extra})
     result = adjudicated(_votes(everything), classes)
-    _refuse_one_class(result, required=classes if config.classes is not None else ())
-
-    document = labelling_report(everything, result, classes, gold)
-    document["budget"] = _spent(new, config)
-    document["curves"] = _curves(selector, everything, result, [(key, gold[key]) for key in held_aside], _ON_GOLD, config.seed)
+    curves = _curves(selector, everything, result, [(key, gold[key]) for key in held_aside], _ON_GOLD, config.seed)
     ctx.save_table("annotations", tables.to_table(everything), kind="annotations")
-    ctx.save_table("gold", _gold_table(everything, result, {**extra, **texts}), kind="labels", meta={"classes": classes})
-    ctx.save_json("labelling", document)
+    ctx.save_json("campaign", {"classes": classes, "budget": _spent(new, config), "curves": curves})
     ctx.metric("labels", len(new))
     ctx.progress(1, 1, f"{len(new)} answers about {len({row.row_key for row in new})} texts (simulated)")
 
@@ -101,32 +91,48 @@ def select(ctx: StepContext, config: SelectConfig) -> None:
 
 
 def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
-    """One label per text from the answers of people. Inputs `pool`, `annotations`, optional `texts`, as for `label`.
+    """One label per text from everybody's answers. Inputs `pool`, `annotations`, optional `texts`, as for `label`; optional
+    `campaign`, what `label` said about simulated annotators: their true errors are told then.
 
-    Outputs: table `gold` and JSON `labelling`. The learning curves are measured on the audit sample, for the report only.
+    Outputs: table `gold` (`rows.gold_schema`), and JSON `labelling` (`report.labelling_report`). Without a campaign the learning
+    curves are measured on the audit sample, for the report only.
 
-    Raises `BadInput` when there are no answers, for answers about unknown texts or outside `classes`, and for one class only.
+    Raises `BadInput` when there are no answers, for answers about unknown texts or outside `classes`, for one class only, and for a
+    class of `classes` without a single answer.
     """
-    texts, extra, answers = _given(ctx)
-    _refuse_unknown(answers, {**texts, **extra})
+    texts, extra, given = _given(ctx)
+    _refuse_unknown(given, {**texts, **extra})
+    answers = [row for row in given if not {row.annotator, row.row_key} & set(config.without)]
     if not answers:
         raise BadInput(
             "there are no answers to adjudicate",
             expected="annotations",
-            got="none",
-            remedy="label some texts first",
+            got=f"{len(given)}, all of them to be left out" if given else "none",
+            remedy="let somebody else label" if given else "label some texts first",
         )
-    classes = list(config.classes) if config.classes is not None else sorted({row.label for row in answers})
-    if strange := sorted({row.label for row in answers} - set(classes)):
-        raise _outside(strange, classes, "answers")
+    campaign = ctx.inputs["campaign"].json() if "campaign" in ctx.inputs else None
+    classes = _classes_of(answers, config, campaign)
     result = adjudicated(_votes(answers), classes)
-    _refuse_one_class(result, required=classes)
-    document = labelling_report(answers, result, classes, None)
-    arm = tables.arms(answers)
-    audit = [(key, label) for key, label in zip(result.items, result.labels, strict=True) if arm[key] == "audit"]
-    document["curves"] = _curves(Selector(texts, extra=extra), answers, result, audit, _ON_AUDIT, config.seed)
+    _refuse_one_class(result, required=config.classes or ())
+    if campaign is not None:
+        document = labelling_report(answers, result, classes, _gold_labels(ctx.inputs["pool"].table()))
+        document |= {name: campaign[name] for name in ("budget", "curves")}
+    else:
+        document = labelling_report(answers, result, classes, None)
+        arm = tables.arms(answers)
+        audit = [(key, label) for key, label in zip(result.items, result.labels, strict=True) if arm[key] == "audit"]
+        document["curves"] = _curves(Selector(texts, extra=extra), answers, result, audit, _ON_AUDIT, config.seed)
+    document["without"] = {"named": list(config.without), "answers_left_out": len(given) - len(answers)}
     ctx.save_table("gold", _gold_table(answers, result, {**extra, **texts}), kind="labels", meta={"classes": classes})
     ctx.save_json("labelling", document)
+
+
+def _classes_of(answers: Sequence[AnnotationRow], config: AdjudicateConfig, campaign: Mapping[str, Any] | None) -> list[str]:
+    found = {row.label for row in answers}
+    classes = list(config.classes or (campaign or {}).get("classes") or sorted(found))
+    if strange := sorted(found - set(classes)):
+        raise _outside(strange, classes, "answers")
+    return classes
 
 
 def _given(ctx: StepContext) -> tuple[dict[str, str], dict[str, str], list[AnnotationRow]]:
@@ -139,6 +145,11 @@ def _given(ctx: StepContext) -> tuple[dict[str, str], dict[str, str], list[Annot
 
 def _texts(table: pa.Table) -> dict[str, str]:
     return dict(zip(table["row_key"].to_pylist(), table["text"].to_pylist(), strict=True))
+
+
+def _gold_labels(pool: pa.Table) -> dict[str, str]:
+    pairs = zip(pool["row_key"].to_pylist(), pool["label"].to_pylist(), strict=True)
+    return {key: label for key, label in pairs if label is not None}
 
 
 def _gold_classes(gold: Mapping[str, str], asked: Sequence[str] | None) -> list[str]:
