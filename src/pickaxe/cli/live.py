@@ -37,6 +37,7 @@ class TerminalLine:
         )
         self._bar: TaskID | None = None
         self._download: TaskID | None = None
+        self._fetched: set[str] = set()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -73,6 +74,9 @@ class TerminalLine:
 
     def fetching(self, name: str, done: float, total: float) -> None:
         if self._download is None:
+            if name in self._fetched:  # pip said that it has everything more than once
+                return
+            self._fetched.add(name)
             self.console.print(f"getting demo data {name} ({total / 1e6:.0f} MB), once", highlight=False)
             self._bars.start()
             self._download = self._bars.add_task(f"download · {name}", total=total, note="")
