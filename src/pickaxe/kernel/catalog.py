@@ -79,6 +79,10 @@ class Catalog:
         with self.read() as connection:
             return list(connection.execute(sa.select(tenants.c.id).order_by(tenants.c.id)).scalars())
 
+    def numbers_taken(self, connection: sa.Connection) -> None:
+        """Rows came with numbers of their own: the next ones go on after them."""
+        self._database.numbers_taken(connection)
+
     def close(self) -> None:
         self._database.close()
 

@@ -88,6 +88,10 @@ class Database(Protocol):
         """After the migrations, in their transaction."""
         ...
 
+    def numbers_taken(self, connection: sa.Connection) -> None:
+        """Let automatic numbers go on after the largest there is."""
+        ...
+
     def missing(self) -> NotFound:
         """The error for a reader who finds no workspace here."""
         ...
@@ -132,6 +136,9 @@ class SqliteDatabase:
 
     def finish(self, connection: sa.Connection) -> None:
         """Nothing: the migrations said it all."""
+
+    def numbers_taken(self, connection: sa.Connection) -> None:
+        """Nothing: SQLite looks at the largest number itself."""
 
     def missing(self) -> NotFound:
         return NotFound(f"no workspace at {self.path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")

@@ -99,6 +99,15 @@ class PostgresDatabase:
         for table, column in connection.execute(columns, {"schema": self.url.schema}).all():
             connection.execute(sa.text(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE varchar COLLATE "C"'))
 
+    def numbers_taken(self, connection: sa.Connection) -> None:
+        numbered = sa.text(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = :schema AND column_default LIKE 'nextval%' AND table_name NOT LIKE 'ducklake%'"
+        )
+        for table, column in connection.execute(numbered, {"schema": self.url.schema}).all():
+            sequence = f"pg_get_serial_sequence('\"{self.url.schema}\".\"{table}\"', '{column}')"
+            connection.execute(sa.text(f'SELECT setval({sequence}, max("{column}")) FROM "{table}"'))
+
     def missing(self) -> NotFound:
         return NotFound(
             f"no workspace in {self.what}", remedy="open it once for writing: pickaxe produce … , or pickaxe.open(path)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +22,21 @@ from pickaxe.kernel.runs import GONE_AFTER, interrupt
 from pickaxe.kernel.schema import leases, pools, runs
 
 _LOOK_EVERY = timedelta(seconds=6)
+
+
+def living(catalog: Catalog) -> list[str]:
+    """Who has the catalog open for writing, for people."""
+    return [f"process {machine.get('pid')} on {machine.get('host')}" for _, machine, alive in _open_pools(catalog) if alive]
+
+
+@retried
+def _open_pools(catalog: Catalog) -> list[tuple[str, dict[str, Any], bool]]:
+    """Pools that nobody has closed: id, machine, and whether its process lives as far as one can tell."""
+    silent = catalog.silent_since_ns(GONE_AFTER)
+    query = sa.select(pools.c.id, pools.c.machine, pools.c.heartbeat_ns).where(pools.c.closed_ns.is_(None))
+    with catalog.read() as connection:
+        rows = connection.execute(query).all()
+    return [(row.id, row.machine, row.heartbeat_ns >= silent and not is_gone(row.machine)) for row in rows]
 
 
 class Peers:
@@ -42,12 +58,8 @@ class Peers:
             self._pools.abandon(pool_id)
         return interrupted
 
-    @retried
     def _dead_pools(self) -> list[str]:
-        silent = self._catalog.silent_since_ns(GONE_AFTER)
-        query = sa.select(pools.c.id, pools.c.machine, pools.c.heartbeat_ns).where(pools.c.closed_ns.is_(None))
-        with self._catalog.read() as connection:
-            return [row.id for row in connection.execute(query) if row.heartbeat_ns < silent or is_gone(row.machine)]
+        return [pool_id for pool_id, _, alive in _open_pools(self._catalog) if not alive]
 
     @retried
     def _interrupt(self, dead: Sequence[str]) -> list[str]:

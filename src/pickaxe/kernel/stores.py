@@ -41,8 +41,10 @@ class Stores:
     nothing there.
     """
 
-    def __init__(self, location: Location, mode: Mode, *, cores: int | None = None) -> None:
+    def __init__(self, location: Location, mode: Mode, *, cores: int | None = None, alive: bool = True) -> None:
+        """With `alive` false a writer opens no pool, interrupts nothing and has no heart: for work on the stores themselves."""
         self.location = location
+        self._alive = alive and mode == "w"
         self.path = location.folder
         self.mode: Mode = mode
         self.handles: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictionary()
@@ -56,7 +58,7 @@ class Stores:
             self.blobs = self.places.blobs
             self.pools = Pools(self.catalog)
             self.content = Content(lambda: self.tables, self.blobs, self.scratch)
-            if mode == "w":
+            if self._alive:
                 self._begin_life(cores or _usable_cores())
         except BaseException:
             self._release()
@@ -100,7 +102,7 @@ class Stores:
             return
         self._closing.set()
         try:
-            if self.mode == "w":
+            if self._alive:
                 self._heart.join()
                 self.executor.close()
                 # On a full disk the pool stays open; the next writer ends it at its last heartbeat.
