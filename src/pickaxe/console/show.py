@@ -83,6 +83,18 @@ def interval(item: Mapping[str, float], low: float, high: float, place: int = 0)
     ).format(place, left, round(right - left, 1), middle - 0.6)
 
 
+def cell(value: object, limit: int = 240) -> str:
+    """A value of a table, cut where it is long."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = value if isinstance(value, str) else setting(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
 def setting(value: object) -> str:
     """A value of a configuration as it would stand in a task file; a dash for none."""
     return "–" if value is None else json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else value

@@ -74,7 +74,7 @@ class Site:
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """Render `template` with `values` for who asked."""
-        language = chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        language = self.language_of(request)
         theme = request.cookies.get(THEME_COOKIE)
         markup = self._templates.get_template(template).render(
             values,
@@ -91,6 +91,9 @@ class Site:
         if len(content) > _WORTH_ZIPPING and "gzip" in request.headers.get("accept-encoding", ""):
             content, headers["Content-Encoding"] = gzip.compress(content, 5, mtime=0), "gzip"
         return Response(content, status_code=status, headers=headers, media_type="text/html")
+
+    def language_of(self, request: Request) -> str:
+        return chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
 
     async def _answer(self, handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
         try:

@@ -59,6 +59,16 @@ def kinds(workspace: Workspace) -> list[str]:
         return sorted(connection.execute(query).scalars())
 
 
+def run_names(workspace: Workspace, ids: Iterable[str]) -> dict[str, str]:
+    """run id -> name, of those that the tenant has."""
+    ours = sa.select(runs.c.id, runs.c.name).where(runs.c.tenant_id == workspace.tenant_id)
+    found: dict[str, str] = {}
+    with workspace.catalog.read() as connection:
+        for some in batched(ids, MANY):
+            found |= dict(connection.execute(ours.where(runs.c.id.in_(some))).tuples().all())
+    return found
+
+
 def run_counts(workspace: Workspace) -> dict[str, int]:
     """How many runs are in each state, as stored."""
     query = sa.select(runs.c.state, sa.func.count()).where(runs.c.tenant_id == workspace.tenant_id).group_by(runs.c.state)

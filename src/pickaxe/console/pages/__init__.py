@@ -26,7 +26,14 @@ from fastapi import APIRouter
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
-PAGES = ("overview", "tasks", "runs", "label", "review")
+PAGES = (
+    "overview",
+    "tasks",
+    "runs",
+    "artifacts",
+    "label",
+    "review",
+)
 """Modules of this package, in the order in which their routes are tried."""
 
 

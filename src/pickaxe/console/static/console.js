@@ -11,6 +11,14 @@ button.addEventListener("click", () => {
 
 for (const select of document.querySelectorAll("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 
+// A drawing that is wider than its place begins where it matters.
+for (const place of document.querySelectorAll("[data-centre]")) {
+  const node = place.querySelector(".centre rect");
+  if (!node) continue;
+  place.scrollLeft = node.x.baseVal.value - (place.clientWidth - node.width.baseVal.value) / 2;
+  place.scrollTop = node.y.baseVal.value - place.clientHeight / 2;
+}
+
 jumpBox(document.getElementById("jump"));
 drawCharts(document);
 keepLive();
