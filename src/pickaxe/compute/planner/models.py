@@ -188,7 +188,7 @@ def from_mapping(name: str, entry: Mapping[str, Any]) -> Architecture:
         raise BadInput(f"{where} has no {' and no '.join(missing)}", expected="layers, hidden, heads and vocab at least")
     values: dict[str, Any] = {
         "kv_heads": entry["heads"],
-        "ffn": 4 * int(entry["hidden"]),
+        "ffn": 4 * count(f"{where}.hidden", entry["hidden"], high=10**8),
         **entry,
         "name": entry.get("name", name),
     }
