@@ -105,8 +105,9 @@ class PostgresDatabase:
             " WHERE table_schema = :schema AND column_default LIKE 'nextval%' AND table_name NOT LIKE 'ducklake%'"
         )
         for table, column in connection.execute(numbered, {"schema": self.url.schema}).all():
-            sequence = f"pg_get_serial_sequence('\"{self.url.schema}\".\"{table}\"', '{column}')"
-            connection.execute(sa.text(f'SELECT setval({sequence}, max("{column}")) FROM "{table}"'))
+            largest = sa.select(sa.func.max(sa.column(column))).select_from(sa.table(table)).scalar_subquery()
+            sequence = sa.func.pg_get_serial_sequence(f'"{self.url.schema}"."{table}"', column)
+            connection.execute(sa.select(sa.func.setval(sequence, largest)))
 
     def missing(self) -> NotFound:
         return NotFound(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from pickaxe.kernel.peers import living
 from pickaxe.kernel.schema import tenants
 from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.stores import Stores
+from pickaxe.kernel.tables_metadata import metadata_at
 
 if TYPE_CHECKING:
     from pickaxe.kernel.tables import Pin
@@ -68,8 +70,7 @@ def move(source: Path, target: Path, to: Mapping[str, str], tell: Tell = lambda 
         raise Conflict(
             "a workspace cannot be moved onto itself", remedy="name another folder; the old one may be removed afterwards"
         )
-    with _quiet(_location(source)) as from_, _Journal(target, from_.location) as journal:
-        _settle(target, to)
+    with _quiet(_location(source)) as from_, _Journal(target, from_.location, to) as journal:
         with _opened(_location(target), journal) as there:
             moved = _carry(from_, there, journal, tell)
         journal.remove()
@@ -81,6 +82,7 @@ def _carry(from_: Stores, to: Stores, journal: _Journal, tell: Tell) -> Moved:
     if is_empty(to.catalog):
         blobs = _send_blobs(from_, to, items, tell)
         pins = _send_tables(from_, to, items, journal, tell)
+        _send_checkpoints(from_, to)
         tell("rows", 0, 1)
         copy_rows(from_.catalog, to.catalog, pins)
         tell("rows", 1, 1)
@@ -93,18 +95,6 @@ def _carry(from_: Stores, to: Stores, journal: _Journal, tell: Tell) -> Moved:
 
 def _location(folder: Path) -> Location:
     return Location.of(folder, {name: value for name, value in os.environ.items() if name not in VARIABLES})
-
-
-def _settle(folder: Path, to: Mapping[str, str]) -> None:
-    """Write the target's ``workspace.toml``; it may hold a password, so it is the owner's alone."""
-    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in to.items())
-    file = folder / FILE
-    if not lines or (file.exists() and file.read_text(encoding="utf-8") == lines):
-        return
-    if file.exists():
-        raise _occupied(f"another {file}")
-    with storage_errors(folder), os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(lines)
 
 
 @contextmanager
@@ -139,17 +129,28 @@ def _opened(target: Location, journal: _Journal) -> Iterator[Stores]:
     """The target, open to write; refused when it holds anything that this very move did not put there."""
     stores = Stores(target, "w", alive=False)
     try:
-        if not journal.resumed and not is_empty(stores.catalog):
-            raise _occupied(f"rows in its catalog ({', '.join(rows_of(stores.catalog, counts_only=True))})")
+        if not journal.resumed:
+            _refuse_occupied(stores)
         yield stores
     finally:
         stores.close()
 
 
-class _Journal:
-    """What this move is and which tables have arrived: lines in a file of the target's folder, so that it can go on after a kill."""
+def _refuse_occupied(target: Stores) -> None:
+    if found := rows_of(target.catalog, counts_only=True):
+        raise _occupied(f"rows in its catalog ({', '.join(found)})")
+    files = target.places.data_files()
+    if metadata_at(target.location).exists() or (files is not None and files.any()):
+        raise _occupied("tables")
 
-    def __init__(self, folder: Path, source: Location) -> None:
+
+class _Journal:
+    """What this move is and which tables have arrived: lines in a file of the target's folder, so that it can go on after a kill.
+
+    A move that is refused before it has begun leaves nothing.
+    """
+
+    def __init__(self, folder: Path, source: Location, to: Mapping[str, str]) -> None:
         self._path = folder / JOURNAL
         self._from = source.describe()
         self.resumed = self._path.exists()
@@ -163,6 +164,7 @@ class _Journal:
         self._file = self._path.open("a", encoding="utf-8")
         if not self.resumed:
             self._write({"move": self._from})
+        self._settled = _settle(folder, to)
 
     def arrived(self, pins: Mapping[tuple[str, int], Pin]) -> None:
         """Those tables are safe in the target."""
@@ -177,8 +179,12 @@ class _Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._file.close()
+        if kind is not None and issubclass(kind, Conflict) and not self.resumed and not self.pins:
+            self._path.unlink(missing_ok=True)
+            if self._settled:
+                (self._path.parent / FILE).unlink(missing_ok=True)
 
     def _read(self) -> None:
         for line in self._path.read_text(encoding="utf-8").splitlines() if self.resumed else ():
@@ -196,6 +202,19 @@ class _Journal:
             self._file.write(json.dumps(said) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
+
+
+def _settle(folder: Path, to: Mapping[str, str]) -> bool:
+    """Write the target's ``workspace.toml``, if it is to have one; it may hold a password, so it is the owner's alone."""
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in to.items())
+    file = folder / FILE
+    if not lines or (file.exists() and file.read_text(encoding="utf-8") == lines):
+        return False
+    if file.exists():
+        raise _occupied(f"another {file}")
+    with storage_errors(folder), os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(lines)
+    return True
 
 
 def _occupied(got: str) -> Conflict:
@@ -253,6 +272,13 @@ def _send_tables(
         journal.arrived({(name, snapshot): pin for name, pin in arrived.items()})
     tell("tables", len(wanted), len(wanted))
     return journal.pins
+
+
+def _send_checkpoints(from_: Stores, to: Stores) -> None:
+    """What interrupted runs go on from."""
+    if from_.places.checkpoints.is_dir():
+        with storage_errors(to.path):
+            shutil.copytree(from_.places.checkpoints, to.places.checkpoints, dirs_exist_ok=True)
 
 
 def _compare_rows(from_: Stores, to: Stores) -> Mapping[str, RowsOf]:
