@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from starlette.testclient import TestClient
 
 import pickaxe
 from pickaxe.kernel.workspace import Workspace
+from tests.console.browser import Browser
 from tests.console.site import application
 
 
@@ -22,3 +24,24 @@ def client(empty: Workspace) -> Iterator[TestClient]:
     """A browser without scripts in front of an empty workspace."""
     with TestClient(application(empty), base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """The system's Chromium, headless; without one these tests say so and are skipped."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium on this machine: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def browser(chromium: object) -> Iterator[Browser]:
+    opened = Browser(chromium)
+    yield opened
+    opened.close()

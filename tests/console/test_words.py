@@ -11,7 +11,7 @@ import pytest
 from pickaxe.console.words import LANGUAGES, catalogue, chosen
 
 TEMPLATES = sorted(files("pickaxe.console").joinpath("templates").iterdir(), key=lambda file: file.name)
-SAME_IN_BOTH = {"Pickaxe", "Ctrl", "K", "p", "ms"}
+SAME_IN_BOTH = {"Pickaxe", "Ctrl", "K", "p", "ms", "Enter", "U", "S", "N"}
 """Names, keys and units that templates may hold as they are."""
 SPOKEN = ("title", "aria-label", "placeholder", "alt", "value")
 

@@ -97,6 +97,14 @@ def test_an_item_that_nobody_answers_goes_back(make: Make, monkeypatch: pytest.M
     assert keys(queue.take("bob")) == ["k0"]
 
 
+def test_leaving_the_desk_gives_back_what_was_not_answered(make: Make) -> None:
+    queue = make(items=2)
+    queue.take("ann")
+    queue.answer("ann", "k0", "yes", seconds=1)
+    queue.release("ann")
+    assert keys(queue.take("bob")) == ["k1"]
+
+
 def test_many_at_once_answer_each_item_once(make: Make, workspace: Workspace) -> None:
     make(items=60)
     desks = [Queue(workspace, "t") for _ in range(4)]  # as in four servers: nothing shared but the events

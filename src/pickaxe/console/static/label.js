@@ -138,6 +138,9 @@ const choose = (index) => (spans ? spans.mark(labels[index]) : give(labels[index
 document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("skip").addEventListener("click", skip);
 document.getElementById("submit")?.addEventListener("click", () => spans && give(spans.value()));
+// Whoever leaves gives back what they took; whoever comes back to the page takes anew.
+addEventListener("pagehide", () => fetch(`${words.address}/release`, { method: "POST", keepalive: true }));
+addEventListener("pageshow", (event) => { if (event.persisted) { items = []; show(); queued(refill); } });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
   else away += performance.now() - hiddenAt;

@@ -96,6 +96,8 @@ class _State:
         elif event.body["action"] == "skip":
             self.skipped.add((key, who))
             self._let_go(key, who)
+        elif event.body["action"] == "release":
+            self._let_go(key, who)
         elif event.body["action"] == "undo" and self.answers.pop((key, who), None):
             self.given[key] -= 1
             self.history[who].remove(key)
@@ -115,7 +117,7 @@ class Queue:
         """Raises `NotFound`."""
         self.name = name
         self._ws = workspace
-        artifact = workspace.artifact(f"{name}/queue")
+        artifact = workspace.artifact(f"{name}/{KIND}")
         self.artifact = artifact
         self.config = QueueConfig.parse(workspace.read_json(artifact))
         self.items = {item.row_key: item for item in _items(workspace, self.config)}
@@ -161,6 +163,13 @@ class Queue:
         self._item(row_key)
         with self._turn, self._ws.log.turn() as log:
             self._note(log, [(row_key, "skip")], annotator)
+
+    def release(self, annotator: str) -> None:
+        """Leave the desk: what is in front of the annotator goes back to the others."""
+        with self._turn, self._ws.log.turn() as log:
+            self._catch_up(log)
+            mine = [key for key, holders in self._state.held.items() if annotator in holders]
+            self._note(log, [(key, "release") for key in mine], annotator)
 
     def undo(self, annotator: str) -> Item | None:
         """Take back the annotator's last standing answer: the item is in front of them again. None when there is none."""
@@ -220,6 +229,27 @@ class Queue:
         log.emit_many(facts)
 
 
+class Queues:
+    """The queues of a workspace, each opened once and kept."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Queue] = {}
+        self._turn = threading.Lock()
+
+    def get(self, workspace: Workspace, name: str) -> Queue:
+        """The newest version of the queue. Raises `NotFound`."""
+        artifact = workspace.artifact(f"{name}/{KIND}")
+        with self._turn:
+            if artifact.id not in self._open:
+                self._open[artifact.id] = Queue(workspace, name)
+            return self._open[artifact.id]
+
+    def list(self, workspace: Workspace) -> list[Queue]:
+        """Every queue, by name."""
+        names = sorted({artifact.name.removesuffix(f"/{KIND}") for artifact in workspace.artifacts.list(kind=KIND)})
+        return [self.get(workspace, name) for name in names]
+
+
 def create_queue(workspace: Workspace, name: str, rows: Artifact, **settings: Any) -> Artifact:
     """Make the queue `name` over a table; returns its artifact. `settings` are those of `QueueConfig`.
 
@@ -231,7 +261,7 @@ def create_queue(workspace: Workspace, name: str, rows: Artifact, **settings: An
         raise BadInput("the table has no rows to label", got=rows.ref)
     if len({item.row_key for item in items}) < len(items):
         raise BadInput("the table has rows with the same row_key", got=rows.ref, remedy="remove the duplicates first")
-    return workspace.import_json(config.model_dump(mode="json"), f"{name}/queue", kind=KIND)
+    return workspace.import_json(config.model_dump(mode="json"), f"{name}/{KIND}", kind=KIND)
 
 
 def _items(workspace: Workspace, config: QueueConfig) -> list[Item]:

@@ -1,0 +1,164 @@
+"""Labelling in a real browser: keys are answers, each saved at once; undo, skip, notes; two people; spans and pairs; the pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pickaxe
+from pickaxe.data.label.forms import spans_of
+from pickaxe.data.label.queue import Queue, create_queue
+from pickaxe.kernel.workspace import Workspace
+from tests.console.browser import Browser
+
+pytestmark = pytest.mark.slow
+
+TEXTS = [f"Item {n}: is 🙂 this one urgent?" for n in range(80)]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with pickaxe.open(tmp_path / "w") as opened:
+        yield opened
+
+
+@pytest.fixture
+def queue(workspace: Workspace) -> Callable[..., Queue]:
+    import pyarrow as pa
+
+    def make(items: int = 80, **settings: Any) -> Queue:
+        columns = {"row_key": [f"k{n}" for n in range(items)], "text": TEXTS[:items]}
+        if settings.get("form") == "pairs":
+            columns |= {"first": ["good"] * items, "second": ["better"] * items}
+        rows = workspace.import_table(pa.table(columns), "mail/rows")
+        labels = {} if settings.get("form") == "pairs" else {"labels": ("urgent", "not urgent")}
+        create_queue(workspace, "mail", rows, **labels | settings)
+        return Queue(workspace, "mail")
+
+    return make
+
+
+def test_keys_answer_undo_skip_and_note(workspace: Workspace, queue: Callable[..., Queue], browser: Browser) -> None:
+    desk = queue()
+    page = browser.open(workspace, "/label/mail")
+    page.wait_for_selector(".question .text")
+    page.keyboard.press("1")
+    expect_text(page, "Item 1:")
+    page.keyboard.press("n")
+    page.keyboard.type("hard 1 to say")  # digits in a note are no answers
+    page.keyboard.press("Enter")
+    page.keyboard.press("2")
+    expect_text(page, "Item 2:")
+    page.keyboard.press("s")
+    expect_text(page, "Item 3:")
+    page.keyboard.press("u")
+    expect_text(page, "Item 1:")
+    page.keyboard.press("1")
+    expect_text(page, "Item 3:")
+    wait_until(lambda: desk.counts()["answers"] == 2 and {row.label for row in desk.answers()} == {"urgent"})
+    assert all(0 < row.seconds < 60 and row.annotator == "ada" for row in desk.answers())
+    browser.clean(page)
+
+
+def test_a_person_at_the_keyboard_answers_more_than_one_item_a_second(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    """Every answer waits until its item is on the screen, as a person would."""
+    desk = queue()
+    page = browser.open(workspace, "/label/mail")
+    began = time.monotonic()
+    for n in range(40):
+        expect_text(page, f"Item {n}:")
+        page.keyboard.press(str(1 + n % 2))
+    wait_until(lambda: desk.counts()["answers"] == 40)
+    rate = 40 / (time.monotonic() - began)
+    print(f"{rate:.1f} labels a second")
+    assert rate > 1
+    assert [row.label for row in desk.answers()] == ["urgent", "not urgent"] * 20
+
+
+def test_the_end_of_the_queue_says_so_and_two_people_share_it(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue(items=8)
+    ann, bob = (browser.open(workspace, "/label/mail", name=name) for name in ("ann", "bob"))
+    for page in (ann, bob):
+        page.wait_for_selector(".question .text")
+    assert ann.inner_text(".question .text") != bob.inner_text(".question .text")
+    for _ in range(8):
+        for page in (ann, bob):
+            page.keyboard.press("1")
+            page.wait_for_timeout(60)
+    wait_until(lambda: desk.counts()["complete"] == 8)
+    assert desk.counts()["answers"] == 8
+    ann.wait_for_selector("text=Nothing is left for you")
+
+
+def test_spans_are_marked_by_keyboard_in_characters(workspace: Workspace, queue: Callable[..., Queue], browser: Browser) -> None:
+    desk = queue(items=2, form="spans")
+    page = browser.open(workspace, "/label/mail")
+    page.wait_for_selector(".spans")
+    page.keyboard.press("1")  # "Item"
+    for _ in range(5):  # 0 : is 🙂 this
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("2")  # "this one"
+    page.keyboard.press("Enter")
+    wait_until(lambda: desk.counts()["answers"] == 1)
+    spans = spans_of(desk.answers()[0].label)
+    assert [(TEXTS[0][span["start"] : span["end"]], span["label"]) for span in spans] == [
+        ("Item", "urgent"),
+        ("this one", "not urgent"),
+    ]
+    browser.clean(page)
+
+
+def test_pairs_are_compared(workspace: Workspace, queue: Callable[..., Queue], browser: Browser) -> None:
+    desk = queue(items=3, form="pairs")
+    page = browser.open(workspace, "/label/mail")
+    for n, key in enumerate("213"):
+        expect_text(page, f"Item {n}:")
+        page.keyboard.press(key)
+    wait_until(lambda: desk.counts()["answers"] == 3)
+    assert [row.label for row in desk.answers()] == ["second", "first", "tie"]
+
+
+def test_a_queue_is_made_from_the_page_and_reviewed(workspace: Workspace, browser: Browser) -> None:
+    import pyarrow as pa
+
+    workspace.import_table(pa.table({"row_key": ["a", "b"], "text": ["x", "y"]}), "notes/rows")
+    page = browser.open(workspace, "/label")
+    page.fill("input[name=name]", "notes")
+    page.fill("input[name=labels]", "yes, no")
+    page.fill("input[name=overlap]", "2")
+    page.click("text=Make the queue")
+    page.wait_for_selector(".question .text")
+    review = page.url.replace("/label/notes", "/review/notes")
+    page.goto(review)  # leaving the desk gives the items back
+    for name, keys in (("ann", "12"), ("bob", "11")):
+        desk = browser.open(workspace, "/label/notes", name=name)
+        for text, key in zip("xy", keys, strict=True):
+            expect_text(desk, text)
+            desk.keyboard.press(key)
+        wait_until(lambda name=name: Queue(workspace, "notes").counts()["by"].get(name) == 2)
+    page.goto(review)
+    assert "Krippendorff" in page.inner_text("main")
+    assert page.locator("text=ann").count() >= 1
+    browser.clean(page)
+
+
+def expect_text(page: Any, text: str) -> None:
+    page.wait_for_function(
+        "text => document.querySelector('.question .text')?.textContent.startsWith(text)", arg=text, timeout=10_000
+    )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
