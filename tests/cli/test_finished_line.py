@@ -110,7 +110,7 @@ def test_lineage_of_a_model_and_of_an_answer(ask: Pickaxe, finished: Finished) -
     assert "model     tiny/model:2" in answer
     assert len(re.findall(r"^ *\d\.\d\d +[0-9a-f]{16}", answer, re.MULTILINE)) == 3
     assert "made from" in answer
-    assert len(re.findall(r"simulated-user \d+ answers, simulated", answer)) == 1, "the second model learned from corrections"
+    assert re.search(r"simulated-user \d+ answers, simulated", answer), "the second model learned from corrections"
 
 
 def test_blast(ask: Pickaxe) -> None:
@@ -152,7 +152,7 @@ def test_a_failed_gate_has_its_own_exit_status(pickaxe: Pickaxe, finished: Finis
     said = pickaxe("-w", workspace, "produce", strict, "--report", tmp_path / "report.html")
     assert said.code == 9, said
     assert "min_recall_per_class" in said.err
-    assert "what to do: label more data" in said.err
+    assert "what to do: min_recall_per_class: label more rows of that class" in said.err
     assert not (tmp_path / "report.html").exists()
 
 

@@ -125,7 +125,7 @@ def test_an_identical_call_comes_from_the_cache(finished: Finished, again: Works
     def no_server(*_: object, **__: object) -> None:
         raise AssertionError("a server was started")
 
-    monkeypatch.setattr("pickaxe.flows.produce.load_named", no_server)
+    monkeypatch.setattr("pickaxe.flows.watching.load_named", no_server)
     facts = {kind: again.log.count(kind) for kind in ("trace", "feedback", "alert", "publish", "progress")}
     endpoint, runs = again.endpoint("tiny"), len(again.runs.list())
     started = time.monotonic()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pickaxe.compress.config import TargetConfig, TrainStudentConfig
 from pickaxe.compress.service import export_onnx, search_students, train_student
@@ -16,26 +14,21 @@ from pickaxe.data.curate import curate
 from pickaxe.data.ingest import ingest
 from pickaxe.evaluate.accept import accept
 from pickaxe.evaluate.gate import gate, require_passed
-from pickaxe.flows.demo_data import fetch
 from pickaxe.flows.feedback import collect_feedback
 from pickaxe.flows.labelling import label_pool, labelled_test
 from pickaxe.flows.line import Line, LineWatcher, Nobody, StageRecord
 from pickaxe.flows.people import label_test_sample, refuse_early
 from pickaxe.flows.publish import PublishConfig, publish
-from pickaxe.flows.task import DEMO, Task, TrafficPlan
-from pickaxe.flows.traffic import SERVER_VARIABLE, TrafficConfig, send_traffic
+from pickaxe.flows.sources import encoder_of, located
+from pickaxe.flows.task import Task
 from pickaxe.flows.training_set import AssembleConfig, DivideConfig, assemble, divide
+from pickaxe.flows.watching import home_requests, watch
 from pickaxe.kernel.cost import Cost, cost_of
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact, Endpoint, Route
-from pickaxe.kernel.registry import SERVERS, load_named
-from pickaxe.monitor.reference import fit_drift_reference
-from pickaxe.monitor.watch import watch_report
 from pickaxe.train.service import predict, train_teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pickaxe.kernel.workspace import Workspace
 
 PRODUCTION = "production"
@@ -91,7 +84,7 @@ def produce(task: Task | Path | str, workspace: Workspace, *, watcher: LineWatch
         made |= _judge(line, task, made, product)
         product.rounds.append(_publish(line, task, made, number))
         if task.traffic is not None:
-            product.rounds[-1].artifacts |= _watch(line, task, task.traffic, made, product.model)
+            product.rounds[-1].artifacts |= watch(line, task, task.traffic, made, product.model)
         annotations = made["annotations"]
     return product
 
@@ -110,7 +103,7 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
     if task.traffic is not None:
-        _home_requests(task, task.traffic, kept["traffic"])
+        home_requests(task, task.traffic, kept["traffic"])
     if task.annotators == "people":
         test = label_test_sample(line, task, kept["test"])
     else:
@@ -228,99 +221,3 @@ def _publish(line: Line, task: Task, made: Mapping[str, Artifact], number: int) 
         line.workspace.alias(model, PRODUCTION)
         line.workspace.publish(task.name, [Route(model.id)], {"round": number})
     return Round(number, {**made, **done.outputs}, model, line.workspace.endpoint(task.name))
-
-
-def _watch(line: Line, task: Task, plan: TrafficPlan, made: Mapping[str, Artifact], model: Artifact) -> dict[str, Artifact]:
-    """Real requests over HTTP, then drift tests in windows: silent on home traffic, loud on foreign."""
-    known = line.stage(
-        "reference",
-        fit_drift_reference,
-        task.reference,
-        {"rows": made["test"], "model": model, "train": made["pool"]},
-        cores=1,
-    )
-    inputs = {"model": model, "traffic": made["traffic"]}
-    if plan.foreign is not None:
-        inputs["foreign"] = _foreign(line, plan.foreign, task)
-    # Fresh rows each round: corrected ones have been learned from, and would look more familiar than real traffic.
-    share = _home_requests(task, plan, made["traffic"])
-    config = TrafficConfig(
-        endpoint=task.name,
-        home_requests=share,
-        first_row=(line.round - 1) * share,
-        foreign_requests=plan.foreign_requests,
-        feedback_share=plan.feedback_share,
-    )
-    sent_before = line.is_cached("traffic", send_traffic, config, inputs)
-    if not sent_before and [route.artifact_id for route in line.workspace.endpoint(task.name).routes] != [model.id]:
-        line.watcher.note(f"{task.name}: no new requests to the model of round {line.round}, a later one answers now")
-        return dict(known.outputs)
-    # No server for requests that were sent before and come from the cache.
-    with nullcontext() if sent_before else _served(line.workspace, task.name):
-        sent = line.stage("traffic", send_traffic, config, inputs, counts="traffic_log", cores=1)
-    tested = {"traffic": sent["traffic_log"], "reference": known["drift_reference"]}
-    seen = line.stage("watch", watch_report, task.watch, tested, cores=1)
-    _raise_alarms(line.workspace, task, seen["drift"])
-    return {**known.outputs, **sent.outputs, **seen.outputs}
-
-
-def _home_requests(task: Task, plan: TrafficPlan, held_out: Artifact) -> int:
-    """Requests of one round: as planned, at most an equal share of the rows held out.
-
-    Raises `BadInput` when there is not a row for each round.
-    """
-    share = held_out.meta["rows"] // task.rounds
-    if not share:
-        raise BadInput(
-            "there are too few held-out rows to send as traffic",
-            expected=f"a row for each of the {task.rounds} rounds",
-            got=f"{held_out.meta['rows']} rows",
-            remedy="raise traffic_share under [curate], or leave [traffic] out of the task file",
-        )
-    return min(plan.home_requests, share)
-
-
-def _raise_alarms(workspace: Workspace, task: Task, drift: Artifact) -> None:
-    """Each stream that drifted becomes one alert, once."""
-    if workspace.events(kind="alert", subject=drift.id, limit=1):
-        return
-    sources: Sequence[Mapping[str, Any]] = workspace.read_json(drift)["sources"]
-    alarmed = [source for source in sources if source["alarms"]]
-    workspace.emit_many([{"kind": "alert", "subject": drift.id, "name": task.name, "body": dict(source)} for source in alarmed])
-
-
-def _foreign(line: Line, data: str, task: Task) -> Artifact:
-    """Rows of another source, ingested like any other."""
-    name = data.removeprefix(DEMO) if data.startswith(DEMO) else "foreign"
-    source = line.workspace.import_files(located(data, line.watcher), f"{name}/source")
-    return line.stage("foreign", ingest, task.ingest, {"source": source}, counts="rows", scope=name, cores=1)["rows"]
-
-
-@contextmanager
-def _served(workspace: Workspace, name: str) -> Iterator[None]:
-    """The workspace's endpoints over HTTP for as long as the block lasts; workers find the address in their environment.
-
-    Serving leases a core of its own where the pool has more than one.
-    """
-    core = workspace.engine.hold(f"endpoint-{name}", 1) if workspace.engine.cores > 1 else nullcontext()
-    with core, load_named(SERVERS, "thread", what="server")(workspace) as server:
-        os.environ[SERVER_VARIABLE] = server.url
-        try:
-            yield
-        finally:
-            del os.environ[SERVER_VARIABLE]
-
-
-def encoder_of(workspace: Workspace, task: Task, watcher: LineWatcher) -> Artifact:
-    """The pretrained encoder, shared by every task of the workspace that names it."""
-    path = located(task.encoder, watcher)
-    name = task.encoder.removeprefix(DEMO) if task.encoder.startswith(DEMO) else path.name.lower()
-    return workspace.import_files(path, f"encoders/{name}", kind="encoder")
-
-
-def located(data: str, watcher: LineWatcher) -> Path:
-    """A path as it is; demo data fetched and checked, and `watcher` told while it is downloaded."""
-    if not data.startswith(DEMO):
-        return Path(data)
-    name = data.removeprefix(DEMO)
-    return fetch(name, progress=lambda done, total, note: watcher.fetching(name, done, total))
