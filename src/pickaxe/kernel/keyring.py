@@ -130,7 +130,7 @@ def _add(connection: sa.Connection, catalog: Catalog, number: int, master: bytes
     connection.execute(keyring.insert().values(row))
 
 
-def _rows(catalog: Catalog) -> Sequence[sa.Row[Any]]:
+def _rows(catalog: Catalog) -> Sequence[Any]:
     with catalog.read() as connection:
         query = sa.select(keyring.c.id, keyring.c.wrapped, keyring.c.master).order_by(keyring.c.id)
         return connection.execute(query).all()
@@ -144,7 +144,7 @@ def _wrapped(number: int, key: bytes, master: bytes) -> str:
     return base64.b64encode(nonce + sealed).decode()
 
 
-def _unwrapped(row: sa.Row[Any], master: bytes) -> bytes:
+def _unwrapped(row: Any, master: bytes) -> bytes:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
