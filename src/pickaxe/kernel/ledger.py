@@ -74,6 +74,18 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolLife:
+    """A pool from its opening to its close, and what was held of it."""
+
+    pool_id: str
+    resource: str
+    capacity: int
+    opened_ns: int
+    closed_ns: int
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One pool reconciled: `charged + idle == cost`."""
 
@@ -288,23 +300,31 @@ class Ledger:
                 found.append(Charge(row.holder, row.meter, row.quantity, row.basis, tariff.quantity(row.quantity, row.at_ns)))
         return found
 
-    def statements(self) -> list[Statement]:
-        """Reconcile every pool that ever was, whoever leased from it; an open pool up to now."""
-        now, tariffs = self._catalog.clock.now_ns(), self.tariffs()
+    def lives(self) -> list[PoolLife]:
+        """Every pool that ever was with its leases, whoever held them; an open pool up to now."""
+        now = self._catalog.clock.now_ns()
+        held: dict[str, list[Lease]] = {}
         with self._catalog.read() as connection:
-            held: dict[str, list[Lease]] = {}
-            for row in connection.execute(sa.select(leases)):
+            for row in connection.execute(sa.select(leases).order_by(leases.c.start_ns)):
                 lease = Lease(row.id, row.pool_id, row.holder, row.amount, row.start_ns, row.end_ns)
                 held.setdefault(row.pool_id, []).append(lease)
             return [
-                reconcile(
-                    row.id,
-                    row.resource,
-                    row.capacity,
-                    row.opened_ns,
-                    row.closed_ns or now,
-                    held.get(row.id, []),
-                    tariffs.get(row.resource, Tariff([])),
-                )
+                PoolLife(row.id, row.resource, row.capacity, row.opened_ns, row.closed_ns or now, tuple(held.get(row.id, ())))
                 for row in connection.execute(sa.select(pools).order_by(pools.c.opened_ns))
             ]
+
+    def statements(self) -> list[Statement]:
+        """Reconcile every pool that ever was."""
+        tariffs = self.tariffs()
+        return [
+            reconcile(
+                life.pool_id,
+                life.resource,
+                life.capacity,
+                life.opened_ns,
+                life.closed_ns,
+                life.leases,
+                tariffs.get(life.resource, Tariff([])),
+            )
+            for life in self.lives()
+        ]
