@@ -13,7 +13,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Endpoint, Route
-from pickaxe.kernel.schema import endpoints
+from pickaxe.kernel.schema import artifacts, endpoints
 
 
 class Endpoints:
@@ -26,10 +26,14 @@ class Endpoints:
     def publish(
         self, connection: sa.Connection, name: str, routes: Sequence[Route], meta: Mapping[str, Any] | None = None
     ) -> None:
-        """Create the endpoint, or move it to new routes, in the caller's transaction."""
+        """Create the endpoint, or move it to new routes, in the caller's transaction.
+
+        Raises `BadInput` for routes without weight, `NotFound` for an artifact that the tenant does not have.
+        """
         if not routes or any(route.weight < 0 for route in routes) or not any(route.weight > 0 for route in routes):
             raise BadInput(f"endpoint {name!r} needs routes", expected="one or more, weights >= 0, one of them > 0")
         checked_name(name)
+        self._must_own(connection, {route.artifact_id for route in routes})
         values = {
             "routes": [{"artifact_id": route.artifact_id, "weight": route.weight} for route in routes],
             "state": "serving",
@@ -47,6 +51,11 @@ class Endpoints:
                 )
             )
 
+    def _must_own(self, connection: sa.Connection, wanted: set[str]) -> None:
+        query = sa.select(artifacts.c.id).where(artifacts.c.tenant_id == self._tenant_id, artifacts.c.id.in_(wanted))
+        if missing := wanted - set(connection.execute(query).scalars()):
+            raise NotFound(f"no artifact {min(missing)!r:.120}", remedy="list what there is: pickaxe artifacts")
+
     def get(self, name: str) -> Endpoint:
         query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id, endpoints.c.name == name)
         with self._catalog.read() as connection:
@@ -62,10 +71,17 @@ class Endpoints:
             return [_endpoint(row) for row in connection.execute(query).all()]
 
 
+def of_all_tenants(catalog: Catalog) -> Sequence[tuple[str, Endpoint]]:
+    """Every endpoint with the id of its tenant, for the process that serves them all."""
+    with catalog.read() as connection:
+        rows = connection.execute(sa.select(endpoints).order_by(endpoints.c.tenant_id, endpoints.c.name)).all()
+    return [(row.tenant_id, _endpoint(row)) for row in rows]
+
+
 def _endpoint(row: Any) -> Endpoint:
     routes = tuple(Route(route["artifact_id"], route["weight"]) for route in row.routes)
     return Endpoint(row.id, row.name, routes, row.state, as_datetime(row.created_ns), row.meta)
 
 
 def _endpoint_id(tenant_id: str, name: str) -> str:
-    return f"endpoint-{name}" if tenant_id == LOCAL_TENANT else f"endpoint-{tenant_id}-{name}"
+    return f"endpoint-{name}" if tenant_id == LOCAL_TENANT else f"endpoint-{tenant_id}:{name}"

@@ -72,15 +72,19 @@ class Access:
             raise NotFound(f"no tenant {name!r:.80}", remedy="an admin of the tenant 'local' adds one: pickaxe tenant add NAME")
         return found
 
-    def add_tenant(self, name: str) -> Tenant:
-        """Raises `BadInput` for a name that cannot be used, `Conflict` for one that is taken."""
+    def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
+        """With the person who adds the others. Raises `BadInput` for what cannot be used, `Conflict` for a name that is taken."""
         if not _TENANT_NAME.fullmatch(name):
             raise BadInput(f"{name!r:.80} cannot name a tenant", expected="a-z, 0-9 and '-', 63 characters at most")
+        tenant = Tenant(f"tenant-{name}", name)
+        values = self._checked(admin, Role.ADMIN, password, None) | {"tenant_id": tenant.id}
         with self._catalog.write() as connection:
             if connection.execute(sa.select(tenants.c.id).where(tenants.c.name == name)).first():
                 raise Conflict(f"there is a tenant {name!r} already")
-            connection.execute(tenants.insert().values(id=f"tenant-{name}", name=name))
-        return Tenant(f"tenant-{name}", name)
+            connection.execute(tenants.insert().values(id=tenant.id, name=name))
+            connection.execute(principals.insert().values(**values, **self._new_row()))
+        self.keys.forget()
+        return tenant
 
     # People
 
@@ -102,8 +106,8 @@ class Access:
         The first to sign in to a tenant is its admin: from then on nobody acts without saying who they are. `identity` is who
         they are elsewhere (see `sign_in_elsewhere`). Raises `BadInput` and `Conflict`.
         """
-        name = _checked_person(name)
-        values = {"role": role.value, "secret": hashed(password) if password is not None else None, "identity": identity}
+        values = self._checked(name, role, password, identity)
+        name = values["name"]
         with self._catalog.write() as connection:
             can_sign_in = password is not None or identity is not None
             if not (role is Role.ADMIN and can_sign_in) and not self._admins(connection, tenant_id):
@@ -117,9 +121,7 @@ class Access:
                 raise Conflict("somebody else is tied to this identity")
             row = connection.execute(_named(tenant_id, name)).first()
             if row is None:
-                row_id = f"principal-{uuid.uuid4().hex[:24]}"
-                values |= {"id": row_id, "tenant_id": tenant_id, "name": name, "kind": "person"}
-                connection.execute(principals.insert().values(**values, created_ns=self._catalog.clock.now_ns()))
+                connection.execute(principals.insert().values(**values, tenant_id=tenant_id, **self._new_row()))
             elif row.created_ns == 0 and row.secret is None and row.identity is None:
                 connection.execute(
                     principals.update().where(principals.c.id == row.id).values(**values, created_ns=self._catalog.clock.now_ns())
@@ -129,26 +131,34 @@ class Access:
         self.keys.forget()
         return self.person(tenant_id, name)
 
-    def set_role(self, tenant_id: str, name: str, role: Role) -> Person:
-        """Takes effect at once, for sessions and keys too. Raises `Conflict` when it would leave the tenant without an admin."""
-        return self._change(tenant_id, name, role=role.value)
+    def _checked(self, name: str, role: Role, password: str | None, identity: str | None) -> dict[str, Any]:
+        secret = hashed(password) if password is not None else None
+        return {"name": _checked_person(name), "role": role.value, "secret": secret, "identity": identity}
 
-    def set_password(self, tenant_id: str, name: str, password: str) -> Person:
-        """The person's sessions end."""
-        return self._change(tenant_id, name, secret=hashed(password))
+    def _new_row(self) -> dict[str, Any]:
+        return {"id": f"principal-{uuid.uuid4().hex[:24]}", "kind": "person", "created_ns": self._catalog.clock.now_ns()}
 
-    def disable(self, tenant_id: str, name: str) -> Person:
-        """The person can do nothing any more, and neither can their keys. Raises `Conflict` for the last admin."""
-        return self._change(tenant_id, name, disabled_ns=self._catalog.clock.now_ns())
+    def change_person(
+        self, tenant_id: str, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+    ) -> Person:
+        """All of it or nothing, in force at once. A new password ends the person's sessions; a disabled person's keys end too.
 
-    def _change(self, tenant_id: str, name: str, **values: Any) -> Person:
+        Raises `NotFound`, `BadInput` (see `passwords.hashed`), and `Conflict` when the tenant would be left without an admin.
+        """
+        now, values = self._catalog.clock.now_ns(), dict[str, Any]()
+        if role is not None:
+            values["role"] = role.value
+        if password is not None:
+            values["secret"] = hashed(password)
+        if disabled:
+            values["disabled_ns"] = now
+        ended = ("api", "session") if disabled else ("session",) if password is not None else ()
         with self._catalog.write() as connection:
             row = self._row(connection, tenant_id, name)
-            connection.execute(principals.update().where(principals.c.id == row.id).values(**values))
-            if "disabled_ns" in values or "secret" in values:
-                kinds = ("api", "session") if "disabled_ns" in values else ("session",)
-                of_theirs = (keys.c.principal_id == row.id) & keys.c.kind.in_(kinds) & keys.c.revoked_ns.is_(None)
-                connection.execute(keys.update().where(of_theirs).values(revoked_ns=self._catalog.clock.now_ns()))
+            if values:
+                connection.execute(principals.update().where(principals.c.id == row.id).values(**values))
+            theirs = (keys.c.principal_id == row.id) & keys.c.kind.in_(ended) & keys.c.revoked_ns.is_(None)
+            connection.execute(keys.update().where(theirs).values(revoked_ns=now))
             if self._was_admin(row) and not self._admins(connection, tenant_id):
                 raise Conflict("a tenant keeps one admin who can sign in", remedy="give somebody else the role first")
         self.keys.forget()
@@ -178,6 +188,12 @@ class Access:
         if not matches(password, row.secret if row else None) or row is None:
             return None
         return self.keys.begin_session(row)
+
+    def knows(self, principal_id: str, password: str) -> bool:
+        """Whether this is the person's password."""
+        with self._catalog.read() as connection:
+            secret = connection.execute(sa.select(principals.c.secret).where(principals.c.id == principal_id)).scalar()
+        return matches(password, secret)
 
     def sign_in_elsewhere(self, identity: str) -> tuple[Caller, str] | None:
         """As `sign_in`, for somebody whom an OpenID provider vouches for; `identity` is issuer and subject."""

@@ -27,12 +27,10 @@ from pickaxe.kernel.errors import Conflict, PickaxeError
 from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, Unauthorised
+from pickaxe.serve.auditing import NOTE
 from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import TRACE, refusal
 from pickaxe.server.declared import Declared
-
-NOTE = "pickaxe.audit"
-"""Key in the ASGI scope under which a route leaves what the audit log should say beyond its path."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHALLENGE = {"www-authenticate": 'Bearer realm="pickaxe"'}

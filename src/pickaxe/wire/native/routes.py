@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pickaxe.wire.native import (
+    routes_access,
     routes_artifacts,
     routes_endpoints,
     routes_events,
@@ -19,6 +20,7 @@ from pickaxe.wire.native import (
 from pickaxe.wire.native.door import Door
 
 _NOUNS = (
+    routes_access,
     routes_runs,
     routes_artifacts,
     routes_imports,
