@@ -25,7 +25,7 @@ Results = dict[str, Quantity]
 Outcomes = Callable[[Values], Results]
 
 SAMPLES = 1000
-_COMMON = ("currency", "on", "rates", "samples", "seed")
+COMMON = ("currency", "on", "rates", "samples", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def read_inputs(
 ) -> Inputs:
     """Read a flat scenario. Raises `BadInput` for unknown keys, missing fields, other units, and what is out of range."""
     numbers, names = {item.name: item for item in fields}, {item.name: item for item in choices}
-    only_keys(where, scenario, [*names, *numbers, *also, *_COMMON])
+    only_keys(where, scenario, [*names, *numbers, *also, *COMMON])
     on = day_of(scenario)
     if not isinstance(scenario.get("rates", {}), Mapping):
         raise BadInput("rates is not a table", expected="currency = units for one US dollar", got=repr(scenario["rates"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pickaxe.compute.planner.checks import count
+from pickaxe.compute.planner.checks import count, share
 from pickaxe.compute.planner.hardware import Accelerator
 from pickaxe.compute.planner.layout import Layout
 from pickaxe.compute.planner.memory import Keeping, Memory, memory
@@ -22,7 +22,8 @@ MOST_LAYOUTS = 200_000
 class Wanted:
     """What the layouts have to do: `batch` sequences a step over one of the `devices` counts, within `deadline` if there is one.
 
-    `tensor` and so on fix a degree that the user chose. `most_micro_batch` bounds the search.
+    `tensor` and so on fix a degree that the user chose. `most_micro_batch` bounds the search. `practice` is the share of the peak that
+    such runs keep up in practice, failures included: a deadline is held against that, not against what the network model promises.
     """
 
     batch: int
@@ -36,6 +37,7 @@ class Wanted:
     zero: int | None = None
     recompute: str | None = None
     most_micro_batch: int = 8
+    practice: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises `BadInput` naming the field."""
@@ -44,6 +46,7 @@ class Wanted:
             raise BadInput("devices is empty", expected="at least one count of devices")
         for number in self.devices:
             count("devices", number, high=1_000_000)
+        share("practice", self.practice, open_low=True)
         for name in ("tensor", "pipeline", "context", "expert"):
             if getattr(self, name) is not None:
                 count(name, getattr(self, name), high=1_000_000)
@@ -78,11 +81,14 @@ class Fallen:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`best` is in order of cost (device-hours, or money where there is a price), the fastest first among equals."""
+    """`best` is in order of cost (device-hours, or money where there is a price), the fastest first among equals. Of the layouts
+    `considered`, `possible` contradict neither the model nor themselves.
+    """
 
     best: tuple[Candidate, ...]
     fallen: tuple[Fallen, ...]
     considered: int
+    possible: int
     capacity: Bytes
 
 
@@ -120,8 +126,9 @@ def search(
             too_large.append((needs.total, f"{layout.devices} devices: {layout}, {recompute} recomputation"))
             continue
         found = _candidate(trial, layout, device, needs, wanted, dtype, network)
-        if wanted.deadline is not None and found.time > wanted.deadline:
-            too_slow.append((found.time, str(found)))
+        likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
+        if wanted.deadline is not None and likely > wanted.deadline:
+            too_slow.append((likely, str(found)))
         else:
             fits.append(found)
     if considered == 0:
@@ -132,7 +139,11 @@ def search(
         )
     ranked = sorted(fits, key=lambda one: (float(one.money or one.device_time), float(one.time)))
     return Search(
-        _distinct(ranked, keep), tuple(_why(too_large, too_slow, odd, ranked, device, wanted)), considered, device.memory
+        _distinct(ranked, keep),
+        tuple(_why(too_large, too_slow, odd, ranked, device, wanted)),
+        considered,
+        considered - sum(map(len, odd.values())),
+        device.memory,
     )
 
 

@@ -182,6 +182,7 @@ _KEYS = tuple(field.name for field in fields(Architecture))
 def from_mapping(name: str, entry: Mapping[str, Any]) -> Architecture:
     """An architecture from a TOML table or JSON object with the fields of `Architecture`. Raises `BadInput` naming the field."""
     where = f"model {name}"
+    entry = {key: value for key, value in entry.items() if value is not None}
     only_keys(where, entry, _KEYS)
     missing = [key for key in ("layers", "hidden", "heads", "vocab") if key not in entry]
     if missing:
