@@ -98,6 +98,17 @@ class Content:
             )
         return table
 
+    def read_rows(
+        self, artifact: Artifact, pin: Mapping[str, Any], begin: int, count: int, columns: Sequence[str] | None
+    ) -> pa.Table:
+        """Some rows in order; the files that hold them are checked."""
+        from pickaxe.kernel.tables import Pin
+
+        _must_be(artifact, "table")
+        if begin < 0 or count < 0:
+            raise BadInput("no such rows", expected="begin and count of 0 or more", got=f"{begin}, {count}")
+        return self._tables().read_slice(Pin(**pin), begin, count, columns)
+
     def files(self, artifact: Artifact, pin: Mapping[str, Any]) -> Path:
         """A read-only local copy, verified."""
         _must_be(artifact, "files")

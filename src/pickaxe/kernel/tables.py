@@ -62,6 +62,10 @@ class Tables(Protocol):
         """
         ...
 
+    def read_slice(self, pin: Pin, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """At most `count` rows from the `begin`-th (0 is the first), without reading the others. Raises as `read` does."""
+        ...
+
     def sql(
         self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None
     ) -> pa.Table:
@@ -136,6 +140,11 @@ class LakeTables:
         from pickaxe.kernel.tables_read import read
 
         return read(self._lake_for(pin), pin, columns)
+
+    def read_slice(self, pin: Pin, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+        from pickaxe.kernel.tables_read import read_slice
+
+        return read_slice(self._lake_for(pin), pin, begin, count, columns)
 
     def sql(
         self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None

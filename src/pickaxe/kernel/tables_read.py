@@ -67,6 +67,42 @@ def read(lake: Lake, pin: Pin, columns: Sequence[str] | None) -> pa.Table:
     return restored(stored, schema)
 
 
+def read_slice(lake: Lake, pin: Pin, begin: int, count: int, columns: Sequence[str] | None) -> pa.Table:
+    """Rows `begin` to `begin + count` (excluded) of a table at a snapshot; only the row groups that hold them are read."""
+    import numpy as np
+    import pyarrow as pa
+
+    state = state_at(lake, pin)
+    schema, identifiers = _chosen(state, pin.name, columns)
+    found: list[pa.Table] = []
+    passed = 0
+    for file in state.files:
+        low, high = max(begin - passed, 0), min(begin + count - passed, file.rows)
+        passed += file.rows
+        if low < high:
+            with _own_query(f"table {pin.name!r}"):
+                found.append(_slice(_source(lake, file), [*identifiers, ORDINAL], low, high))
+    if not found:
+        return schema.empty_table()
+    rows = pa.concat_tables(found)
+    if not np.array_equal(rows[ORDINAL], np.arange(begin, begin + rows.num_rows)):  # files that are not in row order
+        return read(lake, pin, columns).slice(begin, count)
+    return restored(rows, schema)
+
+
+def _slice(source: Path | pa.BufferReader, columns: list[str], low: int, high: int) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source) as file:
+        groups, first, end = list[int](), 0, 0
+        for group in range(file.metadata.num_row_groups):
+            begin, end = end, end + file.metadata.row_group(group).num_rows
+            if begin < high and low < end:
+                first = first if groups else begin
+                groups.append(group)
+        return file.read_row_groups(groups, columns=columns).select(columns).slice(low - first, high - low)
+
+
 def _source(lake: Lake, file: DataFile) -> Path | pa.BufferReader:
     """The file itself; or, sealed, its content, in memory only."""
     import pyarrow as pa

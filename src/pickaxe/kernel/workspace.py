@@ -227,6 +227,10 @@ class Workspace:
         """The rows in the order they were saved. Raises `Corrupted` when the files or what is known about them are damaged."""
         return self.content.read_table(artifact, self.artifacts.pin(artifact), columns)
 
+    def read_rows(self, artifact: Artifact, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """At most `count` rows from the `begin`-th (0 is the first), without reading the others. Raises `Corrupted`."""
+        return self.content.read_rows(artifact, self.artifacts.pin(artifact), begin, count, columns)
+
     def files(self, artifact: Artifact) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
         return self.content.files(artifact, self.artifacts.pin(artifact))

@@ -226,6 +226,15 @@ def test_some_columns(store: Tables, t: str) -> None:
             store.read(pin, wrong)
 
 
+def test_some_rows(store: Tables, t: str) -> None:
+    rows = pa.table({"n": range(300_000), "s": [f"s{n % 97}" for n in range(300_000)]})
+    store.write(t, rows.slice(0, 200_000))
+    pin = store.write(t, rows.slice(200_000), mode="append")
+    for begin, count in ((0, 3), (122_870, 20), (199_990, 20), (299_990, 100), (0, 300_000), (5, 0), (300_000, 5)):
+        assert store.read_slice(pin, begin, count).equals(rows.slice(begin, count)), (begin, count)
+    assert store.read_slice(pin, 7, 2, ["s"]).equals(rows.select(["s"]).slice(7, 2))
+
+
 def test_what_is_not_there_is_not_found(store: Tables, t: str) -> None:
     assert store.snapshots(t) == []
     with pytest.raises(NotFound):

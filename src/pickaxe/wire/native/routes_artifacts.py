@@ -108,7 +108,7 @@ def router(door: Door) -> APIRouter:
         if wants_arrow(request):
             return arrow_reply(workspace.read_table(found, column))
         begin = sequence(after)
-        table = workspace.read_table(found, column or found.meta.get("columns")).slice(begin, limit)
+        table = workspace.read_rows(found, begin, limit, column)
         total = int(found.meta["rows"])
         end = begin + table.num_rows
         data = {
