@@ -141,9 +141,14 @@ class ObjectDepot:
 
 _Saying = tuple[tuple[str, ...], Callable[[str], str], str]
 _SAYINGS: tuple[_Saying, ...] = (
+    (
+        ("/latest/api/token", "/latest/meta-data", "169.254.169.254"),
+        lambda bucket: "there are no credentials for the object store",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them",
+    ),
     (("NoSuchBucket",), lambda bucket: f"there is no bucket {bucket!r}", "create it, or correct the URL of the objects"),
     (
-        ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint", "301 Moved"),
+        ("PermanentRedirect", "incorrectly configured region", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"),
         lambda bucket: f"the bucket {bucket!r} is in another region",
         "set AWS_REGION, or add ?region=… to the URL",
     ),
@@ -156,11 +161,6 @@ _SAYINGS: tuple[_Saying, ...] = (
         ("AccessDenied", "403 Forbidden"),
         lambda bucket: f"access to the bucket {bucket!r} is denied",
         "the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket",
-    ),
-    (
-        ("169.254.169.254", "metadata endpoint", "No credentials"),
-        lambda bucket: "there are no credentials for the object store",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them",
     ),
     (
         ("kind: Connect", "error sending request", "dns error", "timed out", "operation timed out"),

@@ -151,7 +151,7 @@ def _connect(
         )
         try:
             for extension in (metadata.extension, "ducklake"):
-                connection.execute(f"LOAD {_literal(str(_extension_file(extension)))}")
+                connection.execute(f"LOAD {_literal(str(extension_file(extension)))}")
             connection.execute("SET TimeZone='UTC'")
             _attach(connection, files, metadata, read_only=read_only)
         except BaseException:
@@ -160,7 +160,7 @@ def _connect(
         return connection
 
 
-def _extension_file(name: str) -> Path:
+def extension_file(name: str) -> Path:
     """The signed binary in the extension's wheel, loaded where it lies: nothing is downloaded or copied to the home folder."""
     import duckdb
 
