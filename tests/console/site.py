@@ -1,4 +1,4 @@
-"""The console over a workspace, as its own small application: ``python -m tests.console.site WORKSPACE [PORT]``."""
+"""The console inside the whole server, in this process: ``python -m tests.console.site WORKSPACE [PORT]``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pickaxe.console import pages
 from pickaxe.kernel.access import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER
+from pickaxe.server.app import create_app
 
 
 def caller(role: Role = Role.ADMIN, tenant: str = LOCAL_TENANT) -> Caller:
@@ -23,22 +24,19 @@ def caller(role: Role = Role.ADMIN, tenant: str = LOCAL_TENANT) -> Caller:
 class SignedIn:
     """Puts one caller behind every request, as the server's guard does for who is signed in."""
 
-    def __init__(self, app: ASGIApp, who: Caller | None) -> None:
+    def __init__(self, app: ASGIApp, who: Caller) -> None:
         self._app, self._who = app, who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._who is not None:
-            scope[CALLER] = self._who
+        scope[CALLER] = self._who
         await self._app(scope, receive, send)
 
 
 def application(workspace: Workspace, who: Caller | None = None) -> FastAPI:
-    app = FastAPI()
-    app.include_router(pages(workspace))
-    app.add_middleware(SignedIn, who=who or caller())
-    return app
+    """Console, predictions, traces and feedback, all for one caller."""
+    return create_app(workspace, routers=[pages(workspace)], who=lambda app: SignedIn(app, who or caller()))
 
 
 if __name__ == "__main__":
-    with pickaxe.open(Path(sys.argv[1]), mode="r") as opened:
+    with pickaxe.open(Path(sys.argv[1])) as opened:
         uvicorn.run(application(opened), host="127.0.0.1", port=int(sys.argv[2]) if len(sys.argv) > 2 else 8765, log_level="info")

@@ -6,9 +6,11 @@ under ``datasets``, so that a live chart gets new ones without being drawn again
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pickaxe.flows.report.charts import STRONGEST
 from pickaxe.flows.report.drawing import ALARM, SERIES, SOFT, scale, short, theme
 
 Spec = dict[str, Any]
@@ -82,6 +84,49 @@ def histogram(bins: Sequence[tuple[float, float, int]], *, x: str, y: str, mark:
     if mark is not None:
         layers.append({"mark": {"type": "rule", "color": ALARM, "strokeDash": [4, 3]}, "encoding": {"x": {"datum": mark}}})
     return _chart([{"low": low, "high": high, "count": number} for low, high, number in bins], {"layer": layers}, height)
+
+
+def windows(drift: Mapping[str, Any], *, height: int = 190) -> Spec:
+    """How unlike its reference each window of traffic is, by source: -log10 of its combined p-value; the alarm fires above the line."""
+    sources = [item["source"] or "traffic" for item in drift["sources"] if item["windows"]]
+    shown = {source: short(source) for source in sources}
+    line = -math.log10(drift["level"])
+    rows = [
+        {
+            "window": item["window"],
+            "source": shown.get(item["source"] or "traffic", "traffic"),
+            "evidence": min(STRONGEST, -math.log10(max(item["p_value"], 10.0**-STRONGEST))),
+            "p": item["p_value"],
+        }
+        for item in drift["windows"]
+    ]
+    tooltip = [
+        {"field": "source", "type": "nominal", "title": " "},
+        {"field": "window", "type": "quantitative", "title": "window"},
+        {"field": "p", "type": "quantitative", "title": "p", "format": ".2e"},
+    ]
+    encoding = {
+        "x": {"field": "window", "type": "quantitative", "title": "window", "axis": {"tickMinStep": 1, "format": "d"}},
+        "y": {
+            "field": "evidence",
+            "type": "quantitative",
+            "title": "−log₁₀ p",
+            "scale": {"domain": [0, max([line + 1, *(row["evidence"] for row in rows)])]},
+        },
+        "color": {"field": "source", "type": "nominal", "scale": scale(list(shown.values())), "legend": {"title": None}},
+        "tooltip": tooltip,
+    }
+    return _chart(
+        rows,
+        {
+            "layer": [
+                {"mark": {"type": "rule", "color": ALARM, "strokeDash": [4, 3]}, "encoding": {"y": {"datum": line}}},
+                {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.6}, "encoding": encoding},
+                {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": encoding},
+            ]
+        },
+        height,
+    )
 
 
 def stacked_days(rows: Iterable[Mapping[str, Any]], *, y: str, names: Sequence[str], height: int = 220) -> Spec:

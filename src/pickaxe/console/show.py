@@ -9,7 +9,8 @@ from datetime import datetime
 from markupsafe import Markup, escape
 
 from pickaxe.console.words import Translate
-from pickaxe.flows.report.markup import count, duration, measured, money, number, percent, size
+from pickaxe.flows.report.markup import count, duration, measured, number, percent, size
+from pickaxe.flows.report.markup import money as whole_money
 from pickaxe.kernel.nouns import Run
 
 __all__ = [
@@ -30,6 +31,13 @@ __all__ = [
 ]
 
 _STEPS = ((60, "second"), (3600, "minute"), (86_400, "hour"), (30 * 86_400, "day"))
+
+
+def money(nano: int | None, currency: str = "USD") -> str:
+    """Money with the digits that still say something, down to billionths: a model's label may cost that little."""
+    if nano is not None and 0 < abs(nano) < 1000:
+        return f"{'$' if currency == 'USD' else currency + ' '}{nano / 1e9:.9f}"
+    return whole_money(nano, currency)
 
 
 def moment(at: datetime | None, now: datetime, t: Translate) -> Markup:
@@ -65,6 +73,19 @@ def bar(share: float, tone: str = "") -> Markup:
         '<svg class="bar {}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="rest" width="100" height="6"/><rect width="{}" height="6"/></svg>'
     ).format(tone, width)
+
+
+def span_bar(left: float, width: float, status: int = 200) -> Markup:
+    """A span on its trace's axis; `left` and `width` are shares of it."""
+    tone = "bad" if status >= 400 else ""
+    return Markup(
+        '<svg class="bar span {}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="rest" width="100" height="6"/><rect x="{}" width="{}" height="6"/></svg>'
+    ).format(tone, round(100 * left, 2), round(100 * width, 2))
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:.2f} ms" if value < 10 else duration(value / 1000)
 
 
 def short_id(id: str) -> Markup:

@@ -31,6 +31,8 @@ PAGES = (
     "tasks",
     "runs",
     "artifacts",
+    "endpoints",
+    "traces",
     "label",
     "review",
 )

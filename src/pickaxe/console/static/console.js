@@ -2,6 +2,7 @@
 import { drawCharts } from "./charts.js";
 import { keepLive } from "./live.js";
 import { jumpBox } from "./jump.js";
+import { tryForms } from "./try.js";
 
 const button = document.querySelector("[data-menu]");
 button.addEventListener("click", () => {
@@ -11,6 +12,15 @@ button.addEventListener("click", () => {
 
 for (const select of document.querySelectorAll("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 
+// What takes a moment to find comes after the page: the part asks for itself.
+for (const part of document.querySelectorAll("[data-fetch]")) {
+  fetch(part.dataset.fetch).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status))).then((text) => {
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(part.id);
+    part.replaceChildren(...document.adoptNode(fresh).childNodes);
+    drawCharts(part);
+  }).catch(() => {}); // its link stays and leads to the same
+}
+
 // A drawing that is wider than its place begins where it matters.
 for (const place of document.querySelectorAll("[data-centre]")) {
   const node = place.querySelector(".centre rect");
@@ -19,6 +29,7 @@ for (const place of document.querySelectorAll("[data-centre]")) {
   place.scrollTop = node.y.baseVal.value - place.clientHeight / 2;
 }
 
+tryForms();
 jumpBox(document.getElementById("jump"));
 drawCharts(document);
 keepLive();

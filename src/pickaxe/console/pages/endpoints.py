@@ -1,0 +1,115 @@
+"""Endpoints: what serves, and one in full: try it, how quick it is, whether its traffic drifts, what its users correct."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from pickaxe.console import charts
+from pickaxe.console.site import Site
+from pickaxe.kernel.nouns import Artifact, Endpoint, Event
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import caller_of
+from pickaxe.serve.records import Records
+
+LOOKED_AT = 500
+"""Newest answers that latency and shares are taken from."""
+SHOWN_FEEDBACK = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The newest answers of an endpoint. Times in milliseconds; shares by label over the texts."""
+
+    answers: Sequence[Event]
+
+    @property
+    def ms(self) -> list[float]:
+        return sorted(event.body["ms"] for event in self.answers)
+
+    def quantile(self, share: float) -> float | None:
+        ordered = self.ms
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+    @property
+    def failed(self) -> int:
+        return sum(event.body["status"] >= 400 for event in self.answers)
+
+    @property
+    def labels(self) -> list[tuple[str, float]]:
+        counts = Counter(label for event in self.answers for label in event.body.get("labels", ()))
+        return [(label, number / counts.total()) for label, number in counts.most_common(8)]
+
+    @property
+    def per_second(self) -> float | None:
+        if len(self.answers) < 2:
+            return None
+        lasted = (self.answers[0].at - self.answers[-1].at).total_seconds()
+        return (len(self.answers) - 1) / lasted if lasted else None
+
+
+def router(site: Site) -> APIRouter:
+    routes = site.router()
+
+    @routes.get("/endpoints")
+    def index(request: Request) -> Response:
+        workspace = site.workspace_of(request)
+        endpoints = workspace.endpoints()
+        recent = {endpoint.name: _recent(workspace, endpoint.name, 100) for endpoint in endpoints[:20]}
+        return site.page(request, "endpoints.html", endpoints=endpoints, models=_models(workspace, endpoints), recent=recent)
+
+    @routes.get("/endpoints/{name}")
+    def one(request: Request, name: str) -> Response:
+        workspace = site.workspace_of(request)
+        endpoint = workspace.endpoint(name)
+        recent = _recent(workspace, name, LOOKED_AT)
+        drift = drift_of(workspace, name)
+        models = _models(workspace, [endpoint])
+        return site.page(
+            request,
+            "endpoint.html",
+            endpoint=endpoint,
+            models=models,
+            recent=recent,
+            latency=_latency(recent) if len(recent.answers) > 1 else None,
+            drift=drift,
+            windows=charts.windows(drift) if drift and drift["windows"] else None,
+            feedback=_feedback(workspace, name),
+            classes=_classes(models),
+            may_predict=caller_of(request).may("predict"),
+            may_label=caller_of(request).may("label"),
+        )
+
+    return routes
+
+
+def drift_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
+    """The newest document of the watch over this endpoint, None before there is one."""
+    found, _ = workspace.artifacts.page(name=f"{name}/drift", limit=1)
+    return workspace.read_json(found[0]) if found else None
+
+
+def _recent(workspace: Workspace, name: str, limit: int) -> Recent:
+    return Recent(Records(workspace).traces(name, 0, limit, newest_first=True).traces)
+
+
+def _models(workspace: Workspace, endpoints: Sequence[Endpoint]) -> dict[str, Artifact]:
+    return workspace.artifacts.many([route.artifact_id for endpoint in endpoints for route in endpoint.routes])
+
+
+def _classes(models: Mapping[str, Artifact]) -> list[str]:
+    return sorted({str(name) for model in models.values() for name in model.meta.get("classes", ())})
+
+
+def _latency(recent: Recent) -> charts.Spec:
+    return charts.histogram(charts.binned(recent.ms), x="ms", y="answers", mark=recent.quantile(0.99))
+
+
+def _feedback(workspace: Workspace, name: str) -> list[Event]:
+    newest = workspace.log.list(kind="feedback", limit=200, newest_first=True)
+    return [event for event in newest if event.name == name][:SHOWN_FEEDBACK]
