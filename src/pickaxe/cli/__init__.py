@@ -24,6 +24,7 @@ _COMMANDS = {
     "lineage": ("pickaxe.cli.graph:lineage", "What an artifact or an answer was made from."),
     "blast": ("pickaxe.cli.graph:blast", "What a label, a row or an artifact touched, and the price to rebuild."),
     "rows": ("pickaxe.cli.show:rows", "Print rows of a table artifact."),
+    "key": ("pickaxe.cli.key:key", "The key of an encrypted workspace: make, show, rotate."),
     "move": ("pickaxe.cli.move:move", "Carry a workspace to PostgreSQL, to a bucket, or back, losslessly."),
 }
 

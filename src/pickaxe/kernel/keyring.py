@@ -12,7 +12,8 @@ import os
 import secrets
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.errors import BadInput, Conflict, Unavailable
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.schema import artifacts, events, keyring, runs
+from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.vault import KEY_BYTES, Vault, derived
 
 _COMMAND_SECONDS = 60.0
@@ -50,11 +52,11 @@ def master_key(where: str, environment: Mapping[str, str] | None = None, *, trus
     environment = os.environ if environment is None else environment
     kind, _, rest = where.partition(":")
     if kind == "file":
-        return _parsed(_read_file(Path(rest).expanduser()), where)
+        return parsed_key(_read_file(Path(rest).expanduser()), where)
     if kind == "env":
         if not environment.get(rest):
             raise Unavailable(f"the key is to come from ${rest}, which is not set", remedy=f"set {rest} to the key")
-        return _parsed(environment[rest], where)
+        return parsed_key(environment[rest], where)
     if kind == "command":
         if not trusted and environment.get("PICKAXE_KEY") != where:
             raise BadInput(
@@ -62,8 +64,26 @@ def master_key(where: str, environment: Mapping[str, str] | None = None, *, trus
                 expected="the command in the environment variable PICKAXE_KEY",
                 got='key = "command:…" in workspace.toml',
             )
-        return _parsed(_output_of(rest), f"command:{shlex.split(rest)[0]}")
+        return parsed_key(_output_of(rest), f"command:{shlex.split(rest)[0]}")
     raise BadInput("the place of the key is not usable", expected="file:PATH, env:NAME or command:PROGRAM ARGUMENTS", got=kind)
+
+
+def parsed_key(text: str, where: str) -> bytes:
+    """The 32 bytes that a text from `where` spells. Raises `BadInput`, which does not quote it."""
+    text = text.strip()
+    for decode in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True)):
+        try:
+            key = decode(text)
+        except (ValueError, binascii.Error):
+            continue
+        if len(key) == KEY_BYTES:
+            return key
+    raise BadInput(
+        f"what {where} gives is not a key",
+        expected="32 bytes as 64 hex digits or base64",
+        got=f"a text of {len(text)} characters",
+        remedy="make one: pickaxe key new",
+    )
 
 
 def open_vault(catalog: Catalog, location: Location) -> Vault | None:
@@ -71,7 +91,7 @@ def open_vault(catalog: Catalog, location: Location) -> Vault | None:
 
     Raises `Locked` (no key, another key), `Conflict` (a key for a workspace that has plain content already).
     """
-    wrapped = _rows(catalog)
+    wrapped = data_keys(catalog)
     if location.key is None:
         if wrapped:
             raise Locked(
@@ -84,7 +104,7 @@ def open_vault(catalog: Catalog, location: Location) -> Vault | None:
     master = master_key(location.key)
     if not wrapped:
         _make(catalog, master)
-        wrapped = _rows(catalog)
+        wrapped = data_keys(catalog)
     return Vault({row.id: _unwrapped(row, master) for row in wrapped})
 
 
@@ -104,6 +124,40 @@ def rotate(catalog: Catalog, old: bytes, new: bytes, *, renew: bool = False) -> 
         if renew:
             _add(connection, catalog, max(keys) + 1, new)
     return len(keys) + renew
+
+
+def data_keys(catalog: Catalog) -> Sequence[Any]:
+    """Rows of the keyring: `id`, `wrapped`, `master` (a name for the key it is sealed with), `created_ns`."""
+    with catalog.read() as connection:
+        return connection.execute(sa.select(keyring).order_by(keyring.c.id)).all()
+
+
+@contextmanager
+def opened_catalog(folder: str | None, *, writable: bool) -> Iterator[tuple[Catalog, Location]]:
+    """A workspace's catalog alone: what is sealed in it stays so. Raises `NotFound`."""
+    location = Location.of(Path(folder or Settings.from_environment().workspace))
+    place = location.catalog or location.folder / "catalog.db"
+    for mode in (False, True) if writable else (False,):  # opened to read first, so that none is made where none is
+        catalog = Catalog(place, writable=mode)
+        try:
+            if mode == writable:
+                yield catalog, location
+        finally:
+            catalog.close()
+
+
+def write_key_file(path: Path, text: str) -> None:
+    """A new file that only its owner may read. Raises `Conflict` when there is one: it may hold the only copy of a key."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Conflict(
+            f"the key cannot be written to {path}", got=error.strerror or str(error), remedy="choose another file"
+        ) from None
+    with os.fdopen(fd, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def key_id(master: bytes) -> str:
@@ -128,12 +182,6 @@ def _add(connection: sa.Connection, catalog: Catalog, number: int, master: bytes
     wrapped = _wrapped(number, secrets.token_bytes(KEY_BYTES), master)
     row = {"id": number, "wrapped": wrapped, "master": key_id(master), "created_ns": catalog.clock.now_ns()}
     connection.execute(keyring.insert().values(row))
-
-
-def _rows(catalog: Catalog) -> Sequence[Any]:
-    with catalog.read() as connection:
-        query = sa.select(keyring.c.id, keyring.c.wrapped, keyring.c.master).order_by(keyring.c.id)
-        return connection.execute(query).all()
 
 
 def _wrapped(number: int, key: bytes, master: bytes) -> str:
@@ -183,20 +231,3 @@ def _output_of(command: str) -> str:
         said = done.stderr.decode("utf-8", "replace").strip()[-300:]
         raise Unavailable("the command for the key failed", got=f"exit status {done.returncode}: {said}", remedy="try it by hand")
     return done.stdout.decode("ascii", "replace")
-
-
-def _parsed(text: str, where: str) -> bytes:
-    text = text.strip()
-    for decode in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True)):
-        try:
-            key = decode(text)
-        except (ValueError, binascii.Error):
-            continue
-        if len(key) == KEY_BYTES:
-            return key
-    raise BadInput(
-        f"what {where} gives is not a key",
-        expected="32 bytes as 64 hex digits or base64",
-        got=f"a text of {len(text)} characters",
-        remedy="make one: pickaxe key new",
-    )
