@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
 
@@ -58,6 +59,7 @@ class MemoryStore:
     """Implements `ServingStore` in memory; `emit_delay` seconds per commit, `commits` counts them."""
 
     def __init__(self) -> None:
+        self._tenants: dict[str, MemoryStore] = {LOCAL_TENANT: self}
         self.emit_delay = 0.0
         self.emit_error: Exception | None = None
         self.commits: list[int] = []
@@ -66,6 +68,14 @@ class MemoryStore:
         self._events: list[Event] = []
         self._seq = itertools.count(1)
         self._lock = threading.Lock()
+
+    def for_tenant(self, tenant_id: str, /) -> MemoryStore:
+        if tenant_id not in self._tenants:
+            self._tenants[tenant_id] = MemoryStore()
+        return self._tenants[tenant_id]
+
+    def every_endpoint(self) -> list[tuple[str, Endpoint]]:
+        return [(tenant_id, each) for tenant_id, store in self._tenants.items() for each in store.endpoints()]
 
     def add_model(self, folder: Path, name: str = "headlines/student") -> Artifact:
         version = 1 + sum(artifact.name == name for artifact, _ in self._artifacts.values())

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.errors import StorageFull, Unavailable
 from pickaxe.serve.errors import Busy
 from pickaxe.serve.journal import Journal
@@ -22,7 +23,7 @@ def test_an_acknowledged_fact_is_in_the_store() -> None:
     async def run() -> None:
         journal = Journal(store, max_waiting=10)
         journal.start()
-        await journal.record(fact(1))
+        await journal.record(LOCAL_TENANT, fact(1))
         assert [event.subject for event in store.events(kind="trace")] == [f"{1:032x}"]
         journal.close()
 
@@ -36,9 +37,9 @@ def test_facts_that_gather_during_a_commit_share_the_next() -> None:
     async def run() -> None:
         journal = Journal(store, max_waiting=100)
         journal.start()
-        first = asyncio.create_task(journal.record(fact(0)))
+        first = asyncio.create_task(journal.record(LOCAL_TENANT, fact(0)))
         await asyncio.sleep(0.02)
-        await asyncio.gather(first, *(journal.record(fact(number)) for number in range(1, 41)))
+        await asyncio.gather(first, *(journal.record(LOCAL_TENANT, fact(number)) for number in range(1, 41)))
         journal.close()
 
     asyncio.run(run())
@@ -57,9 +58,11 @@ def test_a_failed_commit_reaches_everyone_in_it_and_the_next_goes_on(raised: Exc
         journal = Journal(store, max_waiting=100)
         journal.start()
         store.emit_error = raised
-        failed = await asyncio.gather(*(journal.record(fact(number)) for number in range(3)), return_exceptions=True)
+        failed = await asyncio.gather(
+            *(journal.record(LOCAL_TENANT, fact(number)) for number in range(3)), return_exceptions=True
+        )
         store.emit_error = None
-        await journal.record(fact(9))
+        await journal.record(LOCAL_TENANT, fact(9))
         journal.close()
         return failed
 
@@ -75,12 +78,12 @@ def test_close_writes_what_waits_and_then_refuses() -> None:
     async def run() -> None:
         journal = Journal(store, max_waiting=2000)
         journal.start()
-        waiting = [asyncio.create_task(journal.record(fact(number))) for number in range(1100)]
+        waiting = [asyncio.create_task(journal.record(LOCAL_TENANT, fact(number))) for number in range(1100)]
         await asyncio.sleep(0)
         await asyncio.to_thread(journal.close)
         await asyncio.gather(*waiting)
         with pytest.raises(Unavailable, match="shutting down"):
-            await journal.record(fact(0))
+            await journal.record(LOCAL_TENANT, fact(0))
 
     asyncio.run(run())
     assert sum(store.commits) == 1100
@@ -93,9 +96,11 @@ def test_too_many_waiting_is_busy_not_memory() -> None:
     async def run() -> list[BaseException | None]:
         journal = Journal(store, max_waiting=5)
         journal.start()
-        first = asyncio.create_task(journal.record(fact(0)))
+        first = asyncio.create_task(journal.record(LOCAL_TENANT, fact(0)))
         await asyncio.sleep(0.03)  # the first is being written now
-        rest = await asyncio.gather(*(journal.record(fact(number)) for number in range(1, 9)), return_exceptions=True)
+        rest = await asyncio.gather(
+            *(journal.record(LOCAL_TENANT, fact(number)) for number in range(1, 9)), return_exceptions=True
+        )
         await first
         journal.close()
         return rest
@@ -113,7 +118,10 @@ def test_a_request_that_gave_up_does_not_stop_the_others() -> None:
     async def run() -> None:
         journal = Journal(store, max_waiting=10)
         journal.start()
-        gone, stays = asyncio.create_task(journal.record(fact(1))), asyncio.create_task(journal.record(fact(2)))
+        gone, stays = (
+            asyncio.create_task(journal.record(LOCAL_TENANT, fact(1))),
+            asyncio.create_task(journal.record(LOCAL_TENANT, fact(2))),
+        )
         await asyncio.sleep(0.01)
         gone.cancel()
         await stays

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, Unavailable
 from pickaxe.kernel.nouns import Route
 from pickaxe.serve.backend import Model
@@ -40,7 +41,7 @@ def test_an_answer_is_the_models_and_its_trace_is_on_record(store: MemoryStore) 
     context = trace_context(None)
 
     async def use(serving: Serving) -> Answer:
-        return await serving.predict("headlines", ["Area man naps", "Senate votes"], context)
+        return await serving.predict(LOCAL_TENANT, "headlines", ["Area man naps", "Senate votes"], context)
 
     answer = served(store, use)
     assert answer.labels == ["sarcastic", "serious"]
@@ -65,7 +66,7 @@ def test_an_answer_is_the_models_and_its_trace_is_on_record(store: MemoryStore) 
 def test_limits(store: MemoryStore, texts: list[str], match: str) -> None:
     async def use(serving: Serving) -> None:
         with pytest.raises(BadInput, match=match):
-            await serving.predict("headlines", texts, trace_context(None))
+            await serving.predict(LOCAL_TENANT, "headlines", texts, trace_context(None))
 
     served(store, use, max_texts=10, max_chars=50)
     assert store.events(kind="trace") == []
@@ -77,7 +78,7 @@ def test_traffic_splits_by_weight_and_a_trace_keeps_its_route(store: MemoryStore
     store.publish("headlines", [Route(first.id, 3.0), Route(unused.id, 0.0), Route(second.id, 1.0)])
 
     async def use(serving: Serving) -> tuple[list[str], list[str]]:
-        deployment = serving.deployments["headlines"]
+        deployment = serving.deployments[LOCAL_TENANT, "headlines"]
         ids = [f"{number:032x}" for number in range(1, 4001)]
 
         def draw() -> list[str]:
@@ -100,7 +101,7 @@ def test_a_new_version_takes_over_without_dropping_a_request(store: MemoryStore,
 
         async def ask() -> None:
             while len(models) < 2000 and (not models or models[-1] != newer.id):
-                answer = await serving.predict("headlines", ["senate"], trace_context(None))
+                answer = await serving.predict(LOCAL_TENANT, "headlines", ["senate"], trace_context(None))
                 assert answer.labels == (["sarcastic"] if answer.model.artifact.id == newer.id else ["serious"])
                 models.append(answer.model.artifact.id)
                 await asyncio.sleep(0.001)
@@ -123,8 +124,8 @@ def test_a_broken_new_version_leaves_the_old_one_serving(store: MemoryStore, tmp
     async def use(serving: Serving) -> str:
         store.publish("headlines", [Route(broken.id)])
         await serving.refresh()
-        assert "not a model folder" in serving.problems["headlines"].message
-        return (await serving.predict("headlines", ["x"], trace_context(None))).model.artifact.id
+        assert "not a model folder" in serving.problems[LOCAL_TENANT, "headlines"].message
+        return (await serving.predict(LOCAL_TENANT, "headlines", ["x"], trace_context(None))).model.artifact.id
 
     assert served(store, use) == "art-headlines/student-1"
 
@@ -132,9 +133,9 @@ def test_a_broken_new_version_leaves_the_old_one_serving(store: MemoryStore, tmp
 def test_an_endpoint_published_after_the_start_answers_at_once(store: MemoryStore) -> None:
     async def use(serving: Serving) -> list[str]:
         with pytest.raises(NotFound, match="no endpoint 'other'"):
-            await serving.predict("other", ["x"], trace_context(None))
+            await serving.predict(LOCAL_TENANT, "other", ["x"], trace_context(None))
         store.publish("other", [Route("art-headlines/student-1")])
-        return (await serving.predict("other", ["area"], trace_context(None))).labels
+        return (await serving.predict(LOCAL_TENANT, "other", ["area"], trace_context(None))).labels
 
     assert served(store, use, reload_seconds=60) == ["sarcastic"]
 
@@ -146,9 +147,9 @@ def test_what_cannot_be_served_says_why(store: MemoryStore, tmp_path: Path) -> N
 
     async def use(serving: Serving) -> None:
         with pytest.raises(Unavailable, match="cannot be loaded"):
-            await serving.predict("broken", ["x"], trace_context(None))
+            await serving.predict(LOCAL_TENANT, "broken", ["x"], trace_context(None))
         with pytest.raises(Conflict, match="not serving"):
-            await serving.predict("paused", ["x"], trace_context(None))
+            await serving.predict(LOCAL_TENANT, "paused", ["x"], trace_context(None))
 
     served(store, use)
 
@@ -159,8 +160,8 @@ def test_a_model_that_breaks_is_a_recorded_failure(store: MemoryStore, tmp_path:
 
     async def use(serving: Serving) -> None:
         with pytest.raises(ModelFailed, match="raised RuntimeError"):
-            await serving.predict("fragile", ["here be dragons"], context)
-        assert (await serving.predict("fragile", ["fine"], trace_context(None))).labels == ["serious"]
+            await serving.predict(LOCAL_TENANT, "fragile", ["here be dragons"], context)
+        assert (await serving.predict(LOCAL_TENANT, "fragile", ["fine"], trace_context(None))).labels == ["serious"]
         assert serving.in_flight == 0
 
     served(store, use)
@@ -200,12 +201,12 @@ def test_a_slow_model_leaves_the_loop_free_and_answers_requests_together(store: 
     slow_endpoint(store, tmp_path, sleep=0.03)
 
     async def use(serving: Serving) -> tuple[list[Answer], list[int], int]:
-        runner = serving.deployments["slow"].runners[0]
+        runner = serving.deployments[LOCAL_TENANT, "slow"].runners[0]
         assert runner.batches
         calls = calls_of(runner)
         before, turns = len(calls), 0
         asked = asyncio.gather(
-            *(serving.predict("slow", ["area"] * (1 + n % 2) + [f"{n}"], trace_context(None)) for n in range(20))
+            *(serving.predict(LOCAL_TENANT, "slow", ["area"] * (1 + n % 2) + [f"{n}"], trace_context(None)) for n in range(20))
         )
         while not asked.done():
             await asyncio.sleep(0.001)
@@ -222,7 +223,7 @@ def test_a_slow_model_leaves_the_loop_free_and_answers_requests_together(store: 
 
 def test_a_fast_model_is_not_batched_and_not_sent_to_a_thread(store: MemoryStore) -> None:
     async def use(serving: Serving) -> list[str]:
-        runner = serving.deployments["headlines"].runners[0]
+        runner = serving.deployments[LOCAL_TENANT, "headlines"].runners[0]
         assert not runner.batches
         seen: list[str] = []
         original = runner.model.predictor.predict_proba
@@ -232,7 +233,7 @@ def test_a_fast_model_is_not_batched_and_not_sent_to_a_thread(store: MemoryStore
             return original(texts)
 
         runner.model.predictor.predict_proba = spy  # type: ignore[method-assign]
-        await asyncio.gather(*(serving.predict("headlines", ["x"], trace_context(None)) for _ in range(10)))
+        await asyncio.gather(*(serving.predict(LOCAL_TENANT, "headlines", ["x"], trace_context(None)) for _ in range(10)))
         return seen
 
     assert served(store, use, inline_ms=1000) == [threading.current_thread().name] * 10
@@ -244,7 +245,7 @@ def test_one_requests_poison_does_not_spoil_the_batch(store: MemoryStore, tmp_pa
     async def use(serving: Serving) -> list[Any]:
         texts = ["a", "b", "dragon", "c"]
         return await asyncio.gather(
-            *(serving.predict("slow", [text], trace_context(None)) for text in texts), return_exceptions=True
+            *(serving.predict(LOCAL_TENANT, "slow", [text], trace_context(None)) for text in texts), return_exceptions=True
         )
 
     results = served(store, use)
@@ -256,7 +257,7 @@ def test_a_model_that_takes_too_long_is_given_up_on(store: MemoryStore, tmp_path
 
     async def use(serving: Serving) -> None:
         with pytest.raises(TimedOut, match=r"within 0\.1 s"):
-            await serving.predict("slow", ["x"] * 20, trace_context(None))
+            await serving.predict(LOCAL_TENANT, "slow", ["x"] * 20, trace_context(None))
         assert serving.in_flight == 0
 
     served(store, use, predict_seconds=0.1)
@@ -266,7 +267,7 @@ def test_more_requests_than_the_server_takes_are_told_to_come_back(store: Memory
     slow_endpoint(store, tmp_path, sleep=0.03)
 
     async def use(serving: Serving) -> list[Any]:
-        asked = (serving.predict("slow", ["x"], trace_context(None)) for _ in range(8))
+        asked = (serving.predict(LOCAL_TENANT, "slow", ["x"], trace_context(None)) for _ in range(8))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     results = served(store, use, max_in_flight=5)
@@ -279,6 +280,6 @@ def test_an_answer_without_a_durable_trace_is_withheld(store: MemoryStore) -> No
 
     async def use(serving: Serving) -> None:
         with pytest.raises(Exception, match="could not be written"):
-            await serving.predict("headlines", ["x"], TraceContext("a" * 32, "b" * 16))
+            await serving.predict(LOCAL_TENANT, "headlines", ["x"], TraceContext("a" * 32, "b" * 16))
 
     served(store, use)

@@ -174,17 +174,17 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     client.post("/v1/endpoints/stranger/predict", json={"text": "x"})
     client.get("/nope")
     found = samples(client)
-    route = 'route="/v1/endpoints/{name}/predict"'
-    assert found[f'pickaxe_requests_total{{endpoint="headlines",{route},status="200"}}'] == 1
-    assert found[f'pickaxe_requests_total{{endpoint="headlines",{route},status="422"}}'] == 1
-    assert found[f'pickaxe_requests_total{{endpoint="",{route},status="404"}}'] == 1
-    assert found['pickaxe_requests_total{endpoint="",route="",status="404"}'] == 1
+    route, tenant = 'route="/v1/endpoints/{name}/predict"', 'tenant="tenant-local"'
+    assert found[f'pickaxe_requests_total{{endpoint="headlines",{route},status="200",{tenant}}}'] == 1
+    assert found[f'pickaxe_requests_total{{endpoint="headlines",{route},status="422",{tenant}}}'] == 1
+    assert found[f'pickaxe_requests_total{{endpoint="",{route},status="404",{tenant}}}'] == 1
+    assert found[f'pickaxe_requests_total{{endpoint="",route="",status="404",{tenant}}}'] == 1
     model = 'artifact_id="art-headlines/student-1",endpoint="headlines"'
-    assert found[f'pickaxe_texts_total{{{model},label="sarcastic"}}'] == 2
-    assert found[f'pickaxe_texts_total{{{model},label="serious"}}'] == 1
-    assert found[f"pickaxe_predict_seconds_count{{{model}}}"] == 1
-    assert found[f'pickaxe_request_seconds_count{{endpoint="headlines",{route}}}'] == 2
-    assert found[f'pickaxe_model{{{model},ref="headlines/student:1"}}'] == 1
+    assert found[f'pickaxe_texts_total{{{model},label="sarcastic",{tenant}}}'] == 2
+    assert found[f'pickaxe_texts_total{{{model},label="serious",{tenant}}}'] == 1
+    assert found[f"pickaxe_predict_seconds_count{{{model},{tenant}}}"] == 1
+    assert found[f'pickaxe_request_seconds_count{{endpoint="headlines",{route},{tenant}}}'] == 2
+    assert found[f'pickaxe_model{{{model},ref="headlines/student:1",{tenant}}}'] == 1
     assert found["pickaxe_in_flight"] == found["pickaxe_traces_waiting"] == 0
     assert any(name.startswith("pickaxe_build_info{version=") for name in found)
     assert len(list(text_string_to_metric_families(client.get("/metrics").text))) > 8

@@ -7,7 +7,7 @@ import getpass
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pickaxe.kernel.access import LOCAL_TENANT, Caller
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id
@@ -19,11 +19,12 @@ from pickaxe.kernel.config import Config
 from pickaxe.kernel.content import Content
 from pickaxe.kernel.database import retried
 from pickaxe.kernel.digest import canonical_json
-from pickaxe.kernel.endpoints import Endpoints
+from pickaxe.kernel.endpoints import Endpoints, of_all_tenants
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.ledger import Ledger, Usage
+from pickaxe.kernel.lineage import Edges, ancestry, progeny
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.kernel.registry import PREDICTORS, own_modules
@@ -35,6 +36,7 @@ from pickaxe.kernel.worker import address_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pickaxe.kernel.cost import Cost
     from pickaxe.kernel.tables import Tables
 
 
@@ -61,9 +63,9 @@ class Workspace:
         """The same stores as the caller's tenant sees them, in the caller's name. Only the workspace it came from closes them."""
         return self.for_tenant(caller.tenant_id, caller.principal_id)
 
-    def for_tenant(self, tenant_id: str, principal_id: str) -> Workspace:
-        """As `for_caller`, by ids."""
-        if (tenant_id, principal_id) == (self.tenant_id, self.principal_id):
+    def for_tenant(self, tenant_id: str, principal_id: str = "") -> Workspace:
+        """As `for_caller`, by ids; without a principal, to read and to append events."""
+        if tenant_id == self.tenant_id and principal_id in ("", self.principal_id):
             return self
         view = copy.copy(self)
         view.watcher = None
@@ -242,6 +244,18 @@ class Workspace:
     def alias(self, artifact: Artifact, alias: str) -> None:
         self.artifacts.alias(artifact, alias)
 
+    # The graph and the bill
+
+    def cost(self, artifact: Artifact) -> Cost:
+        """Everything upstream of `artifact`, priced: in full, and what it added to the bill."""
+        from pickaxe.kernel.cost import cost_of
+
+        return cost_of(self, artifact)
+
+    def lineage(self, artifact: Artifact, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
+        """The graph around `artifact`, towards what it was made from or towards what was made from it."""
+        return ancestry(self, artifact.id) if direction == "upstream" else progeny(self, artifact.id)
+
     # What a step saved
 
     def store(self, run_name: str, outputs: Mapping[str, Output]) -> dict[str, Stored]:
@@ -289,6 +303,10 @@ class Workspace:
 
     def endpoints(self) -> list[Endpoint]:
         return self.serving.list()
+
+    def every_endpoint(self) -> Sequence[tuple[str, Endpoint]]:
+        """The endpoints of all tenants, each with the id of its tenant: for the process that serves them."""
+        return of_all_tenants(self.catalog)
 
     def close(self) -> None:
         """Close the stores, for every view of them. Idempotent."""

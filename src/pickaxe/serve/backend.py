@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event
 from pickaxe.kernel.predictors import MANIFEST, Predictor, load_predictor
@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
 
 class ServingStore(Protocol):
-    """The part of a workspace that serving reads and writes. Called from several threads."""
+    """The part of a workspace that serving reads and writes: one tenant's view, and the way to the others'.
+
+    Called from several threads.
+    """
+
+    def for_tenant(self, tenant_id: str, /) -> Self:
+        """The same stores as that tenant sees them."""
+        ...
+
+    def every_endpoint(self) -> Sequence[tuple[str, Endpoint]]:
+        """The endpoints of all tenants, each with the id of its tenant."""
+        ...
 
     def endpoint(self, name: str) -> Endpoint:
         """Raises `NotFound`."""

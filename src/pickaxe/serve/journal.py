@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pickaxe.kernel.errors import PickaxeError, StorageFull, Unavailable
 from pickaxe.serve.backend import ServingStore
@@ -19,13 +19,19 @@ Fact = Mapping[str, Any]
 _MAX_GROUP = 512
 
 
+class _Waiting(NamedTuple):
+    tenant_id: str
+    fact: Fact
+    written: asyncio.Future[None]
+
+
 class Journal:
     """Writes events for the coroutines of one event loop. `start` and `record` are called on that loop."""
 
     def __init__(self, store: ServingStore, *, max_waiting: int) -> None:
         self._store = store
         self._max_waiting = max_waiting
-        self._waiting: list[tuple[Fact, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._wake = threading.Condition()
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -41,8 +47,8 @@ class Journal:
         self._thread = threading.Thread(target=self._write_groups, name="pickaxe-journal", daemon=True)
         self._thread.start()
 
-    async def record(self, fact: Fact) -> None:
-        """Return once `fact` survives a killed process.
+    async def record(self, tenant_id: str, fact: Fact) -> None:
+        """Return once `fact` survives a killed process, in the log of its tenant.
 
         Raises `Busy` when too many wait already, `StorageFull` or another `PickaxeError` when it could not be written.
         """
@@ -56,7 +62,7 @@ class Journal:
                 raise Busy(
                     f"{len(self._waiting)} answers wait for their trace to be written", remedy="send fewer requests at once"
                 )
-            self._waiting.append((fact, written))
+            self._waiting.append(_Waiting(tenant_id, fact, written))
             first = len(self._waiting) == 1
         if first:
             # After the requests that are ready now: woken at once, the writer would commit nearly every trace by itself.
@@ -77,14 +83,18 @@ class Journal:
 
     def _write_groups(self) -> None:
         while (group := self._next_group()) is not None:
-            error: Exception | None = None
-            try:
-                self._store.emit_many([fact for fact, _ in group])
-            except Exception as caught:  # noqa: BLE001 - handed to every request of the group
-                error = caught if isinstance(caught, PickaxeError) else _unwritten(caught)
-            self._report([written for _, written in group], error)
+            for tenant_id in dict.fromkeys(each.tenant_id for each in group):
+                self._write(tenant_id, [each for each in group if each.tenant_id == tenant_id])
 
-    def _next_group(self) -> list[tuple[Fact, asyncio.Future[None]]] | None:
+    def _write(self, tenant_id: str, group: list[_Waiting]) -> None:
+        error: Exception | None = None
+        try:
+            self._store.for_tenant(tenant_id).emit_many([each.fact for each in group])
+        except Exception as caught:  # noqa: BLE001 - handed to every request of the group
+            error = caught if isinstance(caught, PickaxeError) else _unwritten(caught)
+        self._report([each.written for each in group], error)
+
+    def _next_group(self) -> list[_Waiting] | None:
         with self._wake:
             while not self._waiting and not self._closing:
                 self._wake.wait()

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Endpoint, Event
-from pickaxe.serve.access import needs
+from pickaxe.serve.access import caller_of, needs
+from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply
 from pickaxe.serve.records import Opinion, Records
 from pickaxe.serve.service import Serving
@@ -97,7 +98,9 @@ TraceId = Annotated[str, Path(examples=[_TRACE_ID], description="32 hexadecimal 
 def router(serving: Serving) -> APIRouter:
     """The routes over `serving`."""
     routes = APIRouter(prefix="/v1")
-    records = Records(serving.store)
+
+    def seen(request: Request) -> ServingStore:
+        return serving.store.for_tenant(caller_of(request).tenant_id)
 
     @routes.get(
         "/endpoints",
@@ -107,8 +110,8 @@ def router(serving: Serving) -> APIRouter:
         summary="What is serving",
     )
     async def endpoints(request: Request) -> Response:
-        found = await run_in_threadpool(serving.store.endpoints)
-        return reply(request, [_endpoint(serving, endpoint) for endpoint in found])
+        found, tenant_id = await run_in_threadpool(seen(request).endpoints), caller_of(request).tenant_id
+        return reply(request, [_endpoint(serving, tenant_id, endpoint) for endpoint in found])
 
     @routes.get(
         "/endpoints/{name}",
@@ -119,8 +122,8 @@ def router(serving: Serving) -> APIRouter:
     )
     async def endpoint(name: str, request: Request) -> Response:
         """One endpoint: its models, their shares and classes."""
-        found = await run_in_threadpool(serving.store.endpoint, checked_endpoint(name))
-        return reply(request, _endpoint(serving, found))
+        found = await run_in_threadpool(seen(request).endpoint, checked_endpoint(name))
+        return reply(request, _endpoint(serving, caller_of(request).tenant_id, found))
 
     @routes.get("/traces", dependencies=[needs("read")], tags=["traces"], response_model=Envelope[TraceList], responses=_REFUSALS)
     async def traces(
@@ -131,7 +134,7 @@ def router(serving: Serving) -> APIRouter:
         newest_first: bool = False,
     ) -> Response:
         """Recorded answers in order. A page may be short while `next_after` is set: go on from there."""
-        page = await run_in_threadpool(records.traces, endpoint, after, limit, newest_first=newest_first)
+        page = await run_in_threadpool(Records(seen(request)).traces, endpoint, after, limit, newest_first=newest_first)
         return reply(request, {"traces": [_answer(event) for event in page.traces], "next_after": page.next_after})
 
     @routes.get(
@@ -143,7 +146,7 @@ def router(serving: Serving) -> APIRouter:
     )
     async def trace(trace_id: TraceId, request: Request) -> Response:
         """The answers under one trace id, and what people said about them."""
-        found = await run_in_threadpool(records.trace, trace_id)
+        found = await run_in_threadpool(Records(seen(request)).trace, trace_id)
         data = {
             "trace_id": trace_id,
             "answers": [_answer(event) for event in found.answers],
@@ -163,7 +166,7 @@ def router(serving: Serving) -> APIRouter:
     async def feedback(trace_id: TraceId, request: Request) -> Response:
         """Say what the right label is. It is on record when the answer comes, and joins the next labelling round."""
         opinion = await read_json(request, FeedbackRequest, serving.config)
-        body = await run_in_threadpool(records.add_feedback, trace_id, Opinion(**opinion.model_dump()))
+        body = await run_in_threadpool(Records(seen(request)).add_feedback, trace_id, Opinion(**opinion.model_dump()))
         return reply(request, _feedback(trace_id, body), status=201)
 
     return routes
@@ -188,9 +191,9 @@ def _is_name(name: str) -> bool:
 _NAME_LETTERS = {ord(letter): None for letter in "abcdefghijklmnopqrstuvwxyz0123456789-_."}
 
 
-def _endpoint(serving: Serving, endpoint: Endpoint) -> dict[str, Any]:
-    deployment = serving.deployments.get(endpoint.name)
-    problem = serving.problems.get(endpoint.name)
+def _endpoint(serving: Serving, tenant_id: str, endpoint: Endpoint) -> dict[str, Any]:
+    deployment = serving.deployments.get((tenant_id, endpoint.name))
+    problem = serving.problems.get((tenant_id, endpoint.name))
     models = {runner.model.artifact.id: runner.model for runner in deployment.runners} if deployment else {}
     shown: list[dict[str, Any]] = []
     for route in endpoint.routes:

@@ -31,6 +31,7 @@ class Answer(NamedTuple):
     labels: list[str]
     probs: list[list[float]]
     ms: float
+    tenant_id: str
 
 
 class Observer(Protocol):
@@ -39,15 +40,19 @@ class Observer(Protocol):
     def answered(self, answer: Answer) -> None: ...
 
 
+Name = tuple[str, str]
+"""A tenant's id and the name of one of its endpoints: tenants may use the same names."""
+
+
 class Serving:
-    """All endpoints of a workspace. Made anywhere; from `start` to `stop` it belongs to one event loop."""
+    """All endpoints of a workspace, of all tenants. Made anywhere; from `start` to `stop` it belongs to one event loop."""
 
     def __init__(self, store: ServingStore, config: ServeConfig | None = None, observer: Observer | None = None) -> None:
         self.store = store
         self.config = config or ServeConfig()
         self.observer = observer
-        self.deployments: dict[str, Deployment] = {}
-        self.problems: dict[str, Problem] = {}
+        self.deployments: dict[Name, Deployment] = {}
+        self.problems: dict[Name, Problem] = {}
         """Endpoints that could not be (re)loaded, and why. A reload that fails leaves the earlier models serving."""
         self.failure: Exception | None = None
         """Why it could not start."""
@@ -76,8 +81,8 @@ class Serving:
         await asyncio.to_thread(self.journal.close)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def predict(self, name: str, texts: Sequence[str], context: TraceContext) -> Answer:
-        """Answer and record; the trace survives a killed process before this returns.
+    async def predict(self, tenant_id: str, name: str, texts: Sequence[str], context: TraceContext) -> Answer:
+        """Answer by an endpoint of the tenant, and record; the trace survives a killed process before this returns.
 
         Raises `BadInput` (see `ServeConfig` for the limits), `NotFound`, `Busy`, `TimedOut`, `ModelFailed`, `Unavailable` (endpoint not loadable) and `StorageFull`.
         """
@@ -89,15 +94,15 @@ class Serving:
         start = time.perf_counter()
         self.in_flight += 1
         try:
-            deployment = self.deployments.get(name) or await self._newly_published(name)
+            deployment = self.deployments.get((tenant_id, name)) or await self._newly_published(tenant_id, name)
             runner = deployment.choose(context.trace_id)
             try:
                 probs = await runner.probabilities(texts)
             except ModelFailed as error:
-                await self.journal.record(_trace(name, runner.model, texts, context, start, failure=error))
+                await self.journal.record(tenant_id, _trace(name, runner.model, texts, context, start, failure=error))
                 raise
-            answer = _answer(name, runner.model, probs, start)
-            await self.journal.record(_trace(name, runner.model, texts, context, start, answer=answer))
+            answer = _answer(tenant_id, name, runner.model, probs, start)
+            await self.journal.record(tenant_id, _trace(name, runner.model, texts, context, start, answer=answer))
         finally:
             self.in_flight -= 1
         if self.observer is not None:
@@ -107,44 +112,56 @@ class Serving:
     async def refresh(self) -> None:
         """Bring the deployments in line with the catalog. Requests under way keep the models they began with."""
         async with self._refreshing:
-            endpoints = await asyncio.to_thread(self.store.endpoints)
-            loaded = {runner.model.artifact.id: runner for each in self.deployments.values() for runner in each.runners}
-            current: dict[str, Deployment] = {}
-            problems: dict[str, Problem] = {}
-            for endpoint in endpoints:
-                here, problem = self.deployments.get(endpoint.name), self.problems.get(endpoint.name)
+            endpoints = await asyncio.to_thread(self.store.every_endpoint)
+            # By tenant too: no route reaches a model that another tenant's endpoint happens to have loaded.
+            loaded = {
+                (tenant_id, runner.model.artifact.id): runner
+                for (tenant_id, _), each in self.deployments.items()
+                for runner in each.runners
+            }
+            current: dict[Name, Deployment] = {}
+            problems: dict[Name, Problem] = {}
+            for tenant_id, endpoint in endpoints:
+                name = tenant_id, endpoint.name
+                here, problem = self.deployments.get(name), self.problems.get(name)
                 if here is not None:
-                    current[endpoint.name] = here
+                    current[name] = here
                 if problem is not None and problem.endpoint == endpoint and time.monotonic() - problem.tried < _RETRY_SECONDS:
-                    problems[endpoint.name] = problem
+                    problems[name] = problem
                 elif endpoint.state != "serving":
-                    current.pop(endpoint.name, None)
+                    current.pop(name, None)
                 elif here is None or here.endpoint != endpoint:
                     try:
-                        current[endpoint.name] = await self._deploy(endpoint, loaded)
+                        current[name] = await self._deploy(tenant_id, endpoint, loaded)
                     except Exception as error:  # noqa: BLE001 - whatever is wrong with one model, the other endpoints go on
-                        log.warning("endpoint %s could not be loaded: %s", endpoint.name, error)
-                        problems[endpoint.name] = Problem(endpoint, f"{type(error).__name__}: {error}", time.monotonic())
+                        log.warning("endpoint %s of %s could not be loaded: %s", endpoint.name, tenant_id, error)
+                        problems[name] = Problem(endpoint, f"{type(error).__name__}: {error}", time.monotonic())
             self.deployments, self.problems = current, problems
 
-    async def _deploy(self, endpoint: Endpoint, loaded: dict[str, Runner]) -> Deployment:
+    async def _deploy(self, tenant_id: str, endpoint: Endpoint, loaded: dict[tuple[str, str], Runner]) -> Deployment:
+        store, runners = self.store.for_tenant(tenant_id), dict[str, Runner]()
         for route in endpoint.routes:
-            if route.weight > 0 and route.artifact_id not in loaded:
-                model = await asyncio.to_thread(Model.load, self.store, route.artifact_id)
-                loaded[route.artifact_id] = Runner(model, self.config, self._threads)
-        return Deployment.of(endpoint, loaded)
+            if route.weight <= 0:
+                continue
+            key = tenant_id, route.artifact_id
+            if key not in loaded:
+                model = await asyncio.to_thread(Model.load, store, route.artifact_id)
+                loaded[key] = Runner(model, self.config, self._threads)
+            runners[route.artifact_id] = loaded[key]
+        return Deployment.of(endpoint, runners)
 
-    async def _newly_published(self, name: str) -> Deployment:
+    async def _newly_published(self, tenant_id: str, name: str) -> Deployment:
         """A name not seen yet may have been published a moment ago."""
-        endpoint = await asyncio.to_thread(self.store.endpoint, name)
-        if name not in self.deployments and name not in self.problems:
+        endpoint = await asyncio.to_thread(self.store.for_tenant(tenant_id).endpoint, name)
+        known = tenant_id, name
+        if known not in self.deployments and known not in self.problems:
             await self.refresh()
-        if name in self.deployments:
-            return self.deployments[name]
-        if name in self.problems:
+        if known in self.deployments:
+            return self.deployments[known]
+        if known in self.problems:
             raise Unavailable(
                 f"endpoint {name!r} cannot be loaded",
-                got=self.problems[name].message,
+                got=self.problems[known].message,
                 remedy="publish a sound model under this name",
             )
         if endpoint.state != "serving":
@@ -177,10 +194,10 @@ def _check(texts: Sequence[str], config: ServeConfig) -> None:
             raise BadInput(f"text {index} contains a NUL character", expected="text", remedy="remove the character U+0000")
 
 
-def _answer(name: str, model: Model, probs: Any, start: float) -> Answer:
+def _answer(tenant_id: str, name: str, model: Model, probs: Any, start: float) -> Answer:
     labels = [model.classes[index] for index in probs.argmax(axis=1).tolist()]
     rounded = probs.astype("float64").round(6).tolist()
-    return Answer(name, model, labels, rounded, _ms_since(start))
+    return Answer(name, model, labels, rounded, _ms_since(start), tenant_id)
 
 
 def _trace(

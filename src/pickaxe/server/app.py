@@ -17,8 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
+from pickaxe.kernel.access import LOCAL_TENANT, Caller
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
-from pickaxe.serve.access import needs
+from pickaxe.serve.access import CALLER, caller_of, needs
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.http import Envelope, invalid, refusal, reply, trace_of
@@ -125,14 +126,16 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
         "/healthz", dependencies=[needs(None)], response_model=Envelope[Health], responses={503: {"model": Envelope[Health]}}
     )
     async def healthz(request: Request) -> Response:
-        """200 when ready, 503 while an endpoint that should serve is not loaded."""
+        """200 when ready, 503 while an endpoint that should serve is not loaded. A stranger learns no more than that."""
         missing = [name for name in serving.problems if name not in serving.deployments]
+        caller: Caller | None = request.scope.get(CALLER)
+        ours = caller.tenant_id if caller else ""
         data = {
             "ready": not missing,
             "version": _version(),
-            "workspace": workspace,
-            "endpoints": sorted(serving.deployments),
-            "problems": {name: problem.message for name, problem in serving.problems.items()},
+            "workspace": workspace if ours == LOCAL_TENANT else "",
+            "endpoints": sorted(name for tenant, name in serving.deployments if tenant == ours),
+            "problems": {name: problem.message for (tenant, name), problem in serving.problems.items() if tenant == ours},
             "uptime_seconds": round(monotonic() - started, 1),
         }
         return reply(request, data, status=503 if missing else 200)
@@ -148,8 +151,10 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
         "/metrics", dependencies=[needs("read")], response_class=Response, responses={200: {"content": {"text/plain": {}}}}
     )
     async def exposition(request: Request) -> Response:
-        """Prometheus text format."""
-        body, content_type = metrics.expose(request.headers.get("accept", ""))
+        """Prometheus text format: of the caller's tenant, and for an admin of the tenant `local` of all."""
+        caller = caller_of(request)
+        everything = caller.tenant_id == LOCAL_TENANT and caller.may("admin")
+        body, content_type = metrics.expose(request.headers.get("accept", ""), None if everything else caller.tenant_id)
         return Response(body, headers={"content-type": content_type})
 
     return routes
@@ -185,8 +190,10 @@ def _from_http(request: Request, error: HTTPException) -> PickaxeError:
 def _counter(serving: Serving, metrics: Metrics) -> Callable[[Scope, int, float], None]:
     def count(scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")
+        caller: Caller | None = scope.get(CALLER)
+        tenant_id = caller.tenant_id if caller else ""
         endpoint = scope.get("path_params", {}).get("name", "")
-        metrics.requested(route, endpoint if endpoint in serving.deployments else "", status, seconds)
+        metrics.requested(route, tenant_id, endpoint if (tenant_id, endpoint) in serving.deployments else "", status, seconds)
 
     return count
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
-from pickaxe.serve.access import needs
+from pickaxe.serve.access import caller_of, needs
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply, trace_of
 from pickaxe.serve.routes import checked_endpoint, json_body
 from pickaxe.serve.service import Answer, Serving
@@ -88,7 +88,7 @@ def router(serving: Serving) -> APIRouter:
         """
         wanted = await read_json(request, PredictRequest, serving.config)
         context = trace_of(request)
-        answer = await serving.predict(checked_endpoint(name), wanted.all_texts(), context)
+        answer = await serving.predict(caller_of(request).tenant_id, checked_endpoint(name), wanted.all_texts(), context)
         return reply(request, _data(answer, context))
 
     return routes

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from pickaxe.serve.service import Answer, Serving
 
@@ -24,26 +25,26 @@ class Metrics:
         self._requests = Counter(
             "pickaxe_requests",
             "Requests answered, by route, endpoint and status",
-            ["route", "endpoint", "status"],
+            ["route", "tenant", "endpoint", "status"],
             registry=self.registry,
         )
         self._seconds = Histogram(
             "pickaxe_request_seconds",
             "Time from a request's first byte to its last, by route and endpoint",
-            ["route", "endpoint"],
+            ["route", "tenant", "endpoint"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self._texts = Counter(
             "pickaxe_texts",
             "Texts classified, by endpoint, model version and label",
-            ["endpoint", "artifact_id", "label"],
+            ["tenant", "endpoint", "artifact_id", "label"],
             registry=self.registry,
         )
         self._predict = Histogram(
             "pickaxe_predict_seconds",
             "Time from a parsed request to its prediction, waiting for the model included",
-            ["endpoint", "artifact_id"],
+            ["tenant", "endpoint", "artifact_id"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
@@ -53,22 +54,26 @@ class Metrics:
         self._serving = serving
         self.registry.register(self)
 
-    def requested(self, route: str, endpoint: str, status: int, seconds: float) -> None:
-        """Count one request. `endpoint` must be a known name or empty, so that strangers cannot grow the series."""
-        self._requests.labels(route, endpoint, str(status)).inc()
-        self._seconds.labels(route, endpoint).observe(seconds)
+    def requested(self, route: str, tenant: str, endpoint: str, status: int, seconds: float) -> None:
+        """Count one request. `tenant` and `endpoint` are known ones or empty, so that strangers cannot grow the series."""
+        self._requests.labels(route, tenant, endpoint, str(status)).inc()
+        self._seconds.labels(route, tenant, endpoint).observe(seconds)
 
     def answered(self, answer: Answer) -> None:
         """Count one prediction (see `pickaxe.serve.service.Observer`)."""
         artifact_id = answer.model.artifact.id
         for label, texts in Tally(answer.labels).items():
-            self._texts.labels(answer.endpoint, artifact_id, label).inc(texts)
-        self._predict.labels(answer.endpoint, artifact_id).observe(answer.ms / 1000)
+            self._texts.labels(answer.tenant_id, answer.endpoint, artifact_id, label).inc(texts)
+        self._predict.labels(answer.tenant_id, answer.endpoint, artifact_id).observe(answer.ms / 1000)
 
-    def expose(self, accept: str) -> tuple[bytes, str]:
-        """The exposition and its content type."""
+    def expose(self, accept: str, tenant_id: str | None = None) -> tuple[bytes, str]:
+        """The exposition and its content type; with a tenant, without the series of others."""
         encoder, content_type = choose_encoder(accept)
-        return encoder(self.registry), content_type
+        if tenant_id is None:
+            return encoder(self.registry), content_type
+        shown = CollectorRegistry()
+        shown.register(_OfTenant(self.registry, tenant_id))
+        return encoder(shown), content_type
 
     def collect(self) -> Iterator[Metric]:
         """What is true at this moment, asked by the registry at each scrape."""
@@ -83,22 +88,41 @@ class Metrics:
         unwritten = GaugeMetricFamily("pickaxe_traces_waiting", "Answers held back until their trace is written")
         unwritten.add_metric([], self._serving.journal.waiting)
         yield unwritten
-        queue = GaugeMetricFamily("pickaxe_queue", "Requests waiting for a busy model", labels=["endpoint", "artifact_id"])
-        share = GaugeMetricFamily(
-            "pickaxe_model", "Share of an endpoint's traffic, by model version", labels=["endpoint", "artifact_id", "ref"]
+        queue = GaugeMetricFamily(
+            "pickaxe_queue", "Requests waiting for a busy model", labels=["tenant", "endpoint", "artifact_id"]
         )
-        for name, deployment in self._serving.deployments.items():
+        share = GaugeMetricFamily(
+            "pickaxe_model",
+            "Share of an endpoint's traffic, by model version",
+            labels=["tenant", "endpoint", "artifact_id", "ref"],
+        )
+        for name, deployment in self._serving.deployments.items():  # tenant and endpoint
             before = 0.0
             for runner, bound in zip(deployment.runners, deployment.bounds, strict=True):
                 artifact = runner.model.artifact
-                queue.add_metric([name, artifact.id], runner.waiting)
-                share.add_metric([name, artifact.id, artifact.ref], bound - before)
+                queue.add_metric([*name, artifact.id], runner.waiting)
+                share.add_metric([*name, artifact.id, artifact.ref], bound - before)
                 before = bound
         yield queue
         yield share
         broken = GaugeMetricFamily(
-            "pickaxe_endpoint_problem", "1 for an endpoint whose newest routes could not be loaded", labels=["endpoint"]
+            "pickaxe_endpoint_problem", "1 for an endpoint whose newest routes could not be loaded", labels=["tenant", "endpoint"]
         )
         for name in self._serving.problems:
-            broken.add_metric([name], 1)
+            broken.add_metric([*name], 1)
         yield broken
+
+
+class _OfTenant(Collector):
+    """What a registry shows, less the series that belong to other tenants."""
+
+    def __init__(self, registry: CollectorRegistry, tenant_id: str) -> None:
+        self._registry = registry
+        self._theirs = ("", tenant_id)
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            shown = Metric(family.name, family.documentation, family.type, family.unit)
+            shown.samples = [sample for sample in family.samples if sample.labels.get("tenant", "") in self._theirs]
+            if shown.samples:
+                yield shown
