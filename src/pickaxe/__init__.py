@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.nouns import Run as Run
     from pickaxe.kernel.step import StepContext as StepContext
     from pickaxe.kernel.workspace import Workspace as Workspace
+    from pickaxe.wire.native.client import RemoteWorkspace as RemoteWorkspace
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Lease": "pickaxe.kernel.nouns",
     "PickaxeError": "pickaxe.kernel.errors",
     "Run": "pickaxe.kernel.nouns",
+    "RemoteWorkspace": "pickaxe.wire.native.client",
     "RunFailed": "pickaxe.kernel.errors",
     "StepContext": "pickaxe.kernel.step",
     "Workspace": "pickaxe.kernel.workspace",
@@ -54,11 +56,13 @@ __all__ = [
     "GateFailed",
     "Lease",
     "PickaxeError",
+    "RemoteWorkspace",
     "Run",
     "RunFailed",
     "StepContext",
     "Workspace",
     "__version__",
+    "connect",
     "open",
     "produce",
 ]
@@ -76,6 +80,18 @@ def open(path: str | Path | None = None, *, mode: str = "w") -> Workspace:
 
         raise BadInput("unknown mode", expected='"w" or "r"', got=repr(mode))
     return Workspace(path, mode="r" if mode == "r" else "w")
+
+
+def connect(url: str, key: str | None = None) -> RemoteWorkspace:
+    """The workspace behind a running server (`pickaxe up`), with the methods of the one that `open` gives.
+
+    `key` is needed where people sign in (default: PICKAXE_API_KEY). Raises `pickaxe.kernel.errors.Unavailable` when nobody answers.
+    """
+    import os
+
+    from pickaxe.wire.native.client import RemoteWorkspace
+
+    return RemoteWorkspace(url, key or os.environ.get("PICKAXE_API_KEY"))
 
 
 def __getattr__(name: str) -> Any:

@@ -19,11 +19,13 @@ NAMES = [
     "GateFailed",
     "Lease",
     "PickaxeError",
+    "RemoteWorkspace",
     "Run",
     "RunFailed",
     "StepContext",
     "Workspace",
     "__version__",
+    "connect",
     "open",
     "produce",
 ]

@@ -263,7 +263,10 @@ def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -
         report = workspace.import_files(page, f"{product.task.name}/report", kind="page")
     return {
         "task": product.task.name,
-        "models": [turn.model.id for turn in product.rounds],
+        "rounds": [
+            {"number": turn.number, "model": turn.model.id, "artifacts": {role: item.id for role, item in turn.artifacts.items()}}
+            for turn in product.rounds
+        ],
         "report": report.id,
         "stages": [
             {"task": record.task, "round": record.round, "stage": record.stage, "rows": record.rows, "seconds": record.seconds}

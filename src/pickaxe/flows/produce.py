@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pickaxe.compress.config import TargetConfig, TrainStudentConfig
 from pickaxe.compress.service import export_onnx, search_students, train_student
@@ -23,13 +23,11 @@ from pickaxe.flows.sources import encoder_of, located
 from pickaxe.flows.task import Task
 from pickaxe.flows.training_set import AssembleConfig, DivideConfig, assemble, divide
 from pickaxe.flows.watching import home_requests, watch
-from pickaxe.kernel.cost import Cost, cost_of
+from pickaxe.kernel.cost import Cost
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact, Endpoint, Route
+from pickaxe.kernel.workspace import Workspace
 from pickaxe.train.service import predict, train_teacher
-
-if TYPE_CHECKING:
-    from pickaxe.kernel.workspace import Workspace
 
 PRODUCTION = "production"
 _LARGEST_TEST_SHARE = 0.5
@@ -57,18 +55,28 @@ class Product:
     def model(self) -> Artifact:
         return self.rounds[-1].model
 
-    def cost(self, workspace: Workspace) -> Cost:
+    def cost(self, workspace: Elsewhere | Workspace) -> Cost:
         """The bill of the newest model."""
-        return cost_of(workspace, self.model)
+        return workspace.cost(self.model)
 
 
-def produce(task: Task | Path | str, workspace: Workspace, *, watcher: LineWatcher | None = None) -> Product:
+class Elsewhere(Protocol):
+    """A workspace behind a server: the line is carried out there."""
+
+    def produce(self, task: Task | Path | str, *, watcher: LineWatcher | None = None) -> Product: ...
+
+    def cost(self, artifact: Artifact, /) -> Cost: ...
+
+
+def produce(task: Task | Path | str, workspace: Workspace | Elsewhere, *, watcher: LineWatcher | None = None) -> Product:
     """Run the line for `task` (or a task file) and publish its model as ``<task>/model@production`` behind endpoint ``<task>``.
 
     Every stage is cached: after a kill the same call goes on where it stopped, and an identical call ends in seconds.
 
     Raises `BadInput` for data that cannot be used, `GateFailed` when a student is not good enough (nothing is published then).
     """
+    if not isinstance(workspace, Workspace):
+        return workspace.produce(task, watcher=watcher)
     if not isinstance(task, Task):
         task = Task.load(Path(task))
     line = Line(workspace, task.name, watcher or Nobody())

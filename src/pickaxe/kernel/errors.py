@@ -6,6 +6,7 @@ A message answers three questions: what was expected, what came, what to do next
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -65,6 +66,21 @@ def _rebuild(
     details: dict[str, Any],
 ) -> PickaxeError:
     return cls(message, expected=expected, got=got, remedy=remedy, **details)
+
+
+def from_dict(body: Mapping[str, Any]) -> PickaxeError:
+    """An error that came over the wire (see `as_dict`), of its own class where this process knows it."""
+    told = {key: body.get(key) for key in ("expected", "got", "remedy")}
+    kind = _by_code(PickaxeError, str(body.get("code"))) or PickaxeError
+    error = PickaxeError.__new__(kind)  # a class may want more than a message; what it knew is in the details
+    PickaxeError.__init__(error, str(body.get("message")), **told, **(body.get("details") or {}))
+    return error
+
+
+def _by_code(kind: type[PickaxeError], code: str) -> type[PickaxeError] | None:
+    if kind.code == code:
+        return kind
+    return next((found for child in kind.__subclasses__() if (found := _by_code(child, code))), None)
 
 
 class BadInput(PickaxeError):

@@ -55,7 +55,8 @@ class ServerThread:
     >>> with ServerThread(workspace) as server:           # doctest: +SKIP
     ...     httpx.post(f"{server.url}/v1/endpoints/headlines/predict", json={"text": "..."})
 
-    Leaving the block lets requests under way finish and writes their traces. Raises as `serve` does.
+    Leaving the block lets requests under way finish and writes their traces. With `whole`, all that `pickaxe up` serves is there:
+    the API, jobs, the console; `store` is then a `Workspace`. Raises as `serve` does.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class ServerThread:
         *,
         workspace: str = "",
         config: ServeConfig | None = None,
+        whole: bool = False,
     ) -> None:
         self._arguments = (store, host, port, workspace, config)
+        self._whole = whole
         self._closing = contextlib.ExitStack()
         self.url = ""
 
@@ -75,8 +78,7 @@ class ServerThread:
         store, host, port, workspace, config = self._arguments
         with contextlib.ExitStack() as undo:
             listener = undo.enter_context(listening(host, port))
-            app = create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
-            self._server = Server(app)
+            self._server = self._made(store, workspace, config, {*LOCAL_HOSTS, host_of(listener)})
             started = threading.Event()
             self._server.on_started = started.set
             failed: list[BaseException] = []
@@ -108,6 +110,16 @@ class ServerThread:
     def refresh(self) -> None:
         """Load what was published by now, instead of waiting for the next look at the catalog."""
         asyncio.run_coroutine_threadsafe(self._server.serving.refresh(), self._server.loop).result()
+
+    def _made(self, store: ServingStore, workspace: str, config: ServeConfig | None, hosts: set[str]) -> Server:
+        from pickaxe.kernel.workspace import Workspace
+
+        if self._whole and isinstance(store, Workspace):
+            from pickaxe.server.up import whole_app
+
+            app = whole_app(store, config=config, hosts=hosts)
+            return Server(app, on_drain=app.state.live.stop)
+        return Server(create_app(store, workspace=workspace, config=config, hosts=hosts))
 
     def _stop(self, thread: threading.Thread) -> None:
         self._server.should_exit = True

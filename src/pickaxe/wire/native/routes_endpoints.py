@@ -60,4 +60,8 @@ def router(door: Door) -> APIRouter:
         """Every endpoint as it was published. Whether its models are loaded in this server stands in ``GET /v1/endpoints``."""
         return reply(request, [endpoint_json(endpoint) for endpoint in door.seen(request).endpoints()])
 
+    @routes.get("/published/{name}", summary="One endpoint as published", **declared("read", EndpointNoun, examples.ENDPOINT))
+    def one(name: str, request: Request) -> Response:
+        return reply(request, endpoint_json(door.seen(request).endpoint(name)))
+
     return routes

@@ -37,7 +37,10 @@ class Graph(BaseModel):
         """As the kernel has it, for walks."""
         edges = Edges({}, {}, {}, {})
         for run in self.runs:
-            edges.inputs_of[run.id], edges.outputs_of[run.id] = run.inputs, run.outputs
+            if run.inputs:
+                edges.inputs_of[run.id] = run.inputs
+            if run.outputs:
+                edges.outputs_of[run.id] = run.outputs
             edges.made_by.update(dict.fromkeys(run.outputs, run.id))
             for id in run.inputs:
                 edges.readers_of.setdefault(id, []).append(run.id)

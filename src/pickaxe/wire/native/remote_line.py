@@ -1,0 +1,67 @@
+"""A production line that a server carries out, told here as if it ran here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.flows.jobs import ARTIFACT
+from pickaxe.flows.line import LineWatcher, Nobody, StageRecord
+from pickaxe.flows.produce import Product, Round
+from pickaxe.flows.task import DEMO, Task
+from pickaxe.kernel.errors import from_dict
+from pickaxe.kernel.nouns import Event
+
+if TYPE_CHECKING:
+    from pickaxe.wire.native.client import RemoteWorkspace
+
+
+def produce(workspace: RemoteWorkspace, task: Task | Path | str, watcher: LineWatcher | None) -> Product:
+    """Upload what the task names, submit it, and follow the job to its end; raises what the line ended with."""
+    if not isinstance(task, Task):
+        task = Task.load(Path(task))
+    job = workspace.api.post("/v1/jobs", {"kind": "produce", "task": _sent_along(workspace, task)})
+    for event in workspace.api.follow(f"/v1/jobs/{job['id']}/events"):
+        _tell(watcher or Nobody(), event)
+    ended = workspace.api.get(f"/v1/jobs/{job['id']}")
+    if ended["state"] != "succeeded":
+        raise from_dict(ended["error"] or {"code": "run_cancelled", "message": f"the job was {ended['state']}"})
+    return _product(workspace, task, ended["result"])
+
+
+def _sent_along(workspace: RemoteWorkspace, task: Task) -> dict[str, Any]:
+    """The task's values, with uploads in the place of paths of this machine."""
+    values = task.model_dump(mode="json")
+
+    def placed(value: str, name: str, kind: str) -> str:
+        if value.startswith((DEMO, ARTIFACT)):
+            return value
+        return ARTIFACT + workspace.import_files(Path(value), name, kind=kind).id
+
+    values["data"] = placed(task.data, f"{task.name}/source", "source")
+    values["encoder"] = placed(task.encoder, f"encoders/{Path(task.encoder).name.lower()}", "encoder")
+    if task.traffic is not None and task.traffic.foreign is not None:
+        values["traffic"]["foreign"] = placed(task.traffic.foreign, "foreign/source", "source")
+    return values
+
+
+def _tell(watcher: LineWatcher, event: Event) -> None:
+    body = event.body
+    if event.kind == "progress" and event.name.startswith("fetching "):
+        watcher.fetching(event.name.removeprefix("fetching "), event.value or 0.0, 1.0)
+    elif event.kind == "stage" and body["state"] == "started":
+        watcher.stage_started(body["task"], body["round"], event.name)
+    elif event.kind == "stage" and body["state"] == "ended":
+        watcher.stage_ended(_record({"stage": event.name, **body}))
+
+
+def _record(told: dict[str, Any]) -> StageRecord:
+    return StageRecord(**{name: told[name] for name in ("task", "round", "stage", "rows", "seconds", "nano", "cached", "run_id")})
+
+
+def _product(workspace: RemoteWorkspace, task: Task, result: dict[str, Any]) -> Product:
+    product = Product(task, records=[_record(told) for told in result["stages"]])
+    for told in result["rounds"]:
+        made = {role: workspace.artifact(id) for role, id in told["artifacts"].items()}
+        product.rounds.append(Round(told["number"], made, workspace.artifact(told["model"]), workspace.endpoint(task.name)))
+    return product
