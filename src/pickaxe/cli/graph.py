@@ -90,7 +90,7 @@ def _tree(ws: Workspace, artifact_id: str) -> Tree:
         if artifact.kind == KIND:
             for name, count, simulated in annotators_of(ws, artifact):
                 branch.add(f"[bold]{escape(name)}[/bold] [dim]{count:,} answers{', simulated' if simulated else ''}[/dim]")
-        for input_id in graph.inputs_of.get(maker or "", []):
+        for input_id in dict.fromkeys(graph.inputs_of.get(maker or "", [])):
             unfold(branch, input_id)
 
     root = Tree("[bold]made from[/bold]")
