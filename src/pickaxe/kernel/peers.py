@@ -1,13 +1,13 @@
 """Several processes that write one catalog: what the dead among them left under way is found and ended by the living.
 
-A process is dead when the machine says so (see `process`), or when its heart has not beaten for `GONE_AFTER` although the database
-could be reached all that time.
+Of a process of this machine the machine says whether it is dead (see `process`); another one is taken for dead when its heart has not
+beaten for `GONE_AFTER` although the database could be reached all that time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.database import retried
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.nouns import RunState
-from pickaxe.kernel.process import is_gone
+from pickaxe.kernel.process import is_alive
 from pickaxe.kernel.runs import GONE_AFTER, interrupt
 from pickaxe.kernel.schema import leases, pools, runs
 
@@ -36,7 +36,12 @@ def _open_pools(catalog: Catalog) -> list[tuple[str, dict[str, Any], bool]]:
     query = sa.select(pools.c.id, pools.c.machine, pools.c.heartbeat_ns).where(pools.c.closed_ns.is_(None))
     with catalog.read() as connection:
         rows = connection.execute(query).all()
-    return [(row.id, row.machine, row.heartbeat_ns >= silent and not is_gone(row.machine)) for row in rows]
+    return [(row.id, row.machine, _lives(row.machine, row.heartbeat_ns >= silent)) for row in rows]
+
+
+def _lives(machine: Mapping[str, Any], beats: bool) -> bool:
+    known = is_alive(machine)
+    return beats if known is None else known
 
 
 class Peers:

@@ -21,20 +21,20 @@ def this_process() -> dict[str, Any]:
     return {"pid": os.getpid(), "started": psutil.Process().create_time(), "numbering": _numbering()}
 
 
-def is_gone(about: Mapping[str, Any]) -> bool:
-    """True when the process that `this_process` described has certainly ended; False also when that cannot be known from here."""
+def is_alive(about: Mapping[str, Any]) -> bool | None:
+    """Whether the process that `this_process` described is there; None when that cannot be known from here."""
     import psutil
 
     pid, started = about.get("pid"), about.get("started")
     if about.get("numbering") != _numbering() or not isinstance(pid, int) or not isinstance(started, float):
-        return False
+        return None
     try:
         process = psutil.Process(pid)
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - started) > _SAME_START_SECONDS
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) <= _SAME_START_SECONDS
     except psutil.NoSuchProcess:
-        return True
-    except psutil.Error:
         return False
+    except psutil.Error:
+        return None
 
 
 def _numbering() -> str:
@@ -61,5 +61,5 @@ def sweep_scratch(place: Path) -> None:
         started, _, where = rest.partition("-")
         if where == numbering and pid.isdecimal() and started.isdecimal():
             about = {"pid": int(pid), "started": float(started), "numbering": _numbering()}
-            if is_gone(about):
+            if is_alive(about) is False:
                 shutil.rmtree(folder, ignore_errors=True)
