@@ -21,6 +21,7 @@ _COMMANDS = {
     "cost": ("pickaxe.cli.bill:cost", "Full and marginal cost of an artifact, as a tree."),
     "bill": ("pickaxe.cli.bill:bill", "What the pool cost: charges, idle, and the proof that they add up."),
     "price": ("pickaxe.cli.bill:price", "Show the prices, or set one from now on."),
+    "plan": ("pickaxe.cli.plan:plan", "What will it cost, will it fit: forecasts before anybody spends; measure this machine."),
     "lineage": ("pickaxe.cli.graph:lineage", "What an artifact or an answer was made from."),
     "blast": ("pickaxe.cli.graph:blast", "What a label, a row or an artifact touched, and the price to rebuild."),
     "rows": ("pickaxe.cli.show:rows", "Print rows of a table artifact."),

@@ -71,14 +71,19 @@ def load() -> dict[str, Accelerator]:
     return parse(tomllib.loads(text), where="hardware.toml")
 
 
-def load_with(path: Path | None) -> dict[str, Accelerator]:
-    """The catalogue with a user's TOML on top. Raises `BadInput` for a file that is not of the form."""
-    if path is None:
-        return load()
+def load_own(path: Path) -> dict[str, Accelerator]:
+    """A user's own entries; none where the file does not exist. Raises `BadInput` for a file that is not of the form."""
+    if not path.exists():
+        return {}
     try:
-        return {**load(), **parse(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)}
+        return parse(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}", expected="a TOML file of accelerators") from None
+
+
+def load_with(path: Path) -> dict[str, Accelerator]:
+    """The catalogue with a user's own entries on top."""
+    return {**load(), **load_own(path)}
 
 
 def find(name: str, catalogue: Mapping[str, Accelerator] | None = None) -> Accelerator:

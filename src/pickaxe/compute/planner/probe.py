@@ -76,8 +76,11 @@ def as_toml(device: Accelerator) -> str:
     def figure(name: str, value: str) -> str:
         return f"{name} = [{_quoted(value)}, {_quoted(device.sources.get(name, 'measured'))}]"
 
-    lines = [f"[{_quoted(device.key)}]", f"name = {_quoted(device.name)}", f"kind = {_quoted(device.kind)}", "measured = true"]
-    lines.append(figure("launched", device.launched))
+    lines = [f"[{_quoted(device.key)}]", f"name = {_quoted(device.name)}", f"kind = {_quoted(device.kind)}"]
+    lines += [f"aliases = [{', '.join(map(_quoted, device.aliases))}]"] if device.aliases else []
+    lines += ["measured = true"] if device.measured else []
+    lines += [figure("launched", device.launched)] if device.launched else []
+    lines += [f"domain = [{device.domain}, {_quoted(device.sources.get('domain', 'own'))}]"] if device.domain > 1 else []
     for name in ("memory", "bandwidth", "link", "network", "power"):
         value = getattr(device, name)
         if value is not None and name in device.sources:
