@@ -129,7 +129,7 @@ def windows(drift: Mapping[str, Any], *, height: int = 190) -> Spec:
     )
 
 
-def stacked_days(rows: Iterable[Mapping[str, Any]], *, y: str, names: Sequence[str], height: int = 220) -> Spec:
+def stacked_days(rows: Iterable[Mapping[str, Any]], *, names: Sequence[str], height: int = 220) -> Spec:
     """Money by day (rows of day, name, money), stacked by name in the given order."""
     shown = [short(name, 28) for name in names]
     places = {name: place for place, name in enumerate(names)}
@@ -137,16 +137,16 @@ def stacked_days(rows: Iterable[Mapping[str, Any]], *, y: str, names: Sequence[s
     return _chart(
         values,
         {
-            "mark": {"type": "bar", "size": 22},
+            "mark": {"type": "bar", "size": 18},
             "encoding": {
                 "x": {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0, "labelOverlap": True}},
-                "y": {"field": "money", "type": "quantitative", "title": y, "axis": {"format": "$~s"}},
+                "y": {"field": "money", "type": "quantitative", "title": None, "axis": {"format": "$~s", "tickCount": 5}},
                 "color": {"field": "name", "type": "nominal", "scale": scale(shown), "legend": {"title": None, "columns": 4}},
                 "order": {"field": "place", "type": "quantitative"},
                 "tooltip": [
                     {"field": "day", "type": "ordinal", "title": " "},
                     {"field": "name", "type": "nominal", "title": " "},
-                    {"field": "money", "type": "quantitative", "format": "$,.6~f", "title": y},
+                    {"field": "money", "type": "quantitative", "format": "$,.6~f", "title": " "},
                 ],
             },
         },
@@ -192,3 +192,34 @@ def _chart(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
         "config": {**theme(), "line": {"color": SERIES[0]}, "rule": {"color": SOFT}},
         **drawing,
     }
+
+
+ANSWERS = ("bar", "line", "point")
+"""What an answer of a query can be drawn as."""
+
+
+def answer(table: Any, kind: str, x: str, y: str, *, height: int = 280) -> Spec | None:
+    """Two columns of a query's answer; None for a kind that is not drawn. Only the first 2,000 rows are."""
+    if kind not in ANSWERS:
+        return None
+    rows = [{"x": row[x], "y": row[y]} for row in table.select([x, y] if x != y else [x]).slice(0, 2_000).to_pylist()]
+    numeric = all(isinstance(row["x"], int | float) for row in rows if row["x"] is not None)
+    dated = all(hasattr(row["x"], "isoformat") for row in rows if row["x"] is not None)
+    across = "temporal" if dated and rows else "quantitative" if numeric and kind != "bar" else "nominal"
+    values = [{"x": row["x"].isoformat() if dated and row["x"] else row["x"], "y": _plain(row["y"])} for row in rows]
+    encoding = {
+        "x": {"field": "x", "type": across, "title": short(x, 40), "sort": None},
+        "y": {"field": "y", "type": "quantitative", "title": short(y, 40)},
+        "tooltip": [
+            {"field": "x", "type": across, "title": short(x, 40)},
+            {"field": "y", "type": "quantitative", "title": short(y, 40)},
+        ],
+    }
+    return _chart(values, {"mark": {"type": kind, "color": SERIES[0]}, "encoding": encoding}, height)
+
+
+def _plain(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

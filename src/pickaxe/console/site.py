@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from pickaxe.console import show
 from pickaxe.console.assets import Assets
 from pickaxe.console.menu import MENU
-from pickaxe.console.words import LANGUAGES, chosen, name_of, translator
+from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
 from pickaxe.kernel.access import Scope
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.workspace import Workspace
@@ -94,6 +94,10 @@ class Site:
 
     def language_of(self, request: Request) -> str:
         return chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+
+    def words_of(self, request: Request) -> Translate:
+        """The reader's language, for words that stand in charts."""
+        return translator(self.language_of(request))
 
     async def _answer(self, handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
         try:

@@ -31,8 +31,10 @@ PAGES = (
     "tasks",
     "runs",
     "artifacts",
+    "data",
     "endpoints",
     "traces",
+    "bill",
     "label",
     "review",
 )
