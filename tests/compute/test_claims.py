@@ -222,7 +222,7 @@ def test_a_bad_claim_file_names_the_place(tmp_path: Path, old: str, new: str, na
 
 
 def test_unknown_claims_and_files(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="did you mean 'gpt3-v100-14m'"):
+    with pytest.raises(BadInput, match="did you mean gpt3-v100-14m"):
         claim_named("gpt3-v100-14")
     with pytest.raises(BadInput, match="cannot read"):
         read_claim(tmp_path / "nothing.toml")

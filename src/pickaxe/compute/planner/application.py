@@ -55,8 +55,9 @@ def plan_application(scenario: Mapping[str, Any]) -> Forecast:
     total = sum(float(at[f"mix.{name}.share"]) for name in names)
     if not math.isclose(total, 1, abs_tol=0.005):
         raise BadInput("the shares of the mix do not add up", expected="1 over all models", got=f"{total:.4g}")
-    notes = [note("no_margin")] if float(outcomes(at, names)["margin"]) < 0 else []
-    return forecast("app", inputs, lambda values: outcomes(values, names), HEADLINES, notes=notes)
+    incumbent = inputs.choices["case"] == "incumbent"
+    notes = [note("no_margin")] if float(outcomes(at, names, incumbent=incumbent)["margin"]) < 0 else []
+    return forecast("app", inputs, lambda values: outcomes(values, names, incumbent=incumbent), HEADLINES, notes=notes)
 
 
 def compare(scenario: Mapping[str, Any]) -> dict[str, Forecast]:
@@ -72,8 +73,8 @@ def compare(scenario: Mapping[str, Any]) -> dict[str, Forecast]:
     }
 
 
-def outcomes(values: Values, names: tuple[str, ...]) -> Results:
-    """Results for one draw; shares of the mix are scaled to one."""
+def outcomes(values: Values, names: tuple[str, ...], *, incumbent: bool = False) -> Results:
+    """Results for one draw; shares of the mix are scaled to one. Only an incumbent has a margin of before."""
     users = float(values["users"])
     asked = users * float(values["calls"])
     calls = asked * (1 - float(values["cache_hit"])) * (1 + float(values["retries"]))
@@ -85,7 +86,7 @@ def outcomes(values: Values, names: tuple[str, ...]) -> Results:
     cost = models_month + users * float(values["user_cost"]) + float(values["fixed_month"]) + training
     revenue, base_cost = _business(values, users)
     payers = users * float(values["paying"])
-    before = float(values["base_margin"]) if float(values["base_revenue"]) else 0.0
+    before = float(values["base_margin"]) if incumbent else 0.0
     kept = (cost + base_cost) / (1 - before) if before < 1 else math.inf  # revenue that keeps the margin of before
     lacking = kept - (revenue - payers * float(values["user_price"]))
     after = 1 - (cost + base_cost) / revenue if revenue else -math.inf
@@ -98,7 +99,7 @@ def outcomes(values: Values, names: tuple[str, ...]) -> Results:
         "tokens_day": Tokens(calls * (tokens["in"] + tokens["out"])),
         "revenue_month": Money(revenue),
         "margin": Number(after),
-        "margin_change": Number(after - before),
+        **({"margin_change": Number(after - before)} if incumbent else {}),
         "break_even_price": Money(max(0.0, lacking) / payers if payers else math.inf),
         "profit_month": Money(revenue - cost - base_cost),
         "break_even_users": Number(_users_needed(values, call)),

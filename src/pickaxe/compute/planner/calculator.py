@@ -172,7 +172,7 @@ def read_inputs(
         rates,
         on,
         one_of("currency", scenario.get("currency", HOME), rates.currencies),
-        count("samples", scenario.get("samples", SAMPLES), low=20, high=100_000),
+        count("samples", scenario.get("samples", SAMPLES), low=20, high=20_000),
         count("seed", scenario.get("seed", 0), low=0, high=2**31),
     )
 

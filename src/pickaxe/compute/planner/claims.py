@@ -6,7 +6,6 @@ assumptions it is true. Texts are tables by language (`en` is required), so that
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pickaxe.compute.planner.checks import nearest
 from pickaxe.compute.planner.formula import Formula, Interval
 from pickaxe.compute.planner.units import Quantity
 from pickaxe.kernel.config import Config
@@ -25,7 +25,7 @@ Verdict = Literal["true", "possible", "impossible", "undecided"]
 """True with the values it names (or the usual ones); true with others that are plausible; with none; not settled by the search."""
 
 _SLACK = 1e-9
-_MAX_ASSUMPTIONS = 10
+_MAX_ASSUMPTIONS = 8
 
 
 def _with_english(texts: dict[str, str]) -> dict[str, str]:
@@ -46,7 +46,10 @@ def in_unit_of(quantity: Quantity, unit: str | None) -> str:
     """For people: in `unit`, or in the scale that reads best."""
     if unit is None:
         return str(quantity)
-    return f"{quantity.to(unit):,.5g}" + ("%" if unit == "%" else f" {unit}")
+    amount = f"{quantity.to(unit):,.5g}"
+    if unit == "%":
+        return f"{amount}%"
+    return f"{amount} {unit[:-1] if amount == '1' and unit in ('days', 'months') else unit}"
 
 
 class Assumption(Config):
@@ -180,11 +183,10 @@ class Claim(Config):
 def _known(names: Any, usual: Mapping[str, Any], where: str) -> None:
     for name in names:
         if name not in usual:
-            near = difflib.get_close_matches(name, usual, n=1)
             raise BadInput(
                 f"{where}: {name} has no value",
                 expected=f"one of {', '.join(usual)}",
-                remedy=f"did you mean {near[0]}?" if near else f"give it under [given] or [assume.{name}]",
+                remedy=nearest(name, usual) or f"give it under [given] or [assume.{name}]",
             )
 
 
@@ -212,14 +214,13 @@ def shipped_claims() -> dict[str, Claim]:
     return {claim.id: claim for claim in found}
 
 
-def claim_named(name: str) -> Claim:
+def claim_named(name: Any) -> Claim:
     """A claim that ships. Raises `BadInput` with the nearest known name."""
     known = shipped_claims()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         raise BadInput(
             f"no claim is called {name!r}",
             expected=f"one of {', '.join(known)}",
-            remedy=f"did you mean {near[0]!r}?" if near else "list them: pickaxe plan claim",
+            remedy=nearest(name, known) or "list them: pickaxe plan claim",
         )
     return known[name]

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.workspace import Workspace
 
 _NANO = 1e9
 _FIT_FROM = 3
@@ -49,6 +52,15 @@ class ModelCurve:
             points.append({"n": number, "ref": row.ref, "full": full, "marginal": marginal, "mean": running / _NANO / number})
         forecast = {"p5": self.next_low, "p50": self.next_cost, "p95": self.next_high}
         return {"models": points, "learning": self.learning, "next": None if self.next_cost is None else forecast}
+
+
+def published_models(workspace: Workspace) -> list[LedgerRow]:
+    """Every model that the workspace ever published, in that order, at what the ledger charged for it."""
+    from pickaxe.kernel.cost import cost_of
+
+    subjects = dict.fromkeys(event.subject for event in workspace.log.each("publish"))
+    costs = [cost_of(workspace, workspace.artifact(subject)) for subject in subjects]
+    return [LedgerRow(cost.artifact.ref, cost.full, cost.marginal) for cost in costs]
 
 
 def model_curve(rows: Sequence[LedgerRow]) -> ModelCurve:

@@ -57,12 +57,12 @@ def plan_pool(
     scenario: Mapping[str, Any], *, device: Accelerator | None = None, prices: Iterable[PriceRow] | None = None
 ) -> Forecast:
     """Forecast of a scenario. Raises `BadInput` for what cannot be read, and for a device whose price is neither known nor given."""
-    given = dict(scenario)
+    given = {"device": device.key if device else "H100"} | dict(scenario)
     known = hardware.load() | ({device.key: device} if device else {})
-    if isinstance(given.get("device"), str) and given["device"] not in known:
-        given["device"] = hardware.find(given["device"]).key
-    given.setdefault("device", device.key if device else "H100")
-    filled = _from_catalogue(given, known.get(given["device"]), shipped_prices() if prices is None else tuple(prices))
+    if isinstance(given["device"], str):
+        given["device"] = hardware.find(given["device"], known).key
+    named = known.get(given["device"]) if isinstance(given["device"], str) else None
+    filled = _from_catalogue(given, named, shipped_prices() if prices is None else tuple(prices))
     inputs = read_inputs(filled, FIELDS, [replace(choices()[0], known=lambda: known)], where="pool")
     inputs = replace(inputs, given=frozenset(scenario))
     at = outcomes(middle(inputs))

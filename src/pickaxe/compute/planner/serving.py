@@ -84,11 +84,16 @@ def read_serving(
     device: Accelerator | None = None,
     prices: Iterable[PriceRow] | None = None,
 ) -> Serving:
-    """Read a scenario; `model` and `device` stand in for the named ones where they were read from a file or a probe.
+    """Read a scenario. Its model is a preset's name or a table of an architecture's fields, its device a name of the catalogue or a
+    table of an accelerator's; `model` and `device` stand in for both where they were read from a file or a probe.
 
     Raises `BadInput` for what cannot be read and for a model that does not fit, with the number of devices that it takes.
     """
     named = dict(scenario)
+    if isinstance(named.get("model"), Mapping):
+        model = models.from_mapping(str(named["model"].get("name", "own model")), named["model"])
+    if isinstance(named.get("device"), Mapping):
+        device = hardware.parse({str(named["device"].get("name", "own device")): named["device"]}, where="device").popitem()[1]
     known_models = models.presets() | ({model.name: model} if model else {})
     known_devices = hardware.load() | ({device.key: device} if device else {})
     if model is not None:

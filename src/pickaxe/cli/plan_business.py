@@ -1,0 +1,193 @@
+"""Planning commands about money: serving, pools, applications, published claims. They print what `compute/planner` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts
+
+_FILES = click.argument("scenarios", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+
+
+def _shared(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every forecast has."""
+    options = (
+        click.option(
+            "--set",
+            "given",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="A field; LOW..HIGH or LOW..MODE..HIGH is a range. Repeat it.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print plain JSON, in base units."),
+        click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the words."),
+        click.option("--save", metavar="NAME", help="Keep scenario and forecast as an artifact of the workspace."),
+        click.option("-w", "--workspace", type=click.Path(file_okay=False), help="Workspace for --save."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return click.pass_obj(command)
+
+
+@click.command("serve")
+@_FILES
+@click.option("--model", help="Preset, or a config.json, GGUF or safetensors file.")
+@click.option("--device", help="Accelerator of the catalogue.")
+@_shared
+def serve(workspace_: str | None, scenarios: tuple[Path, ...], model: str | None, device: str | None, **options: Any) -> None:
+    """Cost, speed and devices of serving a model for a stated traffic.
+
+    \b
+    pickaxe plan serve --model llama-3.1-8b --device H100 --set tokens_in=1000 --set tokens_out=300
+    pickaxe plan serve a.toml b.toml        side by side
+    """
+    from dataclasses import asdict
+
+    from pickaxe.compute.planner.model_files import read_model
+
+    from_file = model is not None and Path(model).exists()
+    described = (
+        {key: value for key, value in asdict(read_model(model)).items() if value is not None} if model and from_file else model
+    )
+    _forecast("serve", workspace_, scenarios, {"model": described, "device": device}, **options)
+
+
+@click.command("pool")
+@_FILES
+@click.option("--device", help="Accelerator of the catalogue.")
+@_shared
+def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None, **options: Any) -> None:
+    """Owning, renting and reserving accelerators: margin, break-even, cost of a used hour."""
+    _forecast("pool", workspace_, scenarios, {"device": device}, **options)
+
+
+@click.command("app")
+@_FILES
+@click.option("--models", is_flag=True, help="The cost of model N and N+1 from the workspace's ledger instead.")
+@_shared
+def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **options: Any) -> None:
+    """Cost a day and a user of an application, and its margin under a price.
+
+    A scenario file may say kind = "payback" (compression) or kind = "own" (an own model against a bought one).
+    """
+    if models:
+        _print_models(options["workspace"] or workspace_, as_json=options["as_json"])
+        return
+    _forecast("app", workspace_, scenarios, {}, **options)
+
+
+@click.command("claim")
+@click.argument("claim", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print plain JSON.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the words.")
+def claim(claim: str | None, as_json: bool, lang: str) -> None:
+    """Under which assumptions a published statement is true: CLAIM is an id or a TOML file; without one, all that ship."""
+    from pickaxe.compute.planner.claim_report import report
+    from pickaxe.compute.planner.claims import claim_named, read_claim, shipped_claims
+
+    if claim is None:
+        rows = [report(item, lang) for item in shipped_claims().values()]
+        if as_json:
+            _print_json(rows)
+        else:
+            print_claims(rows)
+        return
+    item = read_claim(Path(claim)) if claim.endswith(".toml") else claim_named(claim)
+    if as_json:
+        _print_json(report(item, lang))
+        return
+    print_claim(item, lang)
+
+
+def _forecast(
+    kind: str,
+    outer: str | None,
+    paths: Sequence[Path],
+    extra: Mapping[str, Any],
+    *,
+    given: Sequence[str],
+    as_json: bool,
+    lang: str,
+    save: str | None,
+    workspace: str | None,
+) -> None:
+    from pickaxe.compute.planner.scenario import forecasts, plan, read_scenario
+    from pickaxe.compute.planner.scenario import save as keep
+    from pickaxe.kernel.errors import BadInput
+
+    read = [(path.stem, *read_scenario(path, kind)) for path in paths] or [(kind, kind, {})]
+    over = {key: value for key, value in extra.items() if value is not None} | dict(_assigned(item) for item in given)
+    named = [(name, of_kind, values | over) for name, of_kind, values in read]
+    if save is not None and len(named) != 1:
+        raise BadInput("--save keeps one scenario", expected="one scenario file, or none", got=f"{len(named)} files")
+    if as_json:
+        results = {name: plan(of_kind, values, lang) for name, of_kind, values in named}
+        click.echo(
+            json.dumps(
+                results if len(results) > 1 else next(iter(results.values())), ensure_ascii=False, indent=2, allow_nan=False
+            )
+        )
+    else:
+        print_forecasts(
+            {
+                case if len(named) == 1 else name if case == of_kind else f"{name}: {case}": found
+                for name, of_kind, values in named
+                for case, found in forecasts(of_kind, values).items()
+            },
+            lang,
+        )
+    if save is not None:
+        from pickaxe.cli.screen import writing
+
+        _, of_kind, values = named[0]
+        with writing(workspace or outer) as ws:
+            click.echo(f"saved as {keep(ws, save, of_kind, values).ref}", err=True)
+
+
+def _assigned(text: str) -> tuple[str, Any]:
+    """FIELD=VALUE, a number where it is one, LOW..HIGH as a range."""
+    field, equals, value = text.partition("=")
+    if not equals or not field.strip():
+        raise click.BadParameter(f"{text!r} is not FIELD=VALUE", param_hint="--set")
+    parts: list[Any] = [_number(part.strip()) for part in value.split("..")]
+    return field.strip(), parts[0] if len(parts) == 1 else parts
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _print_models(workspace: str | None, *, as_json: bool) -> None:
+    from pickaxe.cli.screen import print_table, reading
+    from pickaxe.compute.planner.model_curve import model_curve, published_models
+    from pickaxe.kernel.cost import as_money
+
+    with reading(workspace) as ws:
+        found = model_curve(published_models(ws)).as_dict()
+    if as_json:
+        _print_json(found)
+        return
+    lines = [
+        [str(row["n"]), row["ref"], *(as_money(round(row[key] * 1e9)) for key in ("full", "marginal", "mean"))]
+        for row in found["models"]
+    ]
+    print_table(
+        ["n", "model", "full cost", "marginal", "mean so far"], lines, right={0, 2, 3, 4}, empty="no model was published yet"
+    )
+    if found["next"]:
+        low, middle, high = (as_money(round(found["next"][key] * 1e9)) for key in ("p5", "p50", "p95"))
+        click.echo(f"model {len(lines) + 1}: {middle} ({low} – {high}); each doubling keeps {found['learning']:.0%} of the cost")
+    elif lines:
+        click.echo("a forecast of the next one needs three models that cost something")

@@ -1,0 +1,121 @@
+"""Forecasts and claims on the screen: one in full, several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pickaxe.compute.planner.calculator import Forecast
+    from pickaxe.compute.planner.claims import Claim
+
+_LONGEST_TORNADO = 8
+_ALTERNATIVES = 6
+
+
+def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
+    """One forecast with its bands, what moves it and its alternatives; several as columns."""
+    from pickaxe.cli.screen import print_table
+    from pickaxe.compute.planner.words import word
+
+    first = next(iter(found.values()))
+    if len(found) == 1:
+        lines = [
+            [word("results", name, lang), first.text(name, band.centre), first.text(name, band.low), first.text(name, band.high)]
+            for name, band in first.results.items()
+        ]
+        print_table([first.kind, "centre", "5%", "95%"], lines, right={1, 2, 3})
+        _print_tornado(first, lang)
+    else:
+        names = list(dict.fromkeys(name for item in found.values() for name in item.results))
+        lines = [[word("results", name, lang), *(_cell(item, name) for item in found.values())] for name in names]
+        print_table(["", *found], lines, right=set(range(1, len(found) + 1)))
+    for name, item in found.items():
+        for text in item.notes:
+            click.echo(f"{name}: {text}" if len(found) > 1 else text)
+    if len(found) == 1:
+        _print_alternatives(first)
+
+
+def _cell(item: Forecast, name: str) -> str:
+    if name not in item.results:
+        return ""
+    band = item.results[name]
+    if float(band.low) == float(band.high):
+        return item.text(name, band.centre)
+    return f"{item.text(name, band.centre)} ({item.text(name, band.low)} – {item.text(name, band.high)})"
+
+
+def _print_tornado(item: Forecast, lang: str) -> None:
+    from pickaxe.cli.screen import print_table
+    from pickaxe.compute.planner.words import word
+
+    name, bars = next(((name, bars) for name, bars in item.tornado.items() if bars), ("", []))
+    if not bars:
+        return
+    title = word("results", name, lang)
+    lines = [
+        [word("fields", bar.field, lang), item.input_text(bar.field), item.text(name, bar.at_low), item.text(name, bar.at_high)]
+        for bar in bars[:_LONGEST_TORNADO]
+    ]
+    print_table([f"what moves it most: {title}", "range", "at its 5%", "at its 95%"], lines, right={1, 2, 3})
+
+
+def _print_alternatives(item: Forecast) -> None:
+    from pickaxe.cli.screen import print_table
+    from pickaxe.compute.planner.units import Money, Seconds
+
+    rows = item.extra.get("alternatives", [])
+    if not rows:
+        return
+    lines = [
+        [
+            row["weights"],
+            str(row["devices_per_replica"]),
+            item.shown(Money(row["cost_day"])) if row["cost_day"] is not None else "",
+            f"{row['devices']:.0f}" if row.get("devices") is not None else "",
+            item.shown(Seconds(row["first_token"])) if "first_token" in row else "",
+            item.shown(Seconds(row["token_time"])) if "token_time" in row else "",
+            row["why"],
+        ]
+        for row in (*rows[:_ALTERNATIVES], *(row for row in rows[_ALTERNATIVES:] if row["why"]))
+    ]
+    head = ["weights", "devices a replica", "cost a day", "devices", "first token", "next token", "falls out"]
+    print_table(head, lines, right={1, 2, 3, 4, 5})
+
+
+def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each claim."""
+    from pickaxe.cli.screen import print_table
+
+    lines = [[row["id"], row["title"], row["said"], row["computed"], row["verdict"]] for row in rows]
+    print_table(["id", "claim", "said", "computed", "verdict"], lines, right={2, 3})
+
+
+def print_claim(item: Claim, lang: str) -> None:
+    """The statement, the verdict, what it takes, and its arithmetic."""
+    from pickaxe.cli.screen import print_table
+    from pickaxe.compute.planner.claim_report import needed_text, report, why
+    from pickaxe.compute.planner.claim_solver import solve
+
+    row, found = report(item, lang), solve(item)
+    click.echo(f"{row['title']}\n  {row['says']}\n\n{found.verdict}: {why(item, found)}")
+    if row["note"]:
+        click.echo(row["note"])
+    click.echo(f"\n  {item.formula}\n  " + ", ".join(f"{name} {value}" for name, value in row["stated"].items()))
+    if row["assumptions"]:
+        lines = [
+            [entry["name"], entry["usual"], f"{entry['low']} – {entry['high']}", entry["why"]] for entry in row["assumptions"]
+        ]
+        print_table(["left open", "usual", "plausible", "why"], lines, right={1, 2})
+    if row["cases"]:
+        print_table(
+            ["arithmetic", "published", "computed"],
+            [[entry["text"], entry["published"], entry["computed"]] for entry in row["cases"]],
+            right={1, 2},
+        )
+    if found.needed:
+        click.echo("one value changed, the others as they are: " + "; ".join(needed_text(item, need) for need in found.needed))
+    click.echo(f"source: {item.source}")

@@ -1,0 +1,94 @@
+"""Scenarios: a TOML file or JSON body in, plain data out, and a forecast kept as an artifact that others can open.
+
+`plan(kind, scenario)` is the one door of the planner: the command line, the API and the console call it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.compute.planner.application import compare
+from pickaxe.compute.planner.calculator import Forecast, day_of
+from pickaxe.compute.planner.checks import one_of
+from pickaxe.compute.planner.claim_report import report
+from pickaxe.compute.planner.claims import claim_from, claim_named
+from pickaxe.compute.planner.payback import plan_own, plan_payback
+from pickaxe.compute.planner.pool import plan_pool
+from pickaxe.compute.planner.serving import plan_serving
+from pickaxe.compute.planner.train import plan_training
+from pickaxe.compute.planner.words import LANGUAGES
+from pickaxe.kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.nouns import Artifact
+    from pickaxe.kernel.workspace import Workspace
+
+ARTIFACT_KIND = "scenario"
+_FORM = 1
+
+FORECASTS: dict[str, Callable[[Mapping[str, Any]], Forecast]] = {
+    "train": plan_training,
+    "serve": plan_serving,
+    "pool": plan_pool,
+    "payback": plan_payback,
+    "own": plan_own,
+}
+KINDS = (*FORECASTS, "app", "claim")
+
+
+def plan(kind: str, scenario: Mapping[str, Any], language: str = "en") -> dict[str, Any]:
+    """Forecasts of a scenario as plain JSON: {"kind", "cases": {name: forecast}}, or the report of a claim.
+
+    Raises `BadInput` or `NotFound` naming the field; nothing is read or written besides the catalogues that ship.
+    """
+    kind, language = one_of("kind", kind, KINDS), one_of("language", language, LANGUAGES)
+    if not isinstance(scenario, Mapping) or not all(isinstance(key, str) for key in scenario):
+        raise BadInput("the scenario is not a table", expected="fields with their values", got=repr(scenario)[:80])
+    if kind == "claim":
+        return report(claim_named(scenario["id"]) if set(scenario) == {"id"} else claim_from(dict(scenario)), language)
+    return {"kind": kind, "cases": {name: found.as_dict(language) for name, found in forecasts(kind, scenario).items()}}
+
+
+def forecasts(kind: str, scenario: Mapping[str, Any]) -> dict[str, Forecast]:
+    """The forecasts of a scenario by case; one named after its kind where it has no cases."""
+    return compare(scenario) if kind == "app" else {kind: FORECASTS[kind](scenario)}
+
+
+def read_scenario(path: Path, default: str) -> tuple[str, dict[str, Any]]:
+    """Kind and fields of a scenario file; `kind` in it is optional. Raises `BadInput` with the line."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not TOML: {error}", expected="a scenario, see docs/guides/planner.md") from None
+    return one_of("kind", values.pop("kind", default), KINDS), values
+
+
+def save(workspace: Workspace, name: str, kind: str, scenario: Mapping[str, Any]) -> Artifact:
+    """Keep a scenario and its forecast as a JSON artifact; the day is written down, so that it gives the same again."""
+    fixed = dict(scenario) if kind == "claim" else dict(scenario) | {"on": day_of(scenario)}
+    document = {"form": _FORM, "kind": kind, "scenario": _plain(fixed), "result": plan(kind, fixed)}
+    return workspace.import_json(document, name, kind=ARTIFACT_KIND, meta={"plan": kind})
+
+
+def open_saved(workspace: Workspace, reference: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Kind, scenario and forecast of a saved one. Raises `BadInput` for an artifact that is none."""
+    artifact = workspace.artifact(reference)
+    if artifact.kind != ARTIFACT_KIND:
+        raise BadInput(f"{artifact.ref} is not a scenario", expected=f"an artifact of kind {ARTIFACT_KIND}", got=artifact.kind)
+    document = workspace.read_json(artifact)
+    return document["kind"], document["scenario"], document["result"]
+
+
+def _plain(value: Any) -> Any:
+    """TOML's values as JSON's: days as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
