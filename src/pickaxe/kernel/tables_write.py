@@ -177,7 +177,7 @@ def _seal(vault: Vault, path: Path, name: str, rows: pa.Table) -> None:
     pq.write_table(rows if whole else rows.take(pa.compute.index_in(numbers, rows[ORDINAL])), content, compression="zstd")
     path.unlink()
     with storage_errors(path.parent):
-        write_flushed(path, vault.seal([content.getvalue()], name))
+        write_flushed(path, vault.seal([content.getvalue().to_pybytes()], name))
 
 
 def _record(job: _Job, files: list[DataFile]) -> dict[str, Any]:

@@ -152,17 +152,17 @@ def _nonce(number: int, last: bool) -> bytes:
     return number.to_bytes(_NONCE - 1, "big") + (b"\1" if last else b"\0")
 
 
-def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[tuple[memoryview, bool]]:
     """The stream in pieces of `size` bytes and whether each is the last; an empty stream is one empty piece."""
-    waiting = bytearray()
+    waiting = b""
     for chunk in chunks:
-        waiting += chunk
+        view = memoryview(waiting + chunk if waiting else chunk)
         start = 0
-        while len(waiting) - start > size:
-            yield bytes(waiting[start : start + size]), False
+        while len(view) - start > size:
+            yield view[start : start + size], False
             start += size
-        del waiting[:start]
-    yield bytes(waiting), True
+        waiting = bytes(view[start:])
+    yield memoryview(waiting), True
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
