@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,8 +145,9 @@ class Artifacts:
 
     @retried
     def pin(self, artifact: Artifact) -> dict[str, Any]:
-        """Where the content is, in the terms of its store."""
+        """Where the content is, in the terms of its store. Raises `NotFound` for what is another tenant's."""
         with self._catalog.read() as connection:
+            self.must_own(connection, [artifact.id])
             return connection.execute(sa.select(artifacts.c.pin).where(artifacts.c.id == artifact.id)).scalar_one()
 
     @retried
@@ -154,6 +155,7 @@ class Artifacts:
         """Point ``name@alias`` at this version, taking it from any other."""
         checked_name(alias)
         with self._catalog.write() as connection:
+            self.must_own(connection, [artifact.id])
             here = (aliases.c.tenant_id == self._tenant_id) & (aliases.c.name == artifact.name) & (aliases.c.alias == alias)
             connection.execute(aliases.delete().where(here))
             connection.execute(
@@ -165,6 +167,12 @@ class Artifacts:
                     set_ns=self._catalog.clock.now_ns(),
                 )
             )
+
+    def must_own(self, connection: sa.Connection, ids: Collection[str]) -> None:
+        """Raises `NotFound` unless all of them are the tenant's."""
+        query = sa.select(artifacts.c.id).where(artifacts.c.tenant_id == self._tenant_id, artifacts.c.id.in_(ids))
+        if missing := set(ids) - set(connection.execute(query).scalars()):
+            raise NotFound(f"no artifact {min(missing)!r:.120}", remedy="list what there is: pickaxe artifacts")
 
     def _select(self, reference: str) -> sa.Select[Any]:
         query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)

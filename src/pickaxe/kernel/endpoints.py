@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.access import LOCAL_TENANT
-from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.artifacts import Artifacts, checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Endpoint, Route
-from pickaxe.kernel.schema import artifacts, endpoints
+from pickaxe.kernel.schema import endpoints
 
 
 class Endpoints:
@@ -33,7 +33,7 @@ class Endpoints:
         if not routes or any(route.weight < 0 for route in routes) or not any(route.weight > 0 for route in routes):
             raise BadInput(f"endpoint {name!r} needs routes", expected="one or more, weights >= 0, one of them > 0")
         checked_name(name)
-        self._must_own(connection, {route.artifact_id for route in routes})
+        Artifacts(self._catalog, self._tenant_id).must_own(connection, {route.artifact_id for route in routes})
         values = {
             "routes": [{"artifact_id": route.artifact_id, "weight": route.weight} for route in routes],
             "state": "serving",
@@ -50,11 +50,6 @@ class Endpoints:
                     **values,
                 )
             )
-
-    def _must_own(self, connection: sa.Connection, wanted: set[str]) -> None:
-        query = sa.select(artifacts.c.id).where(artifacts.c.tenant_id == self._tenant_id, artifacts.c.id.in_(wanted))
-        if missing := wanted - set(connection.execute(query).scalars()):
-            raise NotFound(f"no artifact {min(missing)!r:.120}", remedy="list what there is: pickaxe artifacts")
 
     def get(self, name: str) -> Endpoint:
         query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id, endpoints.c.name == name)

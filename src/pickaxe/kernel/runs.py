@@ -95,6 +95,7 @@ class Runs:
                         heartbeat_ns=now,
                     )
                 )
+                self._artifacts.must_own(connection, {artifact.id for artifact in spec.inputs.values()})
                 for role, artifact in spec.inputs.items():
                     connection.execute(
                         edges.insert().values(run_id=spec.run_id, direction="in", role=role, artifact_id=artifact.id)
@@ -126,7 +127,7 @@ class Runs:
         with self._catalog.write() as connection:
             connection.execute(
                 runs.update()
-                .where(runs.c.id == run_id, runs.c.state == RunState.RUNNING)
+                .where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id, runs.c.state == RunState.RUNNING)
                 .values(heartbeat_ns=self._catalog.clock.now_ns())
             )
 
@@ -167,7 +168,7 @@ class Runs:
     @retried
     def cached(self, key: str) -> Run | None:
         """The succeeded run of this key, if there is one."""
-        query = sa.select(runs).where(runs.c.key == key, runs.c.state == RunState.SUCCEEDED)
+        query = sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.key == key, runs.c.state == RunState.SUCCEEDED)
         with self._catalog.read() as connection:
             row = connection.execute(query).first()
             return self._runs(connection, [row])[0] if row else None
@@ -204,11 +205,12 @@ class Runs:
         self, connection: sa.Connection, run_id: str, state: RunState, *, of_attempt: int | None = None, **values: Any
     ) -> None:
         before = [old for old, after in _AFTER.items() if state in after]
-        here = [runs.c.id == run_id, runs.c.state.in_(before)]
+        here = [runs.c.tenant_id == self._tenant_id, runs.c.id == run_id, runs.c.state.in_(before)]
         if of_attempt is not None:
             here.append(runs.c.attempt == of_attempt)
         if not connection.execute(runs.update().where(*here).values(state=state, **values)).rowcount:
-            now = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar()
+            ours = sa.select(runs.c.state).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)
+            now = connection.execute(ours).scalar()
             raise Conflict(f"run {run_id} cannot become {state}", expected=f"one of {', '.join(before)}", got=str(now))
 
     def _runs(self, connection: sa.Connection, rows: Sequence[Any]) -> list[Run]:
