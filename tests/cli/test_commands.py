@@ -14,7 +14,7 @@ from tests.cli.conftest import Pickaxe
 
 COMMANDS = (
     *("demo", "produce", "label", "up", "artifacts", "runs", "logs", "endpoints"),
-    *("cost", "bill", "price", "lineage", "blast", "rows"),
+    *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "key", "move"),
 )
 
 
