@@ -1,0 +1,84 @@
+"""Writes docs/published-runs.md: each published training run with the planner's forecast; `--check` only says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from pickaxe.compute.planner import hardware, utilisation
+from pickaxe.compute.planner.published import RUNS, TOLERANCE, Comparison, compare
+from pickaxe.compute.planner.units import DeviceTime
+
+TARGET = Path(__file__).parent / "published-runs.md"
+HEAD = f"""# Published training runs, and what the planner says of them
+
+Written by `make docs` from `compute/planner/published.py`; do not edit. The tests hold every line: a run counts as reproduced when the
+forecast of its device time is within {TOLERANCE:.0%} of what was published, and a run that is not is asserted not to be.
+
+Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products. Where the MFU is from:
+
+- **stated**: by the paper, for this run.
+- **family**: stated by the paper, for another model of the family.
+- **sibling**: not stated; solved from other runs of the same team on the same hardware, never from this one.
+
+*Implied* is the MFU of the whole run, failures included, that makes the published time exactly true.
+"""
+
+
+def page() -> str:
+    found = [compare(run) for run in RUNS.values()]
+    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_prior())
+
+
+def _table(found: list[Comparison]) -> Iterator[str]:
+    yield "\n| run | devices | forecast | published | error | MFU | goodput | implied | MFU is | reproduced |\n"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---|---|\n"
+    for item in found:
+        run = item.run
+        mfu = item.mfu / run.goodput
+        yield (
+            f"| [{run.name}](#{run.key}) | {run.accelerator} | {_hours(item.forecast)} | {_hours(run.published)} | {item.error:+.1%} "
+            f"| {mfu:.1%} | {run.goodput:.0%} | {item.implied_mfu:.1%} | {run.basis} | {'yes' if run.reproduced else 'no'} |\n"
+        )
+
+
+def _hours(value: DeviceTime) -> str:
+    """Device hours; single iterations in device seconds."""
+    hours = value.to("GPU-h")
+    return f"{hours:,.0f} h" if hours >= 100 else f"{hours * 3600:,.1f} s"
+
+
+def _notes(found: list[Comparison]) -> Iterator[str]:
+    yield "\n## Sources and remarks\n"
+    for item in found:
+        run = item.run
+        yield f'\n<a id="{run.key}"></a>\n\n**{run.name}.** '
+        if run.siblings:
+            yield f"MFU from {', '.join(RUNS[key].name for key in run.siblings)}. "
+        yield f"{run.note}\n" if run.note else "\n"
+        yield "\n" + "".join(f"- {source}\n" for source in run.sources)
+
+
+def _prior() -> Iterator[str]:
+    yield "\n## MFU and goodput that forecasts assume\n\n"
+    yield "Where a scenario names no MFU, it is drawn from what was published on the same generation (at least three runs; else on all):\n\n"
+    yield "| device | lowest | middle | highest | runs |\n|---|---:|---:|---:|---:|\n"
+    for key in ("A100-80", "H100", "V100-32"):
+        prior, used = utilisation.mfu(hardware.find(key))
+        yield f"| {key} | {prior.low:.1%} | {float(prior.centre):.1%} | {prior.high:.1%} | {len(used)} |\n"
+    yield "\n| run | share | kind | source |\n|---|---:|---|---|\n"
+    for kind in ("mfu", "goodput"):
+        for item in utilisation.observations(kind):
+            yield f"| {item.run} | {item.share:.1%} | {kind} | {item.source} |\n"
+
+
+if __name__ == "__main__":
+    text = page()
+    if "--check" in sys.argv[1:]:
+        current = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
+        sys.exit(0 if current == text else f"{TARGET.name} is not what the planner says now; run: make docs")
+    TARGET.write_text(text, encoding="utf-8")
+    click.echo(f"wrote {TARGET.name}")
