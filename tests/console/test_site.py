@@ -115,8 +115,9 @@ def _weight(client: TestClient, path: str) -> int:
 
 def test_the_package_has_its_templates_and_words() -> None:
     import pickaxe.console
+    from pickaxe.console.pages import PAGES
 
     folder = Path(pickaxe.console.__file__).parent
-    for page in pickaxe.console.pages.__globals__["PAGES"]:
+    for page in sorted(set(PAGES) - {"search"}):  # answers with names only
         for language in ("en", "zh"):
             assert (folder / "words" / language / f"{page}.toml").exists()

@@ -4,6 +4,6 @@ A page named `x` is four files and one line: ``pages/x.py`` with a ``router(site
 ``words/en/x.toml`` and ``words/zh/x.toml``, and its name in `PAGES` (`pickaxe.console.pages`).
 """
 
-from pickaxe.console.pages import pages
+from pickaxe.console.pages import Console, pages
 
-__all__ = ["pages"]
+__all__ = ["Console", "pages"]

@@ -6,7 +6,9 @@ One task per tenant looks at the catalog once a second while somebody listens, w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -34,18 +36,29 @@ def router(site: Site) -> APIRouter:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(pulse.listen(), media_type="text/event-stream", headers=headers)
 
+    def stop() -> None:
+        for pulse in pulses.values():
+            pulse.stop()
+
+    site.on_drain.append(stop)
     return routes
 
 
 class Pulse:
-    """What changes in one tenant's workspace, told to everybody who listens."""
+    """What changes in one tenant's workspace, told to everybody who listens. Lives on one event loop."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._state = ""
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End every stream now."""
+        self._stopping = True
+        self._changed.set()
 
     async def listen(self) -> AsyncIterator[bytes]:
         self._listeners += 1
@@ -53,30 +66,26 @@ class Pulse:
             if self._looking is None or self._looking.done():
                 self._state = await run_in_threadpool(state_of, self._workspace)
                 self._looking = asyncio.create_task(self._look())
-            ends, told = asyncio.get_running_loop().time() + LIFE_SECONDS, None
-            while (left := ends - asyncio.get_running_loop().time()) > 0:
+            ends, told = time.monotonic() + LIFE_SECONDS, None
+            while not self._stopping and (left := ends - time.monotonic()) > 0:
+                changed = self._changed
                 if told != self._state:
                     told = self._state
                     yield f"retry: 500\ndata: {told}\n\n".encode()
-                async with self._changed:
-                    try:
-                        await asyncio.wait_for(self._changed.wait_for(lambda told=told: self._state != told), left)
-                    except TimeoutError:
-                        return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), left)
         finally:
             self._listeners -= 1
 
     async def _look(self) -> None:
-        while self._listeners:
+        while self._listeners and not self._stopping:
             await asyncio.sleep(EVERY_SECONDS)
-            try:
+            with suppress(PickaxeError):  # a busy or closing catalog: look again, or be ended with the server
                 state = await run_in_threadpool(state_of, self._workspace)
-            except PickaxeError:  # a busy or closing catalog: look again, or be ended with the server
-                continue
-            async with self._changed:
                 if state != self._state:
                     self._state = state
-                    self._changed.notify_all()
+                    self._changed.set()
+                    self._changed = asyncio.Event()
 
 
 def state_of(workspace: Workspace) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -43,11 +43,16 @@ _WORTH_ZIPPING = 2_000
 
 
 class Site:
-    """The console over one workspace."""
+    """The console over one workspace.
 
-    def __init__(self, workspace: Workspace, assets: Assets | None = None) -> None:
+    Args:
+        shown: pages that the navigation leads to.
+    """
+
+    def __init__(self, workspace: Workspace, shown: Collection[str], assets: Assets | None = None) -> None:
         self._workspace = workspace
         self.assets = assets or Assets()
+        self.on_drain: list[Callable[[], None]] = []
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("pickaxe.console"),
             autoescape=True,
@@ -56,7 +61,9 @@ class Site:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.globals.update(asset=self.assets.path, menu=MENU, languages=LANGUAGES, show=show, link=link)
+        self._templates.globals.update(
+            asset=self.assets.path, menu=[item for item in MENU if item.name in shown], languages=LANGUAGES, show=show, link=link
+        )
 
     def workspace_of(self, request: Request) -> Workspace:
         """The workspace as the caller's tenant sees it."""

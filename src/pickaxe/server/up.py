@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from fastapi import FastAPI
 
+from pickaxe.console import Console, pages
 from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.spare import spare_core
 from pickaxe.kernel.workspace import Workspace
@@ -41,6 +42,11 @@ def up(
     with listening(host, port) as listener:
         app = whole_app(workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
         live: Live = app.state.live
+        console: Console = app.state.console
+
+        def drain() -> None:
+            live.stop()
+            console.stop()
 
         def announced(url: str) -> None:
             workspace.stores.announce(url)
@@ -48,24 +54,24 @@ def up(
                 ready(url)
 
         with spare_core(workspace, "server"):
-            Server(app, on_drain=live.stop).run_until_stopped(listener, announced)
+            Server(app, on_drain=drain).run_until_stopped(listener, announced)
 
 
 def whole_app(workspace: Workspace, *, config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS) -> FastAPI:
     """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives."""
     jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
-    cookies = Cookies()
+    cookies, console = Cookies(), pages(workspace)
     door = Door(workspace, live, jobs, config or ServeConfig())
     app = create_app(
         workspace,
         workspace=str(workspace.path),
         config=config,
         hosts=hosts,
-        routers=[native_routes(door), sign_in.router(workspace, cookies)],
+        routers=[native_routes(door), sign_in.router(workspace, cookies), console],
         beside=[_working(jobs)],
         who=lambda inner: Authenticate(inner, workspace=workspace, loopback=True, cookies=cookies, routes=lambda: declared(app)),
     )
-    app.state.live = live
+    app.state.live, app.state.console = live, console
     return app
 
 

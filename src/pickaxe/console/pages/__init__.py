@@ -31,22 +31,33 @@ PAGES = (
     "tasks",
     "runs",
     "artifacts",
-    "data",
     "endpoints",
     "traces",
     "bill",
+    "search",
     "label",
     "review",
 )
 """Modules of this package, in the order in which their routes are tried."""
 
 
-def pages(workspace: Workspace) -> APIRouter:
-    """The console's routes over `workspace`: pages, static files, live updates."""
-    from pickaxe.console import live, preferences
-    from pickaxe.console.site import Site
+class Console(APIRouter):
+    """The console's routes. A server that drains calls `stop`, on its event loop: streams end then."""
 
-    site, routes = Site(workspace), APIRouter(include_in_schema=False)
-    for part in (preferences, live, *(import_module(f"{__name__}.{name}") for name in PAGES)):
-        routes.include_router(part.router(site))
-    return routes
+    def __init__(self, workspace: Workspace) -> None:
+        from pickaxe.console import live, preferences
+        from pickaxe.console.site import Site
+
+        super().__init__(include_in_schema=False)
+        self._site = Site(workspace, PAGES)
+        for part in (preferences, live, *(import_module(f"{__name__}.{name}") for name in PAGES)):
+            self.include_router(part.router(self._site))
+
+    def stop(self) -> None:
+        for stop in self._site.on_drain:
+            stop()
+
+
+def pages(workspace: Workspace) -> Console:
+    """The console's routes over `workspace`: pages, static files, live updates."""
+    return Console(workspace)
