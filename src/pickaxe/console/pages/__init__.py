@@ -31,6 +31,7 @@ PAGES = (
     "tasks",
     "runs",
     "artifacts",
+    "data",
     "endpoints",
     "traces",
     "bill",

@@ -1,0 +1,173 @@
+"""Data: every table with its rows, its columns and its versions; and SQL over all of it, with charts and saved queries."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from pickaxe.console import charts
+from pickaxe.console.cells import bars, grid
+from pickaxe.console.forms import fields_of
+from pickaxe.console.site import Site, link
+from pickaxe.data.summary import ColumnSummary, summarise
+from pickaxe.flows.query import RECORDS, query
+from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import caller_of
+
+PAGE = 50
+TABLES = 60
+SUMMARISED = 200_000
+"""Rows that a summary is taken of: the first ones."""
+_SAVED = "queries/"
+_SAVED_KIND = "query"
+_LONGEST_QUERY = 20_000
+_ANSWER_ROWS = 1_000
+_SECONDS = 10.0
+
+Text = Annotated[str, Query(max_length=300)]
+Sql = Annotated[str, Query(max_length=_LONGEST_QUERY)]
+
+
+async def _posted(request: Request) -> dict[str, str]:
+    return await fields_of(request, largest=3 * _LONGEST_QUERY)
+
+
+def router(site: Site) -> APIRouter:
+    routes, reading, writing = APIRouter(), site.router(), site.router("write")
+    summaries = Summaries()
+
+    @reading.get("/data")
+    def tables(request: Request, q: Text = "") -> Response:
+        workspace = site.workspace_of(request)
+        found = _tables(workspace, q)
+        return site.page(
+            request,
+            "data.html",
+            tables=found[:TABLES],
+            more=len(found) > TABLES,
+            q=q,
+            records=list(RECORDS),
+            saved=_saved(workspace),
+        )
+
+    # "-" begins no name, so nothing below it can be meant as an artifact.
+    @reading.get("/data/-/sql")
+    def sql(request: Request, q: Sql = "", chart: Text = "", x: Text = "", y: Text = "") -> Response:
+        workspace = site.workspace_of(request)
+        answer, error = _answered(workspace, q) if q.strip() else (None, None)
+        columns = answer.column_names if answer is not None else []
+        spec = charts.answer(answer, chart, x, y) if answer is not None and chart and x in columns and y in columns else None
+        return site.page(
+            request,
+            "data_sql.html",
+            status=error.status if error else 200,
+            q=q,
+            error=error,
+            columns=columns,
+            grid=grid(answer),
+            chart=chart,
+            x=x,
+            y=y,
+            kinds=charts.ANSWERS,
+            spec=spec,
+            saved=_saved(workspace),
+            records=list(RECORDS),
+            may_write=caller_of(request).may("write"),
+        )
+
+    @writing.post("/data/-/queries")
+    def save(request: Request, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
+        text, name = fields.get("q", ""), fields.get("name", "").strip()
+        if not text.strip():
+            raise BadInput("there is no query to save", expected="a SELECT")
+        site.workspace_of(request).import_json({"sql": text}, _SAVED + name, kind=_SAVED_KIND)
+        return RedirectResponse(link("data", "-", "sql", q=text), status_code=303)
+
+    @reading.get("/data/-/columns/{ref:path}")
+    def columns(request: Request, ref: str) -> Response:
+        workspace = site.workspace_of(request)
+        artifact = _table(workspace, ref)
+        found = summaries.of(workspace, artifact)
+        return site.page(
+            request, "data_columns.html", columns=found, bars=bars, sampled=min(SUMMARISED, int(artifact.meta.get("rows", 0)))
+        )
+
+    @reading.get("/data/{ref:path}")
+    def table(request: Request, ref: str, begin: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+        workspace = site.workspace_of(request)
+        artifact = _table(workspace, ref)
+        shown = workspace.read_rows(artifact, begin, PAGE)
+        total = int(artifact.meta.get("rows", 0))
+        versions = [item for item in workspace.artifacts.list(prefix=artifact.name) if item.name == artifact.name]
+        return site.page(
+            request,
+            "data_table.html",
+            artifact=artifact,
+            grid=grid(shown),
+            begin=begin,
+            total=total,
+            following=begin + PAGE if begin + PAGE < total else None,
+            previous=max(0, begin - PAGE) if begin else None,
+            versions=sorted(versions, key=lambda item: item.version, reverse=True)[:50],
+        )
+
+    for part in (reading, writing):
+        routes.include_router(part)
+    return routes
+
+
+class Summaries:
+    """Summaries of the tables looked at last: an artifact never changes, so neither does its summary."""
+
+    _KEPT = 64
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, list[ColumnSummary]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def of(self, workspace: Workspace, artifact: Artifact) -> list[ColumnSummary]:
+        with self._turn:
+            if artifact.id not in self._found:
+                self._found[artifact.id] = summarise(workspace.read_rows(artifact, 0, SUMMARISED))
+                while len(self._found) > self._KEPT:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(artifact.id)
+            return self._found[artifact.id]
+
+
+def _tables(workspace: Workspace, q: str) -> list[Artifact]:
+    """The newest version of each table whose name begins with `q`, the newest first."""
+    newest = {item.name: item for item in workspace.artifacts.list(prefix=q) if item.stored == "table"}
+    return sorted(newest.values(), key=lambda item: item.created_at, reverse=True)
+
+
+def _table(workspace: Workspace, ref: str) -> Artifact:
+    artifact = workspace.artifact(ref)
+    if artifact.stored != "table":
+        raise BadInput(
+            f"{artifact.ref} is not a table", expected="a table", got=artifact.stored, remedy=f"see /artifacts/{artifact.name}"
+        )
+    return artifact
+
+
+def _saved(workspace: Workspace) -> list[tuple[str, str]]:
+    """Name and text of the saved queries, by name."""
+    newest = {item.name: item for item in workspace.artifacts.list(kind=_SAVED_KIND, prefix=_SAVED)}
+    return [(name.removeprefix(_SAVED), str(workspace.read_json(item)["sql"])) for name, item in sorted(newest.items())]
+
+
+def _answered(workspace: Workspace, text: str) -> tuple[Any, PickaxeError | None]:
+    """The answer's first rows as a table, or what was wrong with the question."""
+    from pickaxe.kernel.tables_sql import SqlLimits
+
+    limits = SqlLimits(rows=_ANSWER_ROWS, seconds=_SECONDS, memory="512MB", threads=1)
+    try:
+        return query(workspace, text, limits=limits), None
+    except PickaxeError as error:
+        return None, error
