@@ -89,9 +89,8 @@ def connect(url: str, key: str | None = None) -> RemoteWorkspace:
     """
     import os
 
-    from pickaxe.wire.native.client import RemoteWorkspace
-
-    return RemoteWorkspace(url, key or os.environ.get("PICKAXE_API_KEY"))
+    remote: type[RemoteWorkspace] = __getattr__("RemoteWorkspace")
+    return remote(url, key or os.environ.get("PICKAXE_API_KEY"))
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -82,13 +83,21 @@ class _Lazy(click.Group):
     envvar="PICKAXE_WORKSPACE",
     help="Folder of the workspace, before or after the command.  [default: $PICKAXE_WORKSPACE, else .pickaxe here]",
 )
+@click.option(
+    "--url",
+    help="Address of a running server, instead of a folder.  [default: $PICKAXE_URL, where no folder is named]",
+)
 @click.pass_context
-def group(ctx: click.Context, workspace: str | None) -> None:
+def group(ctx: click.Context, workspace: str | None, url: str | None) -> None:
     """From raw data to a small, cheap model that is served and watched, with one lineage graph and one bill.
 
     Begin with `pickaxe demo`, or with a file of yours: `pickaxe produce --data FILE --text COLUMN --label COLUMN`. Then ask about
     NAME/model@production, where NAME is the task's name. An artifact is named NAME (the newest), NAME:3, NAME@alias or by its id.
     """
+    if url is not None and workspace is not None:
+        raise click.UsageError("--url and --workspace name two places: give one of them")
+    if url is not None:
+        os.environ["PICKAXE_URL"] = url
     ctx.obj = workspace
 
 

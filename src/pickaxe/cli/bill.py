@@ -9,10 +9,10 @@ import click
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from pickaxe.cli.screen import Opened
     from pickaxe.kernel.cost import Cost, RunCost
     from pickaxe.kernel.ledger import Charge
     from pickaxe.kernel.lineage import Edges
-    from pickaxe.kernel.workspace import Workspace
 
 
 @click.command()
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 def cost(workspace: str | None, artifact: str) -> None:
     """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added."""
     from pickaxe.cli.screen import console, reading
-    from pickaxe.kernel.cost import as_money, cost_of
-    from pickaxe.kernel.lineage import ancestry
+    from pickaxe.kernel.cost import as_money
 
     with reading(workspace) as ws:
-        found = cost_of(ws, ws.artifact(artifact))
-        tree = _tree(ws, ancestry(ws, found.artifact.id), found)
+        found = ws.cost(ws.artifact(artifact))
+        tree = _tree(ws, ws.lineage(found.artifact), found)
     console().print(tree)
     click.echo(f"full cost      {as_money(found.full)}")
     click.echo(f"marginal cost  {as_money(found.marginal)}")
@@ -129,7 +128,7 @@ def price(workspace: str | None, meter: str | None, amount: float | None, per: i
     )
 
 
-def _tree(ws: Workspace, graph: Edges, found: Cost) -> Tree:
+def _tree(ws: Opened, graph: Edges, found: Cost) -> Tree:
     """The upstream runs as a tree; a run met again is named, not unfolded twice."""
     from rich.markup import escape
     from rich.tree import Tree

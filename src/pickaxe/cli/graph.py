@@ -9,9 +9,9 @@ import click
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from pickaxe.cli.screen import Opened
     from pickaxe.flows.blast import Blast
     from pickaxe.flows.explain import Explanation
-    from pickaxe.kernel.workspace import Workspace
 
 
 @click.command()
@@ -64,16 +64,15 @@ _REMEDIES = {
 """What rebuilds a target, by what it is."""
 
 
-def _tree(ws: Workspace, artifact_id: str) -> Tree:
+def _tree(ws: Opened, artifact_id: str) -> Tree:
     """Artifacts and the runs that made them, down to who answered; what was shown once is named, not unfolded again."""
     from rich.markup import escape
     from rich.tree import Tree
 
     from pickaxe.flows.explain import annotators_of
     from pickaxe.kernel.human import KIND
-    from pickaxe.kernel.lineage import ancestry
 
-    graph = ancestry(ws, artifact_id)
+    graph = ws.lineage(ws.artifact(artifact_id))
     known = {artifact.id: artifact for artifact in ws.artifacts.list()}
     seen: set[str] = set()
 
@@ -117,7 +116,7 @@ def _print_explanation(found: Explanation) -> None:
     )
 
 
-def _print_blast(ws: Workspace, found: Blast) -> None:
+def _print_blast(ws: Opened, found: Blast) -> None:
     from pickaxe.cli.screen import print_table
     from pickaxe.kernel.cost import as_money
 

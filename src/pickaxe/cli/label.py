@@ -16,13 +16,13 @@ def label(workspace: str | None, task: Path) -> None:
     `pickaxe produce TASK` asks for the labels that are still missing and then runs the rest of the line.
     """
     from pickaxe.cli.live import TerminalLine
-    from pickaxe.cli.screen import writing
+    from pickaxe.cli.screen import holding
     from pickaxe.flows.people import refuse_early
     from pickaxe.flows.produce import label_only
     from pickaxe.flows.task import Task
 
     job = Task.load(task)
     refuse_early(job)  # before there is a workspace
-    with writing(workspace) as ws, TerminalLine() as live:
+    with holding(workspace) as ws, TerminalLine() as live:
         given = label_only(job, ws, watcher=live)
     click.echo(f"{given:,} answers on record")

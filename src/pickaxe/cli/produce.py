@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pickaxe.cli.screen import Opened
     from pickaxe.flows.produce import Product
     from pickaxe.flows.task import Task
-    from pickaxe.kernel.workspace import Workspace
 
 
 _WITHOUT = click.option(
@@ -152,13 +152,12 @@ def _task(
     return Task.parse(values, where="command line")
 
 
-def _run(ws: Workspace, jobs: list[Task], report: Path) -> None:
+def _run(ws: Opened, jobs: list[Task], report: Path) -> None:
     """Run the tasks under one live view, then print the table and the bill and write the report."""
     from rich.console import Console
 
     from pickaxe.cli.live import TerminalLine, print_stages
     from pickaxe.flows.produce import produce as run_line
-    from pickaxe.flows.reporting import write_report
 
     console = Console()
     with TerminalLine(console) as live:
@@ -166,11 +165,28 @@ def _run(ws: Workspace, jobs: list[Task], report: Path) -> None:
     print_stages(console, [record for product in products for record in product.records])
     _print_quality(ws, products)
     _print_costs(ws, products)
-    write_report(ws, products, report)
-    click.echo(f"report: {report}")
+    for path in _written_reports(ws, products, report):
+        click.echo(f"report: {path}")
 
 
-def _print_quality(ws: Workspace, products: list[Product]) -> None:
+def _written_reports(ws: Opened, products: list[Product], report: Path) -> list[Path]:
+    """One report of all tasks; from a server, which writes one for each, those."""
+    import shutil
+
+    from pickaxe.flows.reporting import write_report
+    from pickaxe.kernel.workspace import Workspace
+
+    if isinstance(ws, Workspace):
+        write_report(ws, products, report)
+        return [report]
+    places = [report, *(report.with_name(f"{product.task.name}.html") for product in products[1:])]
+    for product, place in zip(products, places, strict=True):
+        assert product.report is not None
+        shutil.copyfile(ws.files(product.report), place)
+    return places
+
+
+def _print_quality(ws: Opened, products: list[Product]) -> None:
     """How good each model is on the untouched test rows, beside what it was held against."""
     from pickaxe.cli.screen import print_table
 
@@ -190,11 +206,11 @@ def _print_quality(ws: Workspace, products: list[Product]) -> None:
     print_table(["model", "student", "accuracy", "people's labels alone", "teacher", "test rows"], lines, right={3, 4, 5})
 
 
-def _print_costs(ws: Workspace, products: list[Product]) -> None:
+def _print_costs(ws: Opened, products: list[Product]) -> None:
     from pickaxe.cli.screen import print_table
-    from pickaxe.kernel.cost import as_money, cost_of
+    from pickaxe.kernel.cost import as_money
 
-    costs = [cost_of(ws, turn.model) for product in products for turn in product.rounds]
+    costs = [ws.cost(turn.model) for product in products for turn in product.rounds]
     head = ["model", "full cost", "marginal cost", "of it people", "of it machines"]
     lines = [
         [

@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+import pickaxe
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pickaxe import RemoteWorkspace
+    from pickaxe.kernel.errors import WriterBusy
     from pickaxe.kernel.workspace import Workspace
 
+    Opened = Workspace | RemoteWorkspace
+    """A workspace here or behind a server: the same façade."""
 
-def reading(path: str | None) -> Workspace:
-    """The workspace for reading; never waits for a writer."""
+
+def reading(path: str | None) -> Opened:
+    """The workspace for reading: through the server that PICKAXE_URL names, else the folder, which never waits for a writer."""
     from pickaxe.kernel.workspace import Workspace
 
-    return Workspace(path, mode="r")
+    return _elsewhere(path) or Workspace(path, mode="r")
 
 
-def writing(path: str | None) -> Workspace:
-    """The workspace for writing; raises `WriterBusy` naming who holds it."""
+def writing(path: str | None) -> Opened:
+    """The workspace for writing: the server's that PICKAXE_URL names; the folder; or the server's that holds the folder.
+
+    Raises `WriterBusy` naming who holds it, when that is no server.
+    """
+    from pickaxe.kernel.errors import WriterBusy
+
+    if there := _elsewhere(path):
+        return there
+    try:
+        return holding(path)
+    except WriterBusy as busy:
+        url = _server_of(busy)
+        if url is None:
+            raise
+        click.echo(f"a server has this workspace: going through {url}", err=True)
+        return pickaxe.connect(url)
+
+
+def holding(path: str | None) -> Workspace:
+    """The folder itself, for what only its one writer can do. Raises `WriterBusy`, with the address when that is a server."""
+    from pickaxe.kernel.errors import Conflict, WriterBusy
     from pickaxe.kernel.workspace import Workspace
 
-    return Workspace(path, mode="w")
+    if path is None and (url := os.environ.get("PICKAXE_URL")):
+        raise Conflict(f"this works on a folder, not on {url}", expected="-w FOLDER, of a workspace that no server has")
+    try:
+        return Workspace(path, mode="w")
+    except WriterBusy as busy:
+        if url := _server_of(busy):
+            busy.remedy = f"a server has it: do it there ({url}), or stop it first"
+        raise
+
+
+def _elsewhere(path: str | None) -> RemoteWorkspace | None:
+    url = os.environ.get("PICKAXE_URL")
+    return pickaxe.connect(url) if url and path is None else None
+
+
+def _server_of(busy: WriterBusy) -> str | None:
+    holder = busy.details.get("holder")
+    url = holder.get("url") if isinstance(holder, dict) else None
+    return url if isinstance(url, str) and url.startswith("http://") else None
 
 
 def console() -> Console:

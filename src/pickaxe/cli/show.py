@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pickaxe.cli.screen import Opened
     from pickaxe.kernel.nouns import Event
-    from pickaxe.kernel.workspace import Workspace
 
 
 @click.command()
@@ -106,14 +106,14 @@ def rows(workspace: str | None, artifact: str, limit: int, offset: int) -> None:
     print_table(table.column_names, [[_cell(value) for value in row.values()] for row in table.to_pylist()], empty="no rows")
 
 
-def _run_id(ws: Workspace, wanted: str) -> str:
+def _run_id(ws: Opened, wanted: str) -> str:
     if wanted.startswith("run-"):
         return ws.runs.get(wanted).id
     named = [run.id for run in ws.runs.list(prefix=wanted) if run.name == wanted]
     return named[0] if named else ws.runs.get(wanted).id
 
 
-def _events(ws: Workspace, run_id: str, *, follow: bool) -> Iterator[Event]:
+def _events(ws: Opened, run_id: str, *, follow: bool) -> Iterator[Event]:
     last = 0
     while True:
         ended = ws.runs.get(run_id).state not in ("queued", "running")

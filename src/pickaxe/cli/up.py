@@ -15,11 +15,11 @@ def up(workspace: str | None, host: str, port: int) -> None:
     The server is the workspace's one writer. Other commands go through it by themselves: those on the same folder, and those that are
     given its address in $PICKAXE_URL. Killed at any moment, it goes on with its jobs when it is started again.
     """
-    from pickaxe.cli.screen import writing
+    from pickaxe.cli.screen import holding
     from pickaxe.kernel.registry import SERVERS, load_named
 
     run = load_named(SERVERS, "up", what="server")
-    with writing(workspace) as ws:
+    with holding(workspace) as ws:
         names = [endpoint.name for endpoint in ws.endpoints()]
 
         def ready(url: str) -> None:

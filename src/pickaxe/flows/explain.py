@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.lineage import ancestry, upstream
 from pickaxe.kernel.nouns import Artifact, Event
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.monitor.evidence import Neighbour, nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,21 @@ class Explanation:
     evidence: tuple[Evidence, ...]
 
 
-def explain(workspace: Workspace, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
+class Elsewhere(Protocol):
+    """A workspace behind a server, which looks for itself."""
+
+    def explain(self, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation: ...
+
+    def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table: ...
+
+
+def explain(workspace: Workspace | Elsewhere, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
     """Explain text number `index` of a trace by its `count` nearest training rows.
 
     Raises `NotFound` for an unknown trace or text.
     """
+    if not isinstance(workspace, Workspace):
+        return workspace.explain(trace_id, index=index, count=count)
     event = _answered(workspace, trace_id)
     texts = event.body["texts"]
     if not 0 <= index < len(texts):
@@ -56,7 +69,7 @@ def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
     return max(tables, key=lambda item: item.created_at, default=None)
 
 
-def annotators_of(workspace: Workspace, annotations: Artifact) -> list[tuple[str, int, bool]]:
+def annotators_of(workspace: Workspace | Elsewhere, annotations: Artifact) -> list[tuple[str, int, bool]]:
     """Who answered in a table of kind ``annotations``: name, number of answers, simulated or not; most answers first."""
     table = workspace.read_table(annotations, ["annotator", "simulated"])
     counts = Counter(zip(table["annotator"].to_pylist(), table["simulated"].to_pylist(), strict=True))

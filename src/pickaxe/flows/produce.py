@@ -50,6 +50,8 @@ class Product:
     task: Task
     rounds: list[Round] = field(default_factory=list[Round])
     records: list[StageRecord] = field(default_factory=list[StageRecord])
+    report: Artifact | None = None
+    """The report that a server wrote, when the line was carried out there."""
 
     @property
     def model(self) -> Artifact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
@@ -16,13 +17,15 @@ from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.wire.native.api import Api
 from pickaxe.wire.native.arrow import MEDIA
 from pickaxe.wire.native.nouns import ArtifactInfo, EndpointNoun, EventInfo, RunInfo
-from pickaxe.wire.native.routes_graph import Graph
+from pickaxe.wire.native.routes_graph import BlastInfo, EvidenceInfo, Graph
 from pickaxe.wire.native.routes_imports import TAR
 from pickaxe.wire.native.routes_money import ChargeInfo, CostInfo, PriceInfo, StatementInfo
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pickaxe.flows.blast import Blast
+    from pickaxe.flows.explain import Explanation
     from pickaxe.flows.line import LineWatcher
     from pickaxe.flows.produce import Product
     from pickaxe.flows.task import Task
@@ -137,6 +140,35 @@ class RemoteWorkspace:
     def lineage(self, artifact: Artifact, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
         """The graph around `artifact`."""
         return Graph.model_validate(self.api.get(f"/v1/lineage/{artifact.id}", direction=direction)).edges()
+
+    def blast(self, target: str, *, annotator: str | None = None) -> Blast:
+        """As `pickaxe.flows.blast.blast`."""
+        from pickaxe.flows.blast import Blast
+
+        told = BlastInfo.model_validate(self.api.get("/v1/blast", target=target, by=annotator))
+        return Blast(
+            told.target,
+            told.what,
+            tuple(item.noun() for item in told.roots),
+            tuple(item.noun() for item in told.artifacts),
+            tuple(told.run_ids),
+            tuple(item.noun() for item in told.endpoints),
+            told.answers,
+            told.rebuild_nano,
+        )
+
+    def explain(self, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
+        """As `pickaxe.flows.explain.explain`."""
+        from pickaxe.flows.explain import Evidence, Explanation
+        from pickaxe.monitor.evidence import Neighbour
+
+        told = EvidenceInfo.model_validate(self.api.get(f"/v1/evidence/{quote(trace_id, safe='')}", index=index, count=count))
+        rows = ({**item.row, "labelled_by": tuple(item.row["labelled_by"])} for item in told.evidence)
+        evidence = tuple(
+            Evidence(Neighbour(**row), tuple(item.labelled_by)) for row, item in zip(rows, told.evidence, strict=True)
+        )
+        answer = {**told.answer, "at": datetime.fromisoformat(told.answer["at"])}
+        return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence)
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
         """Rows of the answer to one SELECT; see ``POST /v1/sql``."""

@@ -64,4 +64,5 @@ def _product(workspace: RemoteWorkspace, task: Task, result: dict[str, Any]) -> 
     for told in result["rounds"]:
         made = {role: workspace.artifact(id) for role, id in told["artifacts"].items()}
         product.rounds.append(Round(told["number"], made, workspace.artifact(told["model"]), workspace.endpoint(task.name)))
+    product.report = workspace.artifact(result["report"])
     return product

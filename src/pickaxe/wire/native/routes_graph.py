@@ -51,6 +51,7 @@ class BlastInfo(BaseModel):
     """What was touched, in the order it happened; `rebuild_nano` leaves out people's time."""
 
     target: str
+    what: Literal["row", "answers", "artifact"] = Field(description="what the target is")
     roots: list[ArtifactInfo]
     artifacts: list[ArtifactInfo]
     run_ids: list[str]
@@ -82,6 +83,7 @@ _GRAPH = {
 }
 _BLAST = {
     "target": "ada",
+    "what": "answers",
     "roots": [examples.ARTIFACT],
     "artifacts": [examples.ARTIFACT],
     "run_ids": [examples.RUN["id"]],
@@ -123,6 +125,7 @@ def router(door: Door) -> APIRouter:
         found = blast(door.seen(request), target, annotator=by)
         data = {
             "target": found.target,
+            "what": found.what,
             "roots": [artifact_json(item) for item in found.roots],
             "artifacts": [artifact_json(item) for item in found.artifacts],
             "run_ids": found.run_ids,
