@@ -47,10 +47,11 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/cli.md, docs/claims.md and the task reference from the code
+docs: $(STAMP) ## write docs/cli.md, docs/claims.md, docs/published-runs.md and the task reference from the code
 	$(BIN)/python docs/write_cli_reference.py
 	$(BIN)/python docs/write_task_reference.py
 	$(BIN)/python docs/write_claims.py
+	$(BIN)/python docs/write_published_runs.py
 
 bench: $(STAMP) ## measure the bars; writes benchmarks/results/
 	$(TEST_ENV) $(BIN)/python -m benchmarks

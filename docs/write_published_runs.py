@@ -55,10 +55,8 @@ def _notes(found: list[Comparison]) -> Iterator[str]:
     yield "\n## Sources and remarks\n"
     for item in found:
         run = item.run
-        yield f'\n<a id="{run.key}"></a>\n\n**{run.name}.** '
-        if run.siblings:
-            yield f"MFU from {', '.join(RUNS[key].name for key in run.siblings)}. "
-        yield f"{run.note}\n" if run.note else "\n"
+        whence = f"MFU from {', '.join(RUNS[key].name for key in run.siblings)}." if run.siblings else ""
+        yield f'\n<a id="{run.key}"></a>\n\n' + " ".join(filter(None, [f"**{run.name}.**", whence, run.note])) + "\n"
         yield "\n" + "".join(f"- {source}\n" for source in run.sources)
 
 

@@ -48,7 +48,9 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("writer", ["write_cli_reference.py", "write_task_reference.py", "write_claims.py"])
+@pytest.mark.parametrize(
+    "writer", ["write_cli_reference.py", "write_task_reference.py", "write_claims.py", "write_published_runs.py"]
+)
 def test_generated_references_are_up_to_date(writer: str) -> None:
     ended = subprocess.run([sys.executable, f"docs/{writer}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -204,7 +204,7 @@ def _all() -> tuple[PublishedRun, ...]:
             reported="1022362 GPU-h",
             basis="stated",
             sources=_LLAMA1,
-            note="380 tokens/s/GPU are 155 TFLOP/s with attention counted, 49.7% of 312.",
+            note="380 tokens/s/GPU are 155 TFLOP/s with attention counted, 49.7% of 312: this holds the hours against the throughput.",
         ),
         _llama2("7b", sizes["7b"], others["7b"]),
         _llama2("13b", sizes["13b"], others["13b"]),
@@ -217,7 +217,13 @@ def _all() -> tuple[PublishedRun, ...]:
         ),
         replace(
             _llama2("70b", sizes["70b"], ("llama-65b",)),
-            note="With the throughput stated for LLaMA 65B: same team, hardware, size.",
+            note="With the utilisation of LLaMA 65B, the model of this size that the same team had trained before on the same hardware.",
+        ),
+        replace(
+            _llama2("70b", sizes["70b"], others["70b"], reproduced=False),
+            key="llama-2-70b-by-siblings",
+            name="Llama 2 70B, from the smaller ones",
+            note="The smaller Llama 2 reached less of the peak than this one, so they foretell more hours than it took.",
         ),
         PublishedRun(
             key="llama-3.1-405b",
