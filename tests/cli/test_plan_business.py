@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pickaxe.cli.plan_business import app, claim, pool, serve
+from pickaxe.cli.plan import plan as group
 from pickaxe.kernel.errors import BadInput
 
-COMMANDS = {"serve": serve, "pool": pool, "app": app, "claim": claim}
 SERVE = (
     "serve",
     "--model",
@@ -37,7 +36,7 @@ name = "gpt-4o-mini"
 
 
 def plan(name: str, *arguments: object) -> Result:
-    return CliRunner().invoke(COMMANDS[name], [str(argument) for argument in arguments])
+    return CliRunner().invoke(group, [name, *map(str, arguments)])
 
 
 def refused(name: str, *arguments: object) -> str:
@@ -69,6 +68,22 @@ def test_serve_from_a_config_file_keeps_the_model_in_the_artifact(tmp_path: Path
     assert kind == "serve"
     assert scenario["model"]["layers"] == 4
     assert json.loads(found.stdout)["cases"]["serve"]["results"] == result["cases"]["serve"]["results"]
+
+
+def test_a_device_of_the_workspaces_own_catalogue(tmp_path: Path) -> None:
+    (tmp_path / "hardware.toml").write_text(
+        '[my-card]\nmemory = "24 GB"\nbandwidth = "900 GB/s"\npeak = { fp16 = "100 TFLOP/s" }\npower = "250 W"\n',
+        encoding="utf-8",
+    )
+    common = ("--device", "my-card", "-w", tmp_path, "--set", "samples=20")
+    found = plan(
+        "serve", "--model", "llama-3.1-8b", *common, "--set", "tokens_in=9", "--set", "tokens_out=9", "--set", "price=$1/GPU-h"
+    )
+    assert found.exit_code == 0, found.output
+    owned = ("device_cost=$2000", "rent_price=$1/GPU-h", "sale_price=$1/GPU-h", "reserved_price=$0.5/GPU-h")
+    found = plan("pool", *common, *(part for item in owned for part in ("--set", item)))
+    assert found.exit_code == 0, found.output
+    assert "my-card" in refused("serve", "--model", "llama-3.1-8b", *common, "--set", "tokens_in=9", "--set", "tokens_out=9")
 
 
 def test_files_stand_side_by_side(tmp_path: Path) -> None:

@@ -216,6 +216,12 @@ def test_bad_scenarios_name_the_field(change: dict[str, Any], named: str) -> Non
     assert named in str(refused.value)
 
 
+def test_a_device_that_computes_in_no_usable_type() -> None:
+    odd = {"memory": "24 GB", "bandwidth": "20 GB/s", "peak": {"fp64": "150 GFLOP/s"}, "kind": "cpu"}
+    with pytest.raises(PickaxeError, match="no peak for bf16"):
+        plan_serving(SCENARIO | {"device": odd})
+
+
 def test_other_currencies_by_their_dated_rates() -> None:
     dollars = centre({"price": "$2/GPU-h"}, "cost_day")
     assert centre({"price": "¥14.15/GPU-h", "on": "2023-05-01"}, "cost_day") == pytest.approx(dollars, rel=1e-9)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pickaxe.cli.plan_business import app, claim, pool, serve
+
 if TYPE_CHECKING:
     from pickaxe.compute.planner.hardware import Accelerator
     from pickaxe.compute.planner.probe import Machine
@@ -22,6 +24,10 @@ def plan() -> None:
     A scenario is a TOML file of fields, or --set FIELD=VALUE; several files stand side by side. Values carry their units ("2T tokens",
     "$2.40/GPU-h", "80 GB") and may be ranges.
     """
+
+
+for _command in (serve, pool, app, claim):
+    plan.add_command(_command)
 
 
 def own_catalogue(workspace: str | None) -> Path:

@@ -120,9 +120,10 @@ def _forecast(
     from pickaxe.compute.planner.scenario import save as keep
     from pickaxe.kernel.errors import BadInput
 
+    place = workspace or outer
     read = [(path.stem, *read_scenario(path, kind)) for path in paths] or [(kind, kind, {})]
     over = {key: value for key, value in extra.items() if value is not None} | dict(_assigned(item) for item in given)
-    named = [(name, of_kind, values | over) for name, of_kind, values in read]
+    named = [(name, of_kind, _with_own_device(values | over, place)) for name, of_kind, values in read]
     if save is not None and len(named) != 1:
         raise BadInput("--save keeps one scenario", expected="one scenario file, or none", got=f"{len(named)} files")
     if as_json:
@@ -142,11 +143,26 @@ def _forecast(
             lang,
         )
     if save is not None:
-        from pickaxe.cli.screen import writing
+        from pickaxe.kernel.workspace import Workspace
 
         _, of_kind, values = named[0]
-        with writing(workspace or outer) as ws:
+        with Workspace(place) as ws:
             click.echo(f"saved as {keep(ws, save, of_kind, values).ref}", err=True)
+
+
+def _with_own_device(values: dict[str, Any], workspace: str | None) -> dict[str, Any]:
+    """A device that `plan probe` or its owner added to the workspace's catalogue, as the table of its figures."""
+    import tomllib
+
+    from pickaxe.cli.plan import own_catalogue
+    from pickaxe.compute.planner.hardware import load_own
+    from pickaxe.compute.planner.probe import as_toml
+
+    name = values.get("device")
+    own = load_own(own_catalogue(workspace)) if isinstance(name, str) else {}
+    if name not in own:
+        return values
+    return values | {"device": tomllib.loads(as_toml(own[name]))[name] | {"name": name}}
 
 
 def _assigned(text: str) -> tuple[str, Any]:
@@ -170,11 +186,12 @@ def _print_json(document: Any) -> None:
 
 
 def _print_models(workspace: str | None, *, as_json: bool) -> None:
-    from pickaxe.cli.screen import print_table, reading
+    from pickaxe.cli.screen import print_table
     from pickaxe.compute.planner.model_curve import model_curve, published_models
     from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.workspace import Workspace
 
-    with reading(workspace) as ws:
+    with Workspace(workspace, mode="r") as ws:
         found = model_curve(published_models(ws)).as_dict()
     if as_json:
         _print_json(found)

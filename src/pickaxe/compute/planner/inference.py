@@ -71,7 +71,7 @@ class Replica:
         """FLOP/s of all devices in the type that is computed in: the stored one where the device has it, else 16 bits."""
         native = _NATIVE.get(self.weights, "bf16")
         names = [native, "bf16", "fp16", "fp32"] if native != "fp32" else ["fp32"]
-        return float(self.device.flops(next(name for name in names if name in self.device.peak))) * self.devices
+        return float(self.device.flops(next((name for name in names if name in self.device.peak), names[0]))) * self.devices
 
     @cached_property
     def bandwidth(self) -> float:

@@ -56,8 +56,12 @@ def choices() -> tuple[Choice, ...]:
 def plan_pool(
     scenario: Mapping[str, Any], *, device: Accelerator | None = None, prices: Iterable[PriceRow] | None = None
 ) -> Forecast:
-    """Forecast of a scenario. Raises `BadInput` for what cannot be read, and for a device whose price is neither known nor given."""
-    given = {"device": device.key if device else "H100"} | dict(scenario)
+    """Forecast of a scenario; its device is a name or a table of an accelerator's fields. Raises `BadInput` for what cannot be read, and for a device whose price is neither known nor given."""
+    given = {"device": "H100"} | dict(scenario)
+    if isinstance(given["device"], Mapping):
+        device = hardware.parse({str(given["device"].get("name", "own device")): given["device"]}, where="device").popitem()[1]
+    if device is not None:
+        given["device"] = device.key
     known = hardware.load() | ({device.key: device} if device else {})
     if isinstance(given["device"], str):
         given["device"] = hardware.find(given["device"], known).key
