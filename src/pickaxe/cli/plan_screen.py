@@ -37,6 +37,7 @@ def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
             click.echo(f"{name}: {text}" if len(found) > 1 else text)
     if len(found) == 1:
         _print_alternatives(first)
+        _print_layouts(first)
 
 
 def _cell(item: Forecast, name: str) -> str:
@@ -84,6 +85,30 @@ def _print_alternatives(item: Forecast) -> None:
     ]
     head = ["weights", "devices a replica", "cost a day", "devices", "first token", "next token", "falls out"]
     print_table(head, lines, right={1, 2, 3, 4, 5})
+
+
+def _print_layouts(item: Forecast) -> None:
+    """The layouts of a training in order of cost, where their steps go, and why others fall out."""
+    from pickaxe.cli.screen import print_table
+    from pickaxe.compute.planner.units import Bytes
+
+    found = item.extra.get("layouts")
+    if found is None:
+        return
+    print_table(
+        ["layout (micro-batches x sequences)", "memory", "MFU within reach", "what a step waits for"],
+        [[row["text"], str(Bytes(row["memory"]["total"])), f"{row['reachable_mfu']:.0%}", _waits(row["step"])] for row in found["best"]],
+        right={1, 2},
+    )
+    click.echo(f"{found['considered']} layouts tried")
+    for fallen in found["fallen"]:
+        click.echo(f"  {fallen['layouts']}: {fallen['reason']} ({fallen['example']})")
+
+
+def _waits(step: Mapping[str, float]) -> str:
+    """The parts of a step that take a hundredth of it or more, largest first."""
+    parts = sorted(((value / step["total"], name) for name, value in step.items() if name != "total"), reverse=True)
+    return ", ".join(f"{name} {share:.0%}" for share, name in parts if share >= 0.01)
 
 
 def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
