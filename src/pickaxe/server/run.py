@@ -118,7 +118,7 @@ class ServerThread:
             from pickaxe.server.up import whole_app
 
             app = whole_app(store, config=config, hosts=hosts)
-            return Server(app, on_drain=app.state.live.stop)
+            return Server(app, on_drain=app.state.drain)
         return Server(create_app(store, workspace=workspace, config=config, hosts=hosts))
 
     def _stop(self, thread: threading.Thread) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from fastapi import FastAPI
 
-from pickaxe.console import Console, pages
+from pickaxe.console import pages
 from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.spare import spare_core
 from pickaxe.kernel.workspace import Workspace
@@ -41,12 +41,6 @@ def up(
     """
     with listening(host, port) as listener:
         app = whole_app(workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
-        live: Live = app.state.live
-        console: Console = app.state.console
-
-        def drain() -> None:
-            live.stop()
-            console.stop()
 
         def announced(url: str) -> None:
             workspace.stores.announce(url)
@@ -54,7 +48,7 @@ def up(
                 ready(url)
 
         with spare_core(workspace, "server"):
-            Server(app, on_drain=drain).run_until_stopped(listener, announced)
+            Server(app, on_drain=app.state.drain).run_until_stopped(listener, announced)
 
 
 def whole_app(workspace: Workspace, *, config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS) -> FastAPI:
@@ -71,7 +65,12 @@ def whole_app(workspace: Workspace, *, config: ServeConfig | None = None, hosts:
         beside=[_working(jobs)],
         who=lambda inner: Authenticate(inner, workspace=workspace, loopback=True, cookies=cookies, routes=lambda: declared(app)),
     )
-    app.state.live, app.state.console = live, console
+
+    def drain() -> None:
+        live.stop()
+        console.stop()
+
+    app.state.drain = drain
     return app
 
 
