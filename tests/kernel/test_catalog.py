@@ -19,7 +19,8 @@ from tests.postgres import lay_out, shared_server
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_uses(folder: Path) -> None:
     with Workspace(folder) as workspace, workspace.catalog.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        ours = {"compare_type": True, "include_name": lambda name, kind, parents: name != "commits"}  # PostgreSQL's only
+        context = MigrationContext.configure(connection, opts=ours)
         assert compare_metadata(context, metadata) == []
 
 

@@ -4,14 +4,16 @@ Write transactions of one workspace take turns by an advisory lock that ends wit
 is as safe as in SQLite, and events become visible in the order of their numbers: who pages by number misses none. (Locks are let
 go of after the commit is visible to others: `CommitTransaction` in PostgreSQL's ``xact.c``.)
 
-A commit whose answer got lost is looked up by its transaction's number (`pg_xact_status`), so a write is never done twice and
-never reported lost when it happened.
+Every write transaction leaves its number in a row of its connection's own (table ``commits``). A commit whose answer got lost is
+looked up there, so a write is never done twice and never reported lost when it happened. (PostgreSQL's own transaction numbers,
+`pg_xact_status`, do not serve: after a crash one that had not reached the disk is given out again.)
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,15 +21,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from pickaxe.kernel.database import PATIENCE_SECONDS, NotDone
+from pickaxe.kernel.database import PATIENCE_SECONDS, NotDone, retried
 from pickaxe.kernel.database_json import dumps, loads
-from pickaxe.kernel.errors import NotFound, Unavailable
+from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
 
 _TURN_SECONDS = 15
 _STALLED_SECONDS = 60
 """A writer that stops in the middle of a transaction (a frozen process, a lost machine) is rolled back after this long."""
 _OPENING_SECONDS = 5.0
+_SIGN = sa.text(
+    "INSERT INTO commits VALUES (:id, :number, now()) ON CONFLICT (id) DO UPDATE SET number = excluded.number, at = excluded.at"
+)
+_SIGNED = sa.text("SELECT number FROM commits WHERE id = :id")
 
 
 class PostgresDatabase:
@@ -72,12 +78,12 @@ class PostgresDatabase:
         connection = self._in_turn()
         with self._ended(connection, f"writing to {self.what}"):
             yield connection
-            number = connection.execute(sa.text("SELECT pg_current_xact_id_if_assigned()::text")).scalar()
+            ours = self._sign(connection)
             try:
                 connection.commit()
             except exc.DBAPIError as error:
                 _give_up(connection)
-                if number is None or not translated(error, self.url).passing or not self._came_through(number):
+                if not translated(error, self.url).passing or not self._came_through(*ours):
                     raise
 
     def now_ns(self) -> int:
@@ -89,6 +95,7 @@ class PostgresDatabase:
 
     def prepare(self, connection: sa.Connection) -> None:
         connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{self.url.schema}"'))
+        connection.execute(sa.text("CREATE TABLE IF NOT EXISTS commits (id varchar PRIMARY KEY, number bigint, at timestamptz)"))
 
     def finish(self, connection: sa.Connection) -> None:
         """Texts are compared by their bytes, as in SQLite, whatever the language of the database."""
@@ -166,17 +173,21 @@ class PostgresDatabase:
             finally:
                 connection.close()
 
-    def _came_through(self, number: str) -> bool:
-        """Whether the transaction of that number was committed, once that is settled."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (status := self._asked("SELECT pg_xact_status(CAST(:number AS xid8))", number=number)) == "in progress":
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"{self.what} does not say whether a write came through",
-                    remedy="look before doing it again: its connection broke while it was committed",
-                )
-            time.sleep(0.1)
-        return status == "committed"
+    def _sign(self, connection: sa.Connection) -> tuple[str, int]:
+        """Leave this transaction's number in its connection's row; the two tell it from every other."""
+        told = connection.info.setdefault("pickaxe", {"id": uuid.uuid4().hex, "transactions": 0})
+        told["transactions"] += 1
+        connection.execute(_SIGN, {"id": told["id"], "number": told["transactions"]})
+        if told["transactions"] == 1:
+            connection.execute(sa.text("DELETE FROM commits WHERE at < now() - interval '1 day'"))
+        return told["id"], told["transactions"]
+
+    @retried
+    def _came_through(self, connection_id: str, number: int) -> bool:
+        """Whether that transaction was committed. It has ended once we hold the lock that it held."""
+        connection = self._in_turn()
+        with self._ended(connection, f"looking up a write to {self.what}"):
+            return connection.execute(_SIGNED, {"id": connection_id}).scalar() == number
 
     @contextmanager
     def _ended(self, connection: sa.Connection, doing: str) -> Iterator[None]:

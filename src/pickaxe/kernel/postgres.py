@@ -126,7 +126,7 @@ def _without_state(error: BaseException, original: Any, said: str, url: Postgres
 
 # In the server's own language only when that is English; in another one a start-up is waited for less patiently.
 _STARTING = re.compile(
-    r"starting up|shutting down|in recovery|too many (clients|connections)|terminating connection|remaining connection"
+    r"starting up|shutting down|in recovery|too many (clients|connections)|not( yet)? accepting|terminating connection|remaining connection"
 )
 
 
