@@ -27,8 +27,8 @@ _NO_ACCESS = re.compile(r"unable to open database|readonly database|permission d
 _LOST = re.compile(
     r"unable to connect to postgres|server closed the connection|terminating connection|connection to server|connection refused"
     r"|no connection to the server|the database system is|could not (send|receive) data|connection (not open|reset)|broken pipe"
-    r"|ssl (connection|syscall)|connection timed out",
-    re.IGNORECASE,
+    r"|ssl (connection|syscall)|connection timed out|query \".*\": *$",  # a query that failed without a reason given
+    re.IGNORECASE | re.DOTALL,
 )
 _OTHER_VERSION = re.compile(r"catalog version mismatch", re.IGNORECASE)
 # In WAL mode SQLite makes an index file of 32 KiB even to read, and calls it an I/O error when there is no room for it.
