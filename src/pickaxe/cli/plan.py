@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pickaxe.cli.plan_business import app, claim, pool, serve
+from pickaxe.cli.plan_train import train
 
 if TYPE_CHECKING:
     from pickaxe.compute.planner.hardware import Accelerator
@@ -26,7 +27,7 @@ def plan() -> None:
     """
 
 
-for _command in (serve, pool, app, claim):
+for _command in (train, serve, pool, app, claim):
     plan.add_command(_command)
 
 

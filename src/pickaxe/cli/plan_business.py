@@ -11,10 +11,10 @@ import click
 
 from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts
 
-_FILES = click.argument("scenarios", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+SCENARIOS = click.argument("scenarios", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
 
 
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
+def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that every forecast has."""
     options = (
         click.option(
@@ -35,10 +35,10 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("serve")
-@_FILES
+@SCENARIOS
 @click.option("--model", help="Preset, or a config.json, GGUF or safetensors file.")
 @click.option("--device", help="Accelerator of the catalogue.")
-@_shared
+@shared_options
 def serve(workspace_: str | None, scenarios: tuple[Path, ...], model: str | None, device: str | None, **options: Any) -> None:
     """Cost, speed and devices of serving a model for a stated traffic.
 
@@ -46,30 +46,22 @@ def serve(workspace_: str | None, scenarios: tuple[Path, ...], model: str | None
     pickaxe plan serve --model llama-3.1-8b --device H100 --set tokens_in=1000 --set tokens_out=300
     pickaxe plan serve a.toml b.toml        side by side
     """
-    from dataclasses import asdict
-
-    from pickaxe.compute.planner.model_files import read_model
-
-    from_file = model is not None and Path(model).exists()
-    described = (
-        {key: value for key, value in asdict(read_model(model)).items() if value is not None} if model and from_file else model
-    )
-    _forecast("serve", workspace_, scenarios, {"model": described, "device": device}, **options)
+    print_forecast("serve", workspace_, scenarios, {"model": described_model(model), "device": device}, **options)
 
 
 @click.command("pool")
-@_FILES
+@SCENARIOS
 @click.option("--device", help="Accelerator of the catalogue.")
-@_shared
+@shared_options
 def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None, **options: Any) -> None:
     """Owning, renting and reserving accelerators: margin, break-even, cost of a used hour."""
-    _forecast("pool", workspace_, scenarios, {"device": device}, **options)
+    print_forecast("pool", workspace_, scenarios, {"device": device}, **options)
 
 
 @click.command("app")
-@_FILES
+@SCENARIOS
 @click.option("--models", is_flag=True, help="The cost of model N and N+1 from the workspace's ledger instead.")
-@_shared
+@shared_options
 def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **options: Any) -> None:
     """Cost a day and a user of an application, and its margin under a price.
 
@@ -78,19 +70,33 @@ def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **opt
     if models:
         _print_models(options["workspace"] or workspace_, as_json=options["as_json"])
         return
-    _forecast("app", workspace_, scenarios, {}, **options)
+    print_forecast("app", workspace_, scenarios, {}, **options)
 
 
 @click.command("claim")
 @click.argument("claim", required=False)
+@click.option(
+    "--set",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another value, LOW..HIGH to leave it open; result=VALUE for what is said.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print plain JSON.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the words.")
-def claim(claim: str | None, as_json: bool, lang: str) -> None:
-    """Under which assumptions a published statement is true: CLAIM is an id or a TOML file; without one, all that ship."""
+def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -> None:
+    """Under which assumptions a published statement is true: CLAIM is an id or a TOML file; without one, all that ship.
+
+    \b
+    pickaxe plan claim gpt3-v100-14m --set result=$20M --set utilisation=10%..50%
+    """
+    from pickaxe.compute.planner.claim_change import changed
     from pickaxe.compute.planner.claim_report import report
     from pickaxe.compute.planner.claims import claim_named, read_claim, shipped_claims
 
     if claim is None:
+        if given:
+            raise click.UsageError("--set changes one claim: name it")
         rows = [report(item, lang) for item in shipped_claims().values()]
         if as_json:
             _print_json(rows)
@@ -98,13 +104,25 @@ def claim(claim: str | None, as_json: bool, lang: str) -> None:
             print_claims(rows)
         return
     item = read_claim(Path(claim)) if claim.endswith(".toml") else claim_named(claim)
+    item = changed(item, dict(_assigned(text) for text in given))
     if as_json:
         _print_json(report(item, lang))
         return
     print_claim(item, lang)
 
 
-def _forecast(
+def described_model(name: str | None) -> str | dict[str, Any] | None:
+    """A preset's name as it is; a model's file as the table of its figures, so that the planner itself never opens files."""
+    from dataclasses import asdict
+
+    from pickaxe.compute.planner.model_files import read_model
+
+    if name is None or not Path(name).exists():
+        return name
+    return {key: value for key, value in asdict(read_model(name)).items() if value is not None}
+
+
+def print_forecast(
     kind: str,
     outer: str | None,
     paths: Sequence[Path],

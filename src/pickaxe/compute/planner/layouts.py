@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 from pickaxe.compute.planner.checks import count, share
 from pickaxe.compute.planner.hardware import Accelerator
@@ -16,6 +17,8 @@ from pickaxe.kernel.errors import BadInput
 
 # Beyond this a job is not searched but asked to be narrowed: the answer would take longer than anybody waits.
 MOST_LAYOUTS = 200_000
+# Two costs within this factor are the same to a model that is right within a fifth.
+_EQUAL = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,7 @@ class Candidate:
     money: Money | None
 
     def __str__(self) -> str:
-        again = "" if self.recompute == "none" else f", {self.recompute} recomputation"
-        return f"{self.layout.devices} devices: {self.layout}{again}"
+        return _described(self.layout, self.recompute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def search(
             odd.setdefault(_kind(error.message), []).append(f"{layout}: {error.message}")
             continue
         if needs.total > device.memory:
-            too_large.append((needs.total, f"{layout.devices} devices: {layout}, {recompute} recomputation"))
+            too_large.append((needs.total, _described(layout, recompute)))
             continue
         found = _candidate(trial, layout, device, needs, wanted, dtype, network)
         likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
@@ -137,7 +139,7 @@ def search(
             expected=f"a batch that the data replicas divide, devices that the degrees divide; batch is {wanted.batch}",
             got=f"devices {', '.join(map(str, wanted.devices))}",
         )
-    ranked = sorted(fits, key=lambda one: (float(one.money or one.device_time), float(one.time)))
+    ranked = _ranked(fits)
     return Search(
         _distinct(ranked, keep),
         tuple(_why(too_large, too_slow, odd, ranked, device, wanted)),
@@ -145,6 +147,21 @@ def search(
         considered - sum(map(len, odd.values())),
         device.memory,
     )
+
+
+def _ranked(fits: list[Candidate]) -> list[Candidate]:
+    """In order of cost. Costs that differ by less than the model can tell are equal: then the fewest devices, then the soonest."""
+
+    def spent(one: Candidate) -> float:
+        return float(one.money or one.device_time)
+
+    least = min(map(spent, fits), default=0.0) or 1.0
+    return sorted(fits, key=lambda one: (int(log(max(1.0, spent(one) / least)) / log(_EQUAL)), one.layout.devices, spent(one)))
+
+
+def _described(layout: Layout, recompute: str) -> str:
+    again = "" if recompute == "none" else f", {recompute} recomputation"
+    return f"{layout.devices} devices: {layout}{again}"
 
 
 def _candidate(

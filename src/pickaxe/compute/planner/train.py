@@ -128,7 +128,7 @@ def outcomes(setting: Setting, best: Candidate, values: Values) -> Results:
         "work": came.work.model,
         "rule_of_thumb": Number(six_n_d(job.model, job.tokens) / came.work.model),
         "memory": best.memory.total,
-        "devices": Devices(best.layout.devices),
+        "held_devices": Devices(best.layout.devices),
     }
     if came.money is not None:
         found = {"cost": came.money, **found}
