@@ -22,7 +22,8 @@ Written by `make docs` from `compute/planner/data/claims.toml` and the claim sol
 - **possible**: with other values that were plausible; one such point is shown.
 - **impossible**: with no plausible values, proved by interval arithmetic over the whole range of each.
 
-`pickaxe plan claim ID` prints one; `pickaxe plan claim FILE.toml` solves one of your own.
+`pickaxe plan claim ID` prints one, `--set NAME=VALUE` asks it with other values, and `pickaxe plan claim FILE.toml` solves one of your own. Training
+runs whose hours were published are on a page of their own: [published runs](published-runs.md).
 """
 
 

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pickaxe.compute.planner.claim_change import changed
+from pickaxe.compute.planner.claim_report import report
 from pickaxe.compute.planner.claim_solver import case_value, root, solve, tradeoff
 from pickaxe.compute.planner.claims import Claim, claim_from, claim_named, read_claim, shipped_claims
 from pickaxe.compute.planner.formula import Formula
@@ -235,3 +237,42 @@ def test_texts_have_chinese_too() -> None:
 def test_shipped_values_are_finite() -> None:
     assert all(math.isfinite(value) for claim in shipped_claims().values() for value in claim.usual.values())
     assert tomllib.loads(OWN)["given"]["hours"] == "500 GPU-h"
+
+
+def test_a_claim_asked_with_other_values() -> None:
+    base = claim_named("gpt3-v100-14m")
+    cheaper = changed(base, {"result": "$5M"})
+    assert solve(cheaper).verdict == "possible"
+    opened = changed(base, {"utilisation": ["10%", "50%"], "price": "$3.06/GPU-h"})
+    found = solve(opened)
+    assert found.verdict == "possible"
+    assert found.point is not None
+    assert float(found.point["utilisation"]) == pytest.approx(0.153, rel=0.03)
+    assert opened.cases == ()
+    assert solve(changed(base, {"result": ["$4M", "$5M"]})).verdict == "true"
+    assert changed(base, {}) == base
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"prise": "$3/GPU-h"}, "price"),
+        ({"price": "$3"}, "price"),
+        ({"result": "3 GB"}, "result"),
+        ({"utilisation": ["50%", "10%"]}, "utilisation"),
+        ({"utilisation": math.nan}, "utilisation"),
+        ({"utilisation": 0}, "formula"),
+        ({"price": {}}, "price"),
+    ],
+)
+def test_bad_changes_are_refused(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        solve(changed(claim_named("gpt3-v100-14m"), values))
+    assert named in str(refused.value)
+
+
+def test_the_report_shows_the_tradeoff_of_two_open_values() -> None:
+    points = report(claim_named("gpt3-v100-12m"))["tradeoff"]["points"]
+    assert any(point["plausible"] for point in points)
+    assert not all(point["plausible"] for point in points)
+    assert report(claim_named("gpt3-v100-14m"))["tradeoff"] is None

@@ -97,7 +97,10 @@ def _print_layouts(item: Forecast) -> None:
         return
     print_table(
         ["layout (micro-batches x sequences)", "memory", "MFU within reach", "what a step waits for"],
-        [[row["text"], str(Bytes(row["memory"]["total"])), f"{row['reachable_mfu']:.0%}", _waits(row["step"])] for row in found["best"]],
+        [
+            [row["text"], str(Bytes(row["memory"]["total"])), f"{row['reachable_mfu']:.0%}", _waits(row["step"])]
+            for row in found["best"]
+        ],
         right={1, 2},
     )
     click.echo(f"{found['considered']} layouts tried")
@@ -141,6 +144,10 @@ def print_claim(item: Claim, lang: str) -> None:
             [[entry["text"], entry["published"], entry["computed"]] for entry in row["cases"]],
             right={1, 2},
         )
+    if row["tradeoff"] and found.verdict != "true":
+        pairs = row["tradeoff"]
+        lines = [[at["of"], at["needs"] or "none", "" if at["plausible"] else "not plausible"] for at in pairs["points"]]
+        print_table([pairs["of"], f"needs {pairs['needs']}", ""], lines, right={0, 1})
     if found.needed:
         click.echo("one value changed, the others as they are: " + "; ".join(needed_text(item, need) for need in found.needed))
     click.echo(f"source: {item.source}")

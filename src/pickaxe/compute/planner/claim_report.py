@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pickaxe.compute.planner.claim_solver import Needed, Solution, case_value, solve
+from pickaxe.compute.planner.claim_solver import Needed, Solution, case_value, solve, tradeoff
 from pickaxe.compute.planner.claims import Claim, in_language, in_unit_of
 
 
@@ -38,6 +38,7 @@ def report(claim: Claim, language: str = "en") -> dict[str, Any]:
         ],
         "holds_with": None if found.point is None else {name: claim.written(name, value) for name, value in found.point.items()},
         "needed": [_needed(claim, need) for need in found.needed],
+        "tradeoff": _tradeoff(claim),
         "cases": [_case(claim, index, language) for index in range(len(claim.cases))],
     }
 
@@ -74,6 +75,26 @@ def needed_text(claim: Claim, need: Needed) -> str:
         return f"no {need.name} would do"
     suffix = " (stated otherwise)" if need.stated else "" if need.plausible else " (not plausible)"
     return f"{need.name} {claim.written(need.name, need.value)}{suffix}"
+
+
+def _tradeoff(claim: Claim) -> dict[str, Any] | None:
+    """Where two things are left open: for values of the first, the value of the second that makes the claim true."""
+    if len(claim.assume) < 2:
+        return None
+    fixed, solved = list(claim.assume)[:2]
+    span = claim.assume[solved]
+    return {
+        "of": fixed,
+        "needs": solved,
+        "points": [
+            {
+                "of": claim.written(fixed, at),
+                "needs": None if value is None else claim.written(solved, value),
+                "plausible": value is not None and bool(span.low <= value <= span.high),
+            }
+            for at, value in tradeoff(claim, fixed, solved)
+        ],
+    }
 
 
 def _needed(claim: Claim, need: Needed) -> dict[str, Any]:
