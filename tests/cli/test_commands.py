@@ -139,8 +139,10 @@ def test_wrong_calls_of_other_commands(pickaxe: Pickaxe, empty: Path) -> None:
     assert "no meter 'gold_bars'" in said.err
     assert "cpu" in said.err
     said = pickaxe("-w", empty, "up", "--host", "0.0.0.0")
-    assert said.code == 2
-    assert "loopback only" in said.err
+    assert said.code == 4
+    assert "nobody can sign in" in said.err
+    assert "pickaxe user add" in said.err
+    assert pickaxe("-w", empty, "up", "--host", "example.org").code == 2
 
 
 def test_a_price_holds_from_now_on(pickaxe: Pickaxe, empty: Path) -> None:

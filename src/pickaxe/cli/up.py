@@ -6,10 +6,14 @@ import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback addresses only.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Any other than loopback needs somebody who can sign in.")
 @click.option("--port", default=8080, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--name", "names", multiple=True, help="A name under which others reach it, such as pickaxe.example.org. Repeatable."
+)
+@click.option("--https", is_flag=True, help="Browsers come through a proxy that speaks TLS.")
 @click.pass_obj
-def up(workspace: str | None, host: str, port: int) -> None:
+def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], https: bool) -> None:
     """Start everything: the endpoints, the API under /v1, the console, and jobs in the background.
 
     The server is the workspace's one writer. Other commands go through it by themselves: those on the same folder, and those that are
@@ -20,12 +24,12 @@ def up(workspace: str | None, host: str, port: int) -> None:
 
     run = load_named(SERVERS, "up", what="server")
     with holding(workspace) as ws:
-        names = [endpoint.name for endpoint in ws.endpoints()]
+        serving = [endpoint.name for endpoint in ws.endpoints()]
 
         def ready(url: str) -> None:
             click.echo(f"{ws.path.name}: {url}  (Ctrl-C stops)")
-            if names:
-                click.echo(f"""try: curl -s {url}/v1/endpoints/{names[0]}/predict -H 'content-type: application/json' \\
+            if serving:
+                click.echo(f"""try: curl -s {url}/v1/endpoints/{serving[0]}/predict -H 'content-type: application/json' \\
        -d '{{"text": "a text of yours"}}'""")
 
-        run(ws, host, port, ready=ready)
+        run(ws, host, port, names=names, https=https, ready=ready)

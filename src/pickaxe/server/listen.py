@@ -12,12 +12,12 @@ from pickaxe.kernel.errors import BadInput, Unavailable
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, *, anywhere: bool = False) -> Iterator[socket.socket]:
     """A bound socket, closed at the end. Bound before anything else is set up, so that nobody else gets the port meanwhile.
 
-    Raises `BadInput` for a host that is not loopback or an impossible port, `Unavailable` for a port that is taken.
+    Raises `BadInput` for a host that is not loopback (unless `anywhere`) or an impossible port, `Unavailable` for a port that is taken.
     """
-    address = loopback_address(host)
+    address = str(_parsed(host) or loopback_address(host)) if anywhere else loopback_address(host)
     if not 0 <= port <= 65535:
         raise BadInput(f"{port} is not a port", expected="0 (any free one) to 65535")
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as listener:
@@ -34,17 +34,31 @@ def loopback_address(host: str) -> str:
     """The address to bind. Raises `BadInput` unless it is this machine talking to itself."""
     if host.lower() == "localhost":
         return "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        address = None
+    address = _parsed(host)
     if address is None or not address.is_loopback:
         raise BadInput(
             f"this server listens on loopback only, not on {host!r:.100}",
             expected="localhost, 127.0.0.1 or ::1",
-            remedy="to serve other machines, wait for the full server: it comes with keys, and no route answers a stranger",
+            remedy="to serve other machines, let somebody sign in first: pickaxe user add NAME --role admin; then pickaxe up --host ADDRESS",
         )
     return str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`. Raises `BadInput` for what is no address."""
+    address = _parsed(host)
+    if address is None and host.lower() != "localhost":
+        raise BadInput(
+            f"{host!r:.100} is not an address", expected="an IP address of this machine, 0.0.0.0 for all, or localhost"
+        )
+    return address is None or address.is_loopback
+
+
+def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
 
 
 def url_of(listener: socket.socket) -> str:

@@ -14,9 +14,10 @@ from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
 from pickaxe.server import sign_in
 from pickaxe.server.app import LOCAL_HOSTS, create_app
-from pickaxe.server.authenticate import Authenticate, Cookies
+from pickaxe.server.authenticate import Authenticate, Cookies, ready_for_strangers
 from pickaxe.server.declared import declared
-from pickaxe.server.listen import host_of, listening
+from pickaxe.server.listen import host_of, is_loopback, listening
+from pickaxe.server.openid import OpenId, OpenIdConfig
 from pickaxe.server.run import Server
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
@@ -28,19 +29,28 @@ def up(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    names: Iterable[str] = (),
+    https: bool = False,
     config: ServeConfig | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests under way finish, a job under way goes on when the next server starts.
 
     Args:
+        host: an address of this machine. Unless it is loopback, somebody must be able to sign in.
         port: 0 takes any free one.
+        names: under which others reach it: what a request's Host header may say beside the address.
+        https: browsers reach it through a proxy that speaks TLS, so that its cookies are for https only.
         ready: called with the URL once requests are answered.
 
-    Raises as `pickaxe.server.run.serve` does.
+    Raises `Conflict` for a host that others reach while nobody can sign in; otherwise as `pickaxe.server.run.serve` does.
     """
-    with listening(host, port) as listener:
-        app = whole_app(workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)})
+    loopback = is_loopback(host)
+    if not loopback:
+        ready_for_strangers(workspace)
+    with listening(host, port, anywhere=not loopback) as listener:
+        hosts = {*LOCAL_HOSTS, host_of(listener), *names}
+        app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https)
 
         def announced(url: str) -> None:
             workspace.stores.announce(url)
@@ -51,19 +61,34 @@ def up(
             Server(app, on_drain=app.state.drain).run_until_stopped(listener, announced)
 
 
-def whole_app(workspace: Workspace, *, config: ServeConfig | None = None, hosts: Iterable[str] = LOCAL_HOSTS) -> FastAPI:
+def whole_app(
+    workspace: Workspace,
+    *,
+    config: ServeConfig | None = None,
+    hosts: Iterable[str] = LOCAL_HOSTS,
+    loopback: bool = True,
+    https: bool = False,
+) -> FastAPI:
     """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives."""
     jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
-    cookies, console = Cookies(), pages(workspace)
+    cookies, console, provider = Cookies(secure=https), pages(workspace), OpenIdConfig.from_environment()
+    openid = OpenId(provider) if provider else None
     door = Door(workspace, live, jobs, config or ServeConfig())
     app = create_app(
         workspace,
         workspace=str(workspace.path),
         config=config,
         hosts=hosts,
-        routers=[native_routes(door), sign_in.router(workspace, cookies), console],
+        routers=[
+            native_routes(door),
+            sign_in.router(workspace, cookies, openid),
+            *([openid.router(workspace, cookies)] if openid else []),
+            console,
+        ],
         beside=[_working(jobs)],
-        who=lambda inner: Authenticate(inner, workspace=workspace, loopback=True, cookies=cookies, routes=lambda: declared(app)),
+        who=lambda inner: Authenticate(
+            inner, workspace=workspace, loopback=loopback, cookies=cookies, routes=lambda: declared(app)
+        ),
     )
 
     def drain() -> None:
