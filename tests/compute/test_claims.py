@@ -261,7 +261,7 @@ def test_a_claim_asked_with_other_values() -> None:
         ({"result": "3 GB"}, "result"),
         ({"utilisation": ["50%", "10%"]}, "utilisation"),
         ({"utilisation": math.nan}, "utilisation"),
-        ({"utilisation": 0}, "formula"),
+        ({"utilisation": 0}, "division by zero"),
         ({"price": {}}, "price"),
     ],
 )

@@ -40,7 +40,11 @@ def changed(claim: Claim, values: Mapping[str, Any]) -> Claim:
             assume[name] = Assumption(value=middle, low=low, high=high, why=_OWN)
     constants = {name: value for name, value in claim.constants.items() if name not in given and name not in assume}
     result = _result(claim, values[RESULT]) if RESULT in values else claim.result
-    dropped = {"cases": (), "verdict": None, "note": None} if values else {}
+    if not values:
+        return claim
+    asked = ", ".join(f"{name} {_shown(value)}" for name, value in values.items())
+    says = {language: f"{text} [{asked}]" for language, text in claim.says.items()}
+    dropped = {"cases": (), "verdict": None, "note": None, "says": says}
     return claim.model_copy(
         update={"constants": constants, "given": given, "assume": assume, "result": result} | dropped
     ).checked()
@@ -61,6 +65,10 @@ def _in_dimension(name: str, part: Any, like: Quantity) -> float:
     if read.dimension != like.dimension:
         raise BadInput(f"{name} has the wrong unit", expected=f"a value such as {like}", got=repr(part))
     return float(read)
+
+
+def _shown(value: Any) -> str:
+    return " – ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _result(claim: Claim, value: Any) -> Result:
