@@ -99,12 +99,14 @@ class Artifacts:
             row = connection.execute(query).first()
             return _artifacts(connection, [row])[0] if row else None
 
+    @retried
     def list(self, *, kind: str | None = None, prefix: str = "") -> list[Artifact]:
         """Every version, oldest first."""
         query = self._matching(kind, prefix).order_by(artifacts.c.created_ns, artifacts.c.id)
         with self._catalog.read() as connection:
             return _artifacts(connection, connection.execute(query).all())
 
+    @retried
     def page(
         self,
         *,
@@ -125,6 +127,7 @@ class Artifacts:
             rows = connection.execute(query).all()
             return _artifacts(connection, rows[:limit]), cursor_of(rows, limit)
 
+    @retried
     def many(self, ids: Sequence[str]) -> dict[str, Artifact]:
         """Those of the artifacts `ids` that the tenant has, by id."""
         ours = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)

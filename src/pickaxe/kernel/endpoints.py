@@ -11,6 +11,7 @@ from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.artifacts import Artifacts, checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Endpoint, Route
 from pickaxe.kernel.schema import endpoints
@@ -51,6 +52,7 @@ class Endpoints:
                 )
             )
 
+    @retried
     def get(self, name: str) -> Endpoint:
         query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id, endpoints.c.name == name)
         with self._catalog.read() as connection:
@@ -60,6 +62,7 @@ class Endpoints:
             raise NotFound(f"no endpoint {name!r:.120}", expected=f"one of: {known}")
         return _endpoint(row)
 
+    @retried
     def list(self) -> list[Endpoint]:
         query = sa.select(endpoints).where(endpoints.c.tenant_id == self._tenant_id).order_by(endpoints.c.name)
         with self._catalog.read() as connection:

@@ -76,6 +76,7 @@ class Events:
         with self._catalog.write() as connection:
             connection.execute(events.insert(), rows)
 
+    @retried
     def list(
         self,
         *,
@@ -120,6 +121,7 @@ class Events:
         with self._catalog.read() as connection:
             return connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
 
+    @retried
     def count(self, kind: str) -> int:
         query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)
         with self._catalog.read() as connection:

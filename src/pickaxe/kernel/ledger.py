@@ -274,6 +274,7 @@ class Ledger:
                 )
             )
 
+    @retried
     def tariffs(self) -> dict[str, Tariff]:
         """Every meter's price rows."""
         rows: dict[str, list[Price]] = {}
@@ -283,6 +284,7 @@ class Ledger:
                 rows.setdefault(row.meter, []).append(price)
         return {meter: Tariff(of_meter) for meter, of_meter in rows.items()}
 
+    @retried
     def charges(self, holders: Sequence[str] | None = None) -> list[Charge]:
         """Everything the tenant's holders (None: all) owe, meter by meter; leases still running are charged up to now."""
         now, tariffs, found = self._catalog.clock.now_ns(), self.tariffs(), list[Charge]()
@@ -313,6 +315,7 @@ class Ledger:
                 for row in connection.execute(sa.select(pools).order_by(pools.c.opened_ns))
             ]
 
+    @retried
     def statements(self) -> list[Statement]:
         """Reconcile every pool that ever was."""
         tariffs = self.tariffs()

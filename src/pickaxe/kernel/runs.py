@@ -177,6 +177,7 @@ class Runs:
         """Newest first."""
         return self.page(prefix=prefix, limit=limit)[0]
 
+    @retried
     def page(
         self,
         *,
