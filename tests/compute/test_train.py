@@ -14,7 +14,7 @@ from pickaxe.compute.planner.train import plan_training
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 
 BASE: dict[str, Any] = {
-    "model": "llama-3.1-8b", "device": "H100", "tokens": "100B", "sequence": 8192, "devices": 64, "on": "2025-09-01", "samples": 100,
+    "model": "llama-3.1-8b", "device": "H100", "tokens": "100B", "sequence": 8192, "devices": 8, "batch": 64, "on": "2025-09-01", "samples": 40,
 }  # fmt: skip
 
 
@@ -45,8 +45,8 @@ def test_published_run_from_a_scenario() -> None:
 
 
 def test_deadline_is_held_against_practice() -> None:
-    slow = plan_training({**BASE, "devices": [64, 128, 256], "tokens": "1T", "tensor": 1})
-    fast = plan_training({**BASE, "devices": [64, 128, 256], "tokens": "1T", "tensor": 1, "deadline": "14 days"})
+    slow = plan_training({**BASE, "batch": 256, "devices": [64, 128, 256], "tokens": "1T", "tensor": 1})
+    fast = plan_training({**BASE, "batch": 256, "devices": [64, 128, 256], "tokens": "1T", "tensor": 1, "deadline": "14 days"})
     assert float(slow.centre("time")) > 14 * 86400
     assert float(fast.centre("time")) <= 14 * 86400 * 1.01
     assert float(fast.centre("held_devices")) > float(slow.centre("held_devices"))
@@ -106,3 +106,20 @@ def test_bad_scenarios(change: dict[str, Any], field: str) -> None:
 def test_missing_fields(missing: str) -> None:
     with pytest.raises(BadInput, match=missing):
         plan_training({key: value for key, value in BASE.items() if key != missing})
+
+
+def test_reinforcement_learning_takes_longer() -> None:
+    plain = plan_training({**BASE, "tokens": "1B"})
+    learning = plan_training({**BASE, "tokens": "1B", "generated": 0.9, "judges": "16B"})
+    assert 0.3 < float(learning.centre("generating")) < 1
+    assert float(learning.centre("time")) > 1.5 * float(plain.centre("time"))
+    assert "generation_mfu" in [bar.field for bar in learning.tornado["cost"]]
+    with pytest.raises(BadInput, match="generated"):
+        plan_training({**BASE, "waste": 2})
+
+
+def test_carbon_follows_the_grid() -> None:
+    world, france = plan_training(BASE), plan_training({**BASE, "grid": "france"})
+    assert float(france.centre("carbon")) == pytest.approx(float(world.centre("carbon")) * 56 / 480)
+    with pytest.raises(NotFound, match="grid"):
+        plan_training({**BASE, "grid": "frence"})

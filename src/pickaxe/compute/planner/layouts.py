@@ -17,6 +17,7 @@ from pickaxe.kernel.errors import BadInput
 
 # Beyond this a job is not searched but asked to be narrowed: the answer would take longer than anybody waits.
 MOST_LAYOUTS = 200_000
+_DEGREES = ("tensor", "pipeline", "context", "expert", "zero")
 # Two costs within this factor are the same to a model that is right within a fifth.
 _EQUAL = 1.03
 
@@ -50,7 +51,7 @@ class Wanted:
         for number in self.devices:
             count("devices", number, high=1_000_000)
         share("practice", self.practice, open_low=True)
-        for name in ("tensor", "pipeline", "context", "expert"):
+        for name in _DEGREES[:4]:
             if getattr(self, name) is not None:
                 count(name, getattr(self, name), high=1_000_000)
 
@@ -134,8 +135,9 @@ def search(
         else:
             fits.append(found)
     if considered == 0:
+        fixed = [f"{name} = {value}" for name in _DEGREES if (value := getattr(wanted, name)) is not None]
         raise BadInput(
-            "no layout uses exactly these devices with this batch and these degrees",
+            f"no layout uses exactly these devices with this batch{' and ' if fixed else ''}{', '.join(fixed)}",
             expected=f"a batch that the data replicas divide, devices that the degrees divide; batch is {wanted.batch}",
             got=f"devices {', '.join(map(str, wanted.devices))}",
         )

@@ -24,15 +24,28 @@ from pickaxe.compute.planner.calculator import (
     read_inputs,
 )
 from pickaxe.compute.planner.checks import amount, count, one_of, only_keys, share
+from pickaxe.compute.planner.energy import grid
 from pickaxe.compute.planner.hardware import Accelerator
 from pickaxe.compute.planner.layouts import Candidate, Search, Wanted, search
 from pickaxe.compute.planner.memory import Keeping
 from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.network import Network
 from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
-from pickaxe.compute.planner.training import RECOMPUTE, Training, cost, six_n_d
+from pickaxe.compute.planner.training import RECOMPUTE, Rollouts, Training, cost, six_n_d
 from pickaxe.compute.planner.uncertain import Uncertain
-from pickaxe.compute.planner.units import Bandwidth, Bytes, DevicePrice, Devices, Number, Seconds, TokenRate, Tokens
+from pickaxe.compute.planner.units import (
+    Bandwidth,
+    Bytes,
+    Carbon,
+    CarbonIntensity,
+    DevicePrice,
+    Devices,
+    Number,
+    Parameters,
+    Seconds,
+    TokenRate,
+    Tokens,
+)
 from pickaxe.compute.planner.words import note
 from pickaxe.kernel.errors import BadInput
 
@@ -44,13 +57,35 @@ FIELDS = (
     Field("price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
     Field("pue", Number, (1.1, 1.2, 1.5), 1, 5),
     Field("power_share", Number, (0.6, 0.8, 1.0), 0.01, 1),
+    Field("carbon_intensity", CarbonIntensity, None),
 )
 """Means of PUE: 1.1 in the largest sites (Google 2023), 1.2 in new ones, 1.5 in all (Uptime Institute 2023: 1.58)."""
 
+# What reinforcement learning adds; asked for when the scenario says how much of its tokens it generates.
+ROLLOUTS = (
+    Field("generated", Number, None, 0, 1),
+    Field("waste", Number, 1, 1, 1000),
+    Field("generation_mfu", Number, (0.02, 0.05, 0.15), 0.0001, 1),
+    Field("judges", Parameters, "0 params", "0 params", "1e15 params"),
+)
 _LAYOUT = ("tensor", "pipeline", "context", "expert", "zero")
 _KEEPING = ("precision", "optimiser", "base", "attention", "offload")
 _JOB = ("sequence", "method", "rank", "trained_layers", "objective", "masked", "causal_half")
-ALSO = ("model", "device", "devices", "batch", "dtype", "recompute", "deadline", "network", "margin", *_LAYOUT, *_KEEPING, *_JOB)
+ALSO = (
+    "grid",
+    "model",
+    "device",
+    "devices",
+    "batch",
+    "dtype",
+    "recompute",
+    "deadline",
+    "network",
+    "margin",
+    *_LAYOUT,
+    *_KEEPING,
+    *_JOB,
+)
 # How many devices are tried when the scenario names none.
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Without a stated batch, about this many tokens a step, and no fewer sequences than devices.
@@ -81,7 +116,7 @@ def plan_training(
     The result's `extra` holds the layouts: the best, the next ones, and why others fall out. Raises `BadInput` naming the field, and for
     a job that fits on no layout, with what would be needed.
     """
-    only_keys("train", scenario, [*(field.name for field in FIELDS), *ALSO, *COMMON])
+    only_keys("train", scenario, [*(field.name for field in (*FIELDS, *ROLLOUTS)), *ALSO, *COMMON])
     setting = _setting(scenario, hardware.load() if devices is None else devices)
     found = search(
         setting.job, setting.device, setting.wanted, keeping=setting.keeping, network=setting.network, dtype=setting.dtype
@@ -120,6 +155,7 @@ def outcomes(setting: Setting, best: Candidate, values: Values) -> Results:
         price=DevicePrice(values["price"]),
         pue=float(values["pue"]),
         load=float(values["power_share"]),
+        rollouts=_rollouts(values),
     )
     found: Results = {
         "time": came.time,
@@ -134,7 +170,21 @@ def outcomes(setting: Setting, best: Candidate, values: Values) -> Results:
         found = {"cost": came.money, **found}
     if came.energy is not None:
         found["energy"] = came.energy
+        found["carbon"] = Carbon(came.energy * values["carbon_intensity"])
+    if "generated" in values:
+        found["generating"] = Number(came.generating / came.device_time)
     return found
+
+
+def _rollouts(values: Values) -> Rollouts | None:
+    if "generated" not in values:
+        return None
+    return Rollouts(
+        generated=float(values["generated"]),
+        waste=float(values["waste"]),
+        judges=Parameters(values["judges"]),
+        generation_mfu=float(values["generation_mfu"]),
+    )
 
 
 def layouts_of(found: Search) -> dict[str, Any]:
@@ -223,7 +273,10 @@ def _inputs(
                 remedy="give price",
             )
         filled["price"] = list(asked)
-    inputs = read_inputs(filled, FIELDS, also=ALSO, where="train")
+    if "carbon_intensity" not in filled:
+        filled["carbon_intensity"] = grid(_text("grid", scenario.get("grid", "world")))
+    fields = (*FIELDS, *ROLLOUTS) if any(field.name in scenario for field in ROLLOUTS) else FIELDS
+    inputs = read_inputs(filled, fields, also=ALSO, where="train")
     choices = {"model": setting.model.name, "device": setting.device.key, "method": setting.job.method, "dtype": setting.dtype}
     if float(middle(inputs)["mfu"]) > best.mfu * 1.001:
         notes.append(note("mfu_above_layout", mfu=f"{float(middle(inputs)['mfu']):.0%}", reachable=f"{best.mfu:.0%}"))
