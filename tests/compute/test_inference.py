@@ -160,6 +160,28 @@ def test_bands_and_tornado() -> None:
     json.dumps(found.as_dict(), allow_nan=False)
 
 
+def test_energy_and_carbon_of_a_token() -> None:
+    fixed = {"device_power": "400 W", "system_power": 0.5, "idle_power": 0.2, "pue": 1.25, "carbon_intensity": "100 gCO2/kWh"}
+    found = plan_serving(SCENARIO | fixed).results
+    busy = float(found["busy"].centre)
+    joules = 400 * 1.5 * (busy + (1 - busy) * 0.2) * 1.25 * 86_400
+    assert float(found["energy_day"].centre) == pytest.approx(joules)
+    assert float(found["energy_token"].centre) == pytest.approx(joules / (100_000 * 1300))
+    assert float(found["carbon_day"].centre) == pytest.approx(joules / 3.6e6 * 100)
+    france, world = (float(plan_serving(SCENARIO | {"grid": grid}).results["carbon_day"].centre) for grid in ("france", "world"))
+    assert france < world / 5
+    with pytest.raises(PickaxeError, match="france"):
+        plan_serving(SCENARIO | {"grid": "Frence"})
+    assert "energy_day" not in plan_serving(SCENARIO | {"device_power": "0 W"}).results
+
+
+def test_draws_that_break_a_promise_beside_draws_that_keep_it() -> None:
+    found = plan_serving(SCENARIO | {"token_limit": ["5 ms", "40 ms"], "samples": 200})
+    assert math.isinf(float(found.results["cost_day"].high))
+    assert math.isfinite(float(found.results["cost_day"].low))
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
 def test_a_promise_that_cannot_be_kept_is_an_answer() -> None:
     found = plan_serving(SCENARIO | {"token_limit": "1 ms"})
     assert "No batch keeps the promises" in found.notes[0]

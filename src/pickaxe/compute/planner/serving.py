@@ -22,11 +22,13 @@ from pickaxe.compute.planner.calculator import (
     read_inputs,
 )
 from pickaxe.compute.planner.checks import count
+from pickaxe.compute.planner.energy import grid, grids
 from pickaxe.compute.planner.hardware import Accelerator
 from pickaxe.compute.planner.inference import KV_BYTES, WEIGHT_BYTES, Replica, fewest_devices, most_sequences
 from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
+from pickaxe.compute.planner.units import Watts
 from pickaxe.compute.planner.words import note
 from pickaxe.kernel.errors import BadInput
 
@@ -42,6 +44,7 @@ def choices() -> tuple[Choice, ...]:
         Choice("device", None, hardware.load),
         Choice("weights", "bf16", lambda: WEIGHT_BYTES),
         Choice("kv", "bf16", lambda: KV_BYTES),
+        Choice("grid", "world", grids),
     )
 
 
@@ -104,9 +107,13 @@ def read_serving(
         named["device"] = hardware.find(named["device"]).key
     if "price" not in named and isinstance(named.get("device"), str):
         named["price"] = _market_price(named["device"], prices, named)
+    if isinstance(named.get("device"), str) and named["device"] in known_devices:
+        named.setdefault("device_power", known_devices[named["device"]].power or Watts(0))
+    if isinstance(named.get("grid", "world"), str):
+        named.setdefault("carbon_intensity", grid(named.get("grid", "world")))
     chosen = [
         replace(item, known=lambda names=names: names) if names else item
-        for item, names in zip(choices(), (known_models, known_devices, None, None), strict=True)
+        for item, names in zip(choices(), (known_models, known_devices, None, None, None), strict=True)
     ]
     inputs = replace(read_inputs(named, FIELDS, chosen, also=ALSO, where="serve"), given=frozenset(scenario))
     draft_length = count("draft_length", named.get("draft_length", 0), low=0, high=32)

@@ -6,8 +6,22 @@ import math
 from typing import Any
 
 from pickaxe.compute.planner.calculator import Field, Results, Values
+from pickaxe.compute.planner.energy import estimated
 from pickaxe.compute.planner.inference import Draft, Replica, Request, Speed, Steady, fastest_within, most_sequences, steady
-from pickaxe.compute.planner.units import DevicePrice, Devices, Money, Number, Seconds, TokenPrice, TokenRate, Tokens
+from pickaxe.compute.planner.units import (
+    Carbon,
+    CarbonIntensity,
+    DevicePrice,
+    Devices,
+    Joules,
+    Money,
+    Number,
+    Seconds,
+    TokenPrice,
+    TokenRate,
+    Tokens,
+    Watts,
+)
 from pickaxe.compute.planner.words import note
 
 DAY = 86_400.0
@@ -29,6 +43,11 @@ FIELDS = (
     Field("draft_accepted", Number, 0.7, 0, 0.999),
     Field("draft_cost", Number, 0.1, 0, 1),
     Field("price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
+    Field("device_power", Watts, None, "0 W", "100 kW"),
+    Field("system_power", Number, (0.25, 0.35, 0.5), 0, 10),
+    Field("idle_power", Number, (0.15, 0.25, 0.35), 0, 1),
+    Field("pue", Number, (1.1, 1.3, 1.6), 1, 5),
+    Field("carbon_intensity", CarbonIntensity, None, "0 gCO2/kWh", "2000 gCO2/kWh"),
 )
 """Defaults of the efficiencies: MFU of prefill and share of the bandwidth in decode as engines reach them (Pope et al. 2022, figures 1 and C.1:
 prefill 40–76% of the peak; decode at large batches over half of the bandwidth); the overhead is scheduling and launches."""
@@ -64,7 +83,27 @@ def outcomes(replica: Replica, values: Values, draft_length: int = 0) -> Results
         "replicas": Number(replicas),
         "devices": Devices(replicas * replica.devices),
         "busy": Number(busy),
-    }
+    } | _footprint(replica, values, request, paid, busy, mean)
+
+
+def _footprint(replica: Replica, values: Values, request: Request, paid: float, busy: float, mean: float) -> Results:
+    """Energy and carbon of a day and of a token, in or out; nothing where the device's power is not known."""
+    if not float(values["device_power"]):
+        return {}
+    if not math.isfinite(paid):
+        return {"energy_day": Joules(math.inf), "energy_token": Joules(math.inf), "carbon_day": Carbon(math.inf)}
+    drawn = estimated(
+        Watts(float(values["device_power"]) * (1 + float(values["system_power"]))),
+        Seconds(DAY),
+        CarbonIntensity(values["carbon_intensity"]),
+        devices=paid * replica.devices,
+        busy=min(1.0, busy),
+        idle_power=float(values["idle_power"]),
+        pue=float(values["pue"]),
+        tokens=Tokens(mean * DAY * (request.tokens_in + request.tokens_out)),
+    )
+    assert drawn.energy_per_token is not None
+    return {"energy_day": drawn.energy, "energy_token": drawn.energy_per_token, "carbon_day": drawn.carbon}
 
 
 def best_batch(replica: Replica, values: Values, draft_length: int = 0) -> Steady | None:
