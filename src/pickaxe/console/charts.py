@@ -223,3 +223,41 @@ def _plain(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> Spec:
+    """What moves a result most: for each input the result at its low and at its high end, the longest first."""
+    rows = [
+        {
+            "field": short(bar["title"], 34),
+            "low": bar["at_low"],
+            "high": bar["at_high"],
+            "low_text": bar["at_low_text"],
+            "high_text": bar["at_high_text"],
+        }
+        for bar in bars
+    ]
+    tooltip = [
+        {"field": "field", "type": "nominal", "title": " "},
+        {"field": "low_text", "type": "nominal", "title": "↓"},
+        {"field": "high_text", "type": "nominal", "title": "↑"},
+    ]
+    y = {"field": "field", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 230}}
+    across = {"type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"format": "~s", "tickCount": 5}}
+    return _chart(
+        rows,
+        {
+            "encoding": {"y": y, "tooltip": tooltip},
+            "layer": [
+                {
+                    "mark": {"type": "bar", "color": SERIES[0], "height": 12},
+                    "encoding": {"x": {"field": "low", **across}, "x2": {"field": "high"}},
+                },
+                {
+                    "mark": {"type": "point", "filled": True, "color": SERIES[1], "size": 40},
+                    "encoding": {"x": {"field": "high", **across}},
+                },
+            ],
+        },
+        height or 26 * len(rows) + 30,
+    )

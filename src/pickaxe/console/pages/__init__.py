@@ -38,6 +38,7 @@ PAGES = (
     "search",
     "label",
     "review",
+    "plan",
 )
 """Modules of this package, in the order in which their routes are tried."""
 

@@ -1,0 +1,212 @@
+"""Planning: what training, serving, a pool or an application will cost, with bands, what moves them most, and claims to check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from pickaxe.compute.planner import hardware, models
+from pickaxe.compute.planner.claims import shipped_claims
+from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
+from pickaxe.console import charts
+from pickaxe.console.forms import fields_of
+from pickaxe.console.site import LANGUAGE_COOKIE, Site, link
+from pickaxe.console.words import chosen
+from pickaxe.kernel.errors import PickaxeError
+from pickaxe.serve.access import caller_of
+
+KINDS = ("train", "serve", "pool", "app", "payback", "own")
+
+START: Mapping[str, Mapping[str, str]] = {
+    "train": {"model": "llama-3.1-8b", "device": "H100", "devices": "64", "tokens": "100B tokens"},
+    "serve": {"model": "llama-3.1-8b", "device": "H100", "tokens_in": "1000", "tokens_out": "300", "requests_day": "1000000"},
+    "pool": {"device": "H100", "devices": "64"},
+    "app": {
+        "users": "100000",
+        "calls": "5 – 15",
+        "tokens_in": "800 – 2500",
+        "tokens_out": "200 – 500",
+        "user_price": "$20",
+        "paying": "3% – 8%",
+        "mix.0.name": "gpt-4o-mini",
+    },
+    "payback": {"distil_cost": "$500", "calls_day": "5000 – 50000", "large_call": "$0.002 – $0.006", "small_call": "$0.0001"},
+    "own": {
+        "model": "llama-3.1-8b",
+        "device": "H100",
+        "tokens_in": "1000",
+        "tokens_out": "300",
+        "api_price_in": "$0.15/M tokens",
+        "api_price_out": "$0.60/M tokens",
+    },
+}
+"""Where a form begins. What it does not name has the calculator's default, often a range."""
+
+_CURVES = {"pool": ("utilisation", ("margin",)), "own": ("calls_day", ("api_day", "own_day"))}
+_RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
+_LARGEST = 200
+
+
+async def _posted(request: Request) -> dict[str, str]:
+    return await fields_of(request, largest=10_000)
+
+
+def router(site: Site) -> APIRouter:
+    routes, reading, writing = APIRouter(), site.router(), site.router("write")
+
+    @reading.get("/plan")
+    def begin(request: Request) -> Response:
+        return RedirectResponse("/plan/train", status_code=303)
+
+    @reading.get("/plan/claims")
+    def claims(request: Request) -> Response:
+        language = _language(request)
+        found = [(name, plan("claim", {"id": name}, language)) for name in shipped_claims()]
+        return site.page(request, "plan_claims.html", kinds=KINDS, claims=found)
+
+    @reading.get("/plan/saved/{ref:path}")
+    def saved(request: Request, ref: str) -> Response:
+        """A saved scenario, open in its form."""
+        kind, scenario, _ = open_saved(site.workspace_of(request), ref)
+        return RedirectResponse(link("plan", kind, **_flat(scenario)), status_code=303)
+
+    @reading.get("/plan/{kind}")
+    def form(request: Request, kind: str) -> Response:
+        asked = {name: value[:_LARGEST] for name, value in request.query_params.items() if value.strip()}
+        start = START.get(kind, {})
+        found, error = _planned(kind, dict(start) | asked, _language(request))
+        return site.page(
+            request,
+            "plan.html",
+            status=error.status if error else 200,
+            kinds=KINDS,
+            kind=kind,
+            error=error,
+            entries=_entries(dict(start) | asked, set(start), found),
+            cases=_cases(kind, found),
+            known={"device": sorted(hardware.load()), "model": sorted(models.presets())},
+            may_write=caller_of(request).may("write"),
+            asked=asked,
+        )
+
+    @writing.post("/plan/{kind}")
+    def keep(request: Request, kind: str, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
+        asked = dict(START.get(kind, {})) | dict(parse_qsl(fields.get("scenario", "").lstrip("?")))
+        artifact = save(site.workspace_of(request), fields.get("name", "").strip(), kind, _scenario(asked))
+        return RedirectResponse(link("artifacts", artifact.id), status_code=303)
+
+    for part in (reading, writing):
+        routes.include_router(part)
+    return routes
+
+
+def _language(request: Request) -> str:
+    return chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+
+
+def _planned(kind: str, asked: Mapping[str, str], language: str) -> tuple[dict[str, Any], PickaxeError | None]:
+    """The forecasts by case, or what is wrong with the scenario."""
+    try:
+        return plan(kind, _scenario(asked), language)["cases"], None
+    except PickaxeError as error:
+        if kind not in (*FORECASTS, "app"):
+            raise
+        return {}, error
+
+
+def _scenario(asked: Mapping[str, str]) -> dict[str, Any]:
+    """The form's texts as a scenario: ranges are lists, ``mix.0.name`` is a field of the first table of `mix`."""
+    found: dict[str, Any] = {}
+    for name, text in asked.items():
+        group, _, rest = name.partition(".")
+        index, _, field = rest.partition(".")
+        if field and index.isdecimal() and int(index) < 20:
+            tables = found.setdefault(group, [])
+            while len(tables) <= int(index):
+                tables.append({})
+            tables[int(index)][field] = _value(text)
+        else:
+            found[name] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    parts = [_plain(part) for part in _RANGE.split(text.strip()) if part]
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _plain(text: str) -> Any:
+    """Whole numbers as such: a count of devices is no quantity with a unit."""
+    return int(text) if text.isdecimal() and len(text) < 16 else text
+
+
+def _flat(scenario: Mapping[str, Any]) -> dict[str, str]:
+    """A scenario as the form's texts; `_scenario` is the way back."""
+    found: dict[str, str] = {}
+    for name, value in scenario.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            found |= {f"{name}.{at}.{field}": str(item) for at, table in enumerate(value) for field, item in table.items()}
+        else:
+            found[name] = " – ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return found
+
+
+def _entries(asked: Mapping[str, str], first: set[str], found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The form's fields: what it begins with, then every other number that the calculator takes, with its default."""
+    inputs: Mapping[str, Any] = next(iter(found.values()))["inputs"] if found else {}
+    entries = [
+        {
+            "name": name,
+            "title": inputs.get(name, {}).get("title"),
+            "text": text,
+            "more": name not in first,
+            "number": name in inputs,
+        }
+        for name, text in asked.items()
+    ]
+    rest = [(name, item) for name, item in inputs.items() if name not in asked and "." not in name]
+    return entries + [
+        {"name": name, "title": item["title"], "text": item["text"], "more": True, "number": True} for name, item in rest
+    ]
+
+
+def _cases(kind: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    cases: list[dict[str, Any]] = []
+    for name, case in found.items():
+        headlines = [key for key in case["tornado"] if key in case["results"]]
+        cases.append(
+            {
+                "name": name,
+                "headlines": [case["results"][key] for key in headlines],
+                "results": list(case["results"].values()),
+                "tornados": [
+                    (key, case["results"][key]["title"], charts.tornado(bars[:8]))
+                    for key, bars in case["tornado"].items()
+                    if bars
+                    and key in case["results"]
+                    and all(bar["at_low"] is not None and bar["at_high"] is not None for bar in bars[:8])
+                ],
+                "curve": _curve(kind, case.get("curve") or []),
+                "notes": case["notes"],
+                "layouts": case.get("layouts"),
+            }
+        )
+    return cases
+
+
+def _curve(kind: str, rows: Iterable[Mapping[str, Any]]) -> charts.Spec | None:
+    if kind not in _CURVES:
+        return None
+    x, names = _CURVES[kind]
+    series = {
+        name: [
+            (float(row[x]), float(row[name])) for row in rows if row.get(name) is not None and (kind != "pool" or row[x] >= 0.2)
+        ]
+        for name in names
+    }
+    return charts.curves(series, x=x, height=220) if all(series.values()) else None

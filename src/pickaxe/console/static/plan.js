@@ -1,0 +1,45 @@
+// The scenario as one moves it: a slider scales its field's numbers, every change asks the server anew and swaps the results.
+import { drawCharts } from "./charts.js";
+
+const form = document.getElementById("scenario");
+let waiting = null, asked = 0;
+
+const address = () => {
+  const fields = [...form.querySelectorAll("[name]")].filter((field) => !("untouched" in field.dataset));
+  return `${location.pathname}?${new URLSearchParams(fields.map((field) => [field.name, field.value]))}`;
+};
+
+async function ask() {
+  const turn = ++asked, here = address();
+  const answer = await fetch(here, { headers: { Accept: "text/html" } });
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("results");
+  if (turn !== asked || !fresh) return; // a later change is on its way
+  history.replaceState(null, "", here);
+  document.getElementById("results").replaceWith(document.adoptNode(fresh));
+  drawCharts(document.getElementById("results"));
+}
+
+const soon = () => { clearTimeout(waiting); waiting = setTimeout(ask, 180); };
+
+// 2 significant digits more than the slider's step can tell; "$1.35/GPU-h – $2.09/GPU-h" keeps its units.
+const scaled = (text, factor) => text.replace(/\d[\d,]*(\.\d+)?(e[+-]?\d+)?/gi, (number) => {
+  const value = Number(number.replaceAll(",", "")) * factor;
+  return value >= 1e6 ? value.toPrecision(4).replace("e+", "e") : String(Number(value.toPrecision(4)));
+});
+
+form.addEventListener("input", (event) => {
+  const field = event.target;
+  if (field.dataset.scales) {
+    const text = document.getElementById(field.dataset.scales);
+    text.value = scaled(text.dataset.default, 2 ** (2 * Number(field.value)));
+    delete text.dataset.untouched;
+  } else {
+    field.dataset.default = field.value;
+    delete field.dataset.untouched;
+  }
+  soon();
+});
+form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+document.addEventListener("submit", (event) => {
+  if ("scenario" in event.target.dataset) event.target.elements.scenario.value = address().split("?")[1];
+}, true);

@@ -1,0 +1,60 @@
+"""Plans in the browser: every kind works out, sliders move the results, mistakes are said beside the form, scenarios are kept."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from pickaxe.console.pages.plan import KINDS, _flat, _scenario
+from pickaxe.kernel.workspace import Workspace
+from tests.console.browser import Browser
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_works_out_from_its_start(client: TestClient, kind: str) -> None:
+    page = client.get(f"/plan/{kind}", headers={"accept-language": "zh"})
+    assert page.status_code == 200
+    assert 'role="alert"' not in page.text
+    assert 'class="value"' in page.text
+
+
+def test_a_mistake_names_its_field(client: TestClient) -> None:
+    page = client.get("/plan/pool", params={"utilisation": "lots"})
+    assert page.status_code == 422
+    assert "utilisation" in page.text
+    assert client.get("/plan/nonsense").status_code in (404, 422)
+    assert client.get("/plan/train", params={"device": "H10O"}).status_code in (404, 422)
+
+
+def test_ranges_and_tables_survive_the_form() -> None:
+    texts = {"utilisation": "40% – 80%", "devices": "8", "mix.0.name": "a", "mix.1.name": "b", "mix.1.share": "0.5"}
+    found = _scenario(texts)
+    assert found == {"utilisation": ["40%", "80%"], "devices": 8, "mix": [{"name": "a"}, {"name": "b", "share": "0.5"}]}
+    assert _scenario(_flat(found)) == found
+
+
+def test_a_scenario_is_kept_and_opened_again(client: TestClient, empty: Workspace) -> None:
+    kept = client.post("/plan/pool", data={"name": "pools/ours", "scenario": "?device=A100-80&devices=8"}, follow_redirects=False)
+    assert kept.status_code == 303
+    assert empty.artifact("pools/ours").kind == "scenario"
+    again = client.get("/plan/saved/pools/ours")
+    assert again.status_code == 200
+    assert "A100-80" in str(again.url)
+
+
+@pytest.mark.slow
+def test_a_slider_moves_the_results(empty: Workspace, browser: Browser) -> None:
+    page = browser.open(empty, "/plan/app")
+    page.wait_for_selector("#results .chart svg")
+    before = page.inner_text("#results .value >> nth=0")
+    page.locator("#f-users").fill("200000")
+    page.wait_for_function("before => document.querySelector('#results .value').textContent !== before", arg=before)
+    assert "users=200000" in page.url
+    browser.clean(page)
+
+
+@pytest.mark.slow
+def test_claims_are_worked_out(empty: Workspace, browser: Browser) -> None:
+    page = browser.open(empty, "/plan/claims")
+    assert page.locator(".badge").count() > 10
+    browser.clean(page)
