@@ -18,6 +18,9 @@ from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
 from pickaxe.kernel.schema import aliases, artifacts
 
+_NO_VERSION = 2**31 - 1
+"""More versions than any name has: stands for numbers that a database cannot hold."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
 
 
@@ -189,9 +192,11 @@ class Artifacts:
             return query.where(artifacts.c.id == pointed.scalar_subquery())
         name, _, version = reference.partition(":")
         if version:
-            if not version.isdecimal():
+            if not (version.isascii() and version.isdecimal()):
                 raise BadInput(f"{reference!r:.80} is not an artifact reference", expected="name, name:3, name@alias or an id")
-            return query.where(artifacts.c.name == name, artifacts.c.version == int(version))
+            return query.where(
+                artifacts.c.name == name, artifacts.c.version == (int(version) if len(version) < 10 else _NO_VERSION)
+            )
         return query.where(artifacts.c.name == name).order_by(artifacts.c.version.desc()).limit(1)
 
     def _not_found(self, connection: sa.Connection, reference: str) -> NotFound:
