@@ -114,6 +114,7 @@ def test_quitting_ends_the_command_and_the_same_one_goes_on(
 ) -> None:
     task, workspace = tmp_path / "people.toml", tmp_path / "workspace"
     values = {"name": "people", "annotators": "people", "test_labels": TEST_LABELS, "traffic": None, "ingest": {"label": None}}
+    values["gate"] = {"min_test_rows": TEST_LABELS}
     budget = {"classes": ["bad", "good"], "max_labels": POOL_LABELS, "rounds": 1}
     task.write_text(as_toml(merged(read(files.task), values | {"label": budget})), encoding="utf-8")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)

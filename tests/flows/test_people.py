@@ -97,6 +97,7 @@ def answers(workspace: Path) -> list[dict[str, object]]:
 def test_killed_in_the_middle_and_started_again_no_answer_is_lost_or_asked_twice(files: Files, tmp_path: Path) -> None:
     task, workspace = tmp_path / "people.toml", tmp_path / "workspace"
     values = {"name": "people", "annotators": "people", "test_labels": TEST_LABELS, "traffic": None, "ingest": {"label": None}}
+    values["gate"] = {"min_test_rows": TEST_LABELS}
     budget = {"classes": ["bad", "good"], "max_labels": POOL_LABELS, "rounds": 2}
     task.write_text(as_toml(merged(read(files.task), values | {"label": budget})), encoding="utf-8")
 

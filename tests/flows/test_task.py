@@ -123,17 +123,25 @@ def test_a_setting_that_there_is_not_is_refused(setting: str, said: str) -> None
         with_settings(Task.shipped("reuters"), [setting])
 
 
-def test_too_few_test_rows_are_said_before_anything_is_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ('annotators = "file"', "times as many labelled rows"),
+        ('[label]\nclasses = ["a", "b"]', "--set test_labels=100"),
+        ('[label]\nclasses = ["a", "b"]\n[curate]\ntest_share = 0.3', "--set test_labels=100"),
+    ],
+)
+def test_too_few_test_rows_are_said_before_anybody_works_for_them(tmp_path: Path, settings: str, remedy: str) -> None:
     texts = [
         f"{colour} {thing}" for colour in ("red", "green", "blue", "black") for thing in ("car", "dog", "house", "tree", "sky")
     ]
     lines = [f"{text} {number},{'ab'[number % 2]}" for number, text in enumerate(texts * 7)]
     (tmp_path / "mail.csv").write_text("body,kind\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    task = load(tmp_path, GOOD + 'annotators = "file"\n[ingest]\ntext = "body"\nlabel = "kind"\n')
+    task = load(tmp_path, f'{GOOD}test_labels = 50\n{settings}\n[ingest]\ntext = "body"\nlabel = "kind"\n')
     with pickaxe.open(tmp_path / "workspace") as workspace:
         with pytest.raises(BadInput, match="test rows are too few") as caught:
             produce(task, workspace)
-        assert "times as many labelled rows" in str(caught.value)
+        assert remedy in str(caught.value)
         assert "--set gate.min_test_rows=" in str(caught.value)
         assert {run.name for run in workspace.runs.list()} == {"mail/ingest", "mail/curate"}
 

@@ -115,6 +115,7 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     if task.traffic is not None:
         home_requests(task, task.traffic, kept["traffic"])
     if task.annotators == "people":
+        _refuse_small_test(task, min(kept["test"].meta["rows"], task.test_labels))  # before anybody has worked for it
         test = label_test_sample(line, task, kept["test"])
     else:
         test = labelled_test(line, task, kept["test"], taken["profile"])
@@ -127,14 +128,18 @@ def _refuse_small_test(task: Task, rows: int) -> None:
     wanted = task.gate.min_test_rows
     if rows >= wanted:
         return
-    share = math.ceil(100 * task.curate.test_share * wanted / rows) / 100
-    larger = f"or set more of them apart for it (--set curate.test_share={share:g}), " if share <= _LARGEST_TEST_SHARE else ""
+    share = math.ceil(100 * task.curate.test_share * wanted / max(rows, 1)) / 100
+    ways = [f"bring about {math.ceil(10 * wanted / max(rows, 1)) / 10:g} times as many labelled rows"]
+    if share <= _LARGEST_TEST_SHARE:
+        ways.append(f"set more of them apart (--set curate.test_share={share:g})")
+    if task.annotators == "people" and task.test_labels < wanted:
+        ways = [f"let people label more of them (--set test_labels={wanted})"]
+    ways.append(f"be content with a verdict that is less sure (--set gate.min_test_rows={rows})")
     raise BadInput(
         f"{rows} test rows are too few for the gate to judge a model by",
         expected=f"{wanted} rows with a label in the test split, {task.curate.test_share:.0%} of the data",
         got=f"{rows}",
-        remedy=f"bring about {math.ceil(10 * wanted / rows) / 10:g} times as many labelled rows, {larger}"
-        f"or be content with a verdict that is less sure (--set gate.min_test_rows={rows})",
+        remedy=", or ".join(ways),
     )
 
 
