@@ -226,38 +226,35 @@ def _plain(value: Any) -> float | None:
 
 
 def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> Spec:
-    """What moves a result most: for each input the result at its low and at its high end, the longest first."""
-    rows = [
-        {
-            "field": short(bar["title"], 34),
-            "low": bar["at_low"],
-            "high": bar["at_high"],
-            "low_text": bar["at_low_text"],
-            "high_text": bar["at_high_text"],
-        }
-        for bar in bars
-    ]
-    tooltip = [
-        {"field": "field", "type": "nominal", "title": " "},
-        {"field": "low_text", "type": "nominal", "title": "↓"},
-        {"field": "high_text", "type": "nominal", "title": "↑"},
-    ]
-    y = {"field": "field", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 230}}
-    across = {"type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"format": "~s", "tickCount": 5}}
-    return _chart(
-        rows,
-        {
-            "encoding": {"y": y, "tooltip": tooltip},
-            "layer": [
-                {
-                    "mark": {"type": "bar", "color": SERIES[0], "height": 12},
-                    "encoding": {"x": {"field": "low", **across}, "x2": {"field": "high"}},
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "color": SERIES[1], "size": 40},
-                    "encoding": {"x": {"field": "high", **across}},
-                },
-            ],
-        },
-        height or 26 * len(rows) + 30,
-    )
+    """What moves a result most, the longest first: the result at each input's low and high end (the dot), with its unit."""
+    rows: list[dict[str, Any]] = []
+    for bar in bars:
+        ends = sorted([(bar["at_low"], bar["at_low_text"]), (bar["at_high"], bar["at_high_text"])])
+        (left, left_text), (right, right_text) = ends
+        rows.append({"field": short(bar["title"], 34), "high": bar["at_high"]})
+        rows[-1] |= {"left": left, "left_text": left_text, "right": right, "right_text": right_text}
+    low, high = min(row["left"] for row in rows), max(row["right"] for row in rows)
+    room = 0.28 * (high - low)  # for the texts beside the bars
+    across = {"type": "quantitative", "title": None, "scale": {"domain": [low - room, high + room], "nice": False}, "axis": None}
+    y = {
+        "field": "field",
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelLimit": 230, "domain": False, "ticks": False},
+    }
+
+    def text(end: str, align: str, dx: int) -> Spec:
+        encoding = {"x": {"field": end, **across}, "text": {"field": f"{end}_text"}}
+        return {"mark": {"type": "text", "align": align, "dx": dx, "color": SOFT, "fontSize": 11}, "encoding": encoding}
+
+    bar_layer = {
+        "mark": {"type": "bar", "color": SERIES[0], "height": 12},
+        "encoding": {"x": {"field": "left", **across}, "x2": {"field": "right"}},
+    }
+    dot = {
+        "mark": {"type": "point", "filled": True, "color": SERIES[1], "size": 40},
+        "encoding": {"x": {"field": "high", **across}},
+    }
+    layers = [bar_layer, dot, text("left", "right", -6), text("right", "left", 6)]
+    return _chart(rows, {"encoding": {"y": y}, "layer": layers}, height or 26 * len(rows) + 10)
