@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.clock import SECOND
 from pickaxe.kernel.ledger import Statement, Tariff, reconcile
 from pickaxe.kernel.nouns import Lease
@@ -115,7 +116,9 @@ class Spending:
         return running
 
     def statements(self) -> list[Statement]:
-        """Every pool reconciled, oldest first; a closed one is reconciled once."""
+        """Every pool reconciled, oldest first; a closed one is reconciled once. None for a tenant that does not run the pools."""
+        if self._workspace.tenant_id != LOCAL_TENANT:
+            return []
         with self._turn, self._workspace.catalog.read() as connection:
             now, tariffs = self._workspace.catalog.clock.now_ns(), self._workspace.ledger.tariffs()
             found: list[Statement] = []

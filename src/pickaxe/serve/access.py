@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from pickaxe.kernel.access import Caller, Scope
+from pickaxe.kernel.access import LOCAL_TENANT, Caller, Scope
 from pickaxe.serve.errors import Forbidden
 
 CALLER = "pickaxe.caller"
@@ -56,4 +56,12 @@ def caller_of(request: Request) -> Caller:
             expected="Authorization: Bearer KEY, or a signed-in session",
             remedy="sign in at /sign-in",
         )
+    return caller
+
+
+def operator_of(request: Request) -> Caller:
+    """The caller, who runs this server. Raises `Forbidden` for other tenants: what concerns all is not for an admin of one."""
+    caller = caller_of(request)
+    if caller.tenant_id != LOCAL_TENANT:
+        raise Forbidden("this concerns every tenant", expected="an admin of the tenant 'local'", got=caller.tenant_id)
     return caller

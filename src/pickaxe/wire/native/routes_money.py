@@ -8,9 +8,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.cost import Cost, RunCost, cost_of
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger import Charge, Price, Statement
+from pickaxe.serve.access import operator_of
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import Door, declared
@@ -134,7 +136,9 @@ def router(door: Door) -> APIRouter:
     @routes.get("/bill", summary="The whole bill", **declared("read", Bill, _BILL))
     def bill(request: Request) -> Response:
         workspace = door.seen(request)
-        meters, pools = _by_meter(workspace.ledger.charges()), workspace.ledger.statements()
+        # What a pool cost in all, and its idle time, are the business of who runs it.
+        pools = workspace.ledger.statements() if workspace.tenant_id == LOCAL_TENANT else []
+        meters = _by_meter(workspace.ledger.charges())
         data = {
             "currency": "USD",
             "meters": meters,
@@ -173,7 +177,8 @@ def router(door: Door) -> APIRouter:
         ),
     )
     def set_price(request: Request, given: NewPrice = door.body(NewPrice)) -> Response:
-        """What was charged before stays as it was."""
+        """What was charged before stays as it was. For all tenants, so by who runs the server."""
+        operator_of(request)
         ledger = door.seen(request).ledger
         known = ledger.tariffs()
         if given.meter not in known:
