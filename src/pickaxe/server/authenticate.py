@@ -124,7 +124,7 @@ class Authenticate:
             return caller
         session = self._cookies.of(headers)
         caller = await self._known(session, "session") if session else None
-        if caller is None and self._local is not None and self._access.open:
+        if caller is None and self._local is not None and not _forwarded(headers) and self._access.open:
             return self._local
         return caller
 
@@ -181,7 +181,7 @@ class Authenticate:
             str(note.get("on") or scope["path"]),
             status,
             through="api" if path.startswith("/v1/") else "console",
-            origin=(scope.get("client") or ("unknown",))[0],
+            origin=place_of(scope),
             trace_id=scope[TRACE].trace_id,
             **{name: value for name, value in note.items() if name != "on"},
         )
@@ -200,6 +200,18 @@ def ready_for_strangers(workspace: Workspace) -> None:
             expected="an admin, before the server listens on anything but loopback",
             remedy="pickaxe user add NAME --role admin",
         )
+
+
+def place_of(scope: Scope) -> str:
+    """The address that a request comes from. What a proxy says of it is believed of one on this machine."""
+    peer = (scope.get("client") or ("unknown", 0))[0]
+    told = [part.strip() for each in Headers(scope=scope).getlist("x-forwarded-for") for part in each.split(",")]
+    return told[-1][:60] if told and told[-1] and peer in ("127.0.0.1", "::1") else peer
+
+
+def _forwarded(headers: Headers) -> bool:
+    """Whether a proxy brought the request here: then it is not known to be this machine's user."""
+    return any(name in headers for name in ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"))
 
 
 def same_site(headers: Headers) -> None:

@@ -76,14 +76,18 @@ class OpenIdConfig:
 class OpenId:
     """One provider: its documents, kept for an hour, and the journey there and back. Calls block: run them in a thread."""
 
-    def __init__(self, config: OpenIdConfig, *, public_url: str | None = None) -> None:
+    def __init__(self, config: OpenIdConfig) -> None:
         self.config = config
-        self._public_url = public_url
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[float, dict[str, Any]]] = {}
 
     def router(self, workspace: Workspace, cookies: Cookies) -> APIRouter:
         from pickaxe.server.sign_in import local_path, refused, welcome
+
+        def return_to(request: Request) -> str:
+            # What a proxy that speaks TLS asks comes here as http.
+            here = request.base_url.replace(scheme="https") if cookies.secure else request.base_url
+            return f"{here}sign-in/openid/done"
 
         routes = APIRouter(include_in_schema=False)
         name = "__Host-pickaxe-openid" if cookies.secure else "pickaxe-openid"
@@ -91,7 +95,7 @@ class OpenId:
         @routes.get("/sign-in/openid", dependencies=[needs(None)])
         def leave(request: Request) -> Response:
             flow = _Flow.new(local_path(request.query_params.get("next")))
-            response = RedirectResponse(self._departure(flow, self._return_to(request)), status_code=303)
+            response = RedirectResponse(self._departure(flow, return_to(request)), status_code=303)
             response.set_cookie(
                 name, flow.written(), max_age=_FLOW_SECONDS, path="/", secure=cookies.secure, httponly=True, samesite="lax"
             )
@@ -101,7 +105,7 @@ class OpenId:
         def come_back(request: Request) -> Response:
             try:
                 flow = _Flow.read(request.cookies.get(name))
-                claims = self._claims(dict(request.query_params), flow, self._return_to(request))
+                claims = self._claims(dict(request.query_params), flow, return_to(request))
                 caller, token = self._person(Access.of(workspace.catalog), claims)
             except PickaxeError as error:
                 response = refused(request, error)
@@ -195,9 +199,6 @@ class OpenId:
         except (Conflict, BadInput):
             raise _unknown(email) from None
         return _in(access.sign_in_elsewhere(identity))
-
-    def _return_to(self, request: Request) -> str:
-        return f"{self._public_url or str(request.base_url).rstrip('/')}/sign-in/openid/done"
 
     def _endpoint(self, name: str) -> str:
         found = self._discovered().get(name)

@@ -20,7 +20,7 @@ from pickaxe.serve.access import CALLER, needs
 from pickaxe.serve.errors import TooLarge, UnsupportedMedia
 from pickaxe.serve.http import trace_of
 from pickaxe.server.attempts import Attempts, TooMany
-from pickaxe.server.authenticate import Cookies, same_site
+from pickaxe.server.authenticate import Cookies, place_of, same_site
 from pickaxe.server.openid import OpenId
 from pickaxe.server.sign_in_page import language_of, page
 
@@ -55,7 +55,7 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
         return await run_in_threadpool(_sign_in, request, await _read_form(request))
 
     def _sign_in(request: Request, given: _Form) -> Response:
-        place, person = _place(request), f"{given.tenant}/{given.name}"
+        place, person = place_of(request.scope), f"{given.tenant}/{given.name}"
         try:
             attempts.begin(person, place)
             signed_in = access.sign_in(given.tenant, given.name, given.password)
@@ -100,7 +100,7 @@ def welcome(request: Request, workspace: Workspace, cookies: Cookies, caller: Ca
     if before is not None and before.kind == "person" and before.key_id:
         Access.of(workspace.catalog).keys.revoke(before.tenant_id, before.key_id)
     log = workspace.for_caller(caller).log
-    audit.record(log, caller, "sign-in", caller.principal_id, 303, through="sign-in", origin=_place(request))
+    audit.record(log, caller, "sign-in", caller.principal_id, 303, through="sign-in", origin=place_of(request.scope))
     response = RedirectResponse(next_path, status_code=303)
     cookies.give(response, token, int(SESSION.total_seconds()))
     return response
@@ -145,10 +145,6 @@ def _write_down(workspace: Workspace, access: Access, given: _Form, place: str, 
     log = workspace.for_tenant(tenant.id, "").log
     subject = known[0] if known else "nobody"
     audit.record(log, None, "sign-in refused", subject, 401, through="sign-in", origin=place, trace_id=trace_id)
-
-
-def _place(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 def _language(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from fastapi import FastAPI
@@ -29,7 +29,7 @@ def up(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
-    names: Iterable[str] = (),
+    names: Collection[str] = (),
     https: bool = False,
     config: ServeConfig | None = None,
     ready: Callable[[str], None] | None = None,
@@ -45,10 +45,11 @@ def up(
 
     Raises `Conflict` for a host that others reach while nobody can sign in; otherwise as `pickaxe.server.run.serve` does.
     """
-    loopback = is_loopback(host)
+    # A proxy brings strangers to loopback too.
+    loopback = is_loopback(host) and not https and not names
     if not loopback:
         ready_for_strangers(workspace)
-    with listening(host, port, anywhere=not loopback) as listener:
+    with listening(host, port, anywhere=not is_loopback(host)) as listener:
         hosts = {*LOCAL_HOSTS, host_of(listener), *names}
         app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https)
 
@@ -82,7 +83,6 @@ def whole_app(
         routers=[
             native_routes(door),
             sign_in.router(workspace, cookies, openid),
-            *([openid.router(workspace, cookies)] if openid else []),
             console,
         ],
         beside=[_working(jobs)],
