@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,11 @@ class Lake:
                 yield cursor
             except (duckdb.FatalException, duckdb.InternalException):
                 self._broken = True
+                raise
+            except BaseException:
+                # Closing would roll back too, but in a destructor: when the database is gone, that ends the process.
+                with suppress(duckdb.Error):
+                    cursor.rollback()
                 raise
             finally:
                 cursor.close()
