@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pickaxe.compute.planner import application, payback, pool, traffic, words
 from pickaxe.compute.planner.model_curve import published_models
-from pickaxe.compute.planner.scenario import KINDS, open_saved, plan, read_scenario, save
+from pickaxe.compute.planner.scenario import KINDS, form, open_saved, plan, read_scenario, save
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
@@ -63,6 +63,18 @@ def test_words_cover_every_field_and_result_in_both_languages() -> None:
         assert names <= set(words.known(section))
         assert all(words.word(section, name, language) for name in names for language in words.LANGUAGES)
         assert all(words.word(section, name, "zh") != words.word(section, name, "en") for name in names - {"pue"})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "claim"])
+def test_a_form_lists_what_a_scenario_may_hold(kind: str) -> None:
+    asked = form(kind, "zh")
+    json.dumps(asked, allow_nan=False)
+    names = {item["name"] for item in asked["fields"]} | {item["name"] for item in asked["choices"]}
+    assert set(EXAMPLES[kind]) <= names | {"mix", "devices"}
+    for item in asked["fields"]:
+        assert item["low"] is None or item["high"] is None or item["low"] < item["high"]
+    with pytest.raises(BadInput, match="kind"):
+        form("serv")
 
 
 def test_an_own_model_and_an_own_device() -> None:

@@ -45,10 +45,14 @@ FIELDS = (
 _MIX = ("name", "share", "price_in", "price_out")
 
 
+def choices() -> tuple[Choice, ...]:
+    return (Choice("case", "adopter", lambda: CASES),)
+
+
 def plan_application(scenario: Mapping[str, Any]) -> Forecast:
     """Forecast of a scenario with its `mix` of models. Raises `BadInput` naming the field."""
     fields, flat, names = _with_mix(scenario)
-    inputs = read_inputs(flat, (*FIELDS, *fields), [Choice("case", "adopter", lambda: CASES)], where="app")
+    inputs = read_inputs(flat, (*FIELDS, *fields), choices(), where="app")
     inputs = replace(inputs, given=frozenset(scenario) | frozenset(name for name in flat if name.startswith("mix.")))
     at = middle(inputs)
     _fits(inputs.choices["case"], at)

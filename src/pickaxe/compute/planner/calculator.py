@@ -55,6 +55,18 @@ class Field:
             amount(self.name, part, self.kind, low=self.low, high=self.high)
         return Uncertain.parse(value, self.kind, field=self.name)
 
+    def described(self, language: str) -> dict[str, Any]:
+        """For a form: title, unit, default and bounds, as text and in base units."""
+        return {
+            "name": self.name,
+            "title": _title("fields", self.name, language),
+            "share": is_share("fields", self.name),
+            "example": self.kind.example,
+            "default": list(self.default) if isinstance(self.default, tuple) else self.default,
+            "low": None if self.low is None else float(self.kind.parse(self.low)),
+            "high": None if self.high is None else float(self.kind.parse(self.high)),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

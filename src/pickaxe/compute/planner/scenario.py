@@ -11,16 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner.application import compare
-from pickaxe.compute.planner.calculator import Forecast, day_of
+from pickaxe.compute.planner import application, hardware, models, payback, pool, serving, traffic, train
+from pickaxe.compute.planner.calculator import Choice, Field, Forecast, day_of
 from pickaxe.compute.planner.checks import one_of
 from pickaxe.compute.planner.claim_report import report
 from pickaxe.compute.planner.claims import claim_from, claim_named
-from pickaxe.compute.planner.payback import plan_own, plan_payback
-from pickaxe.compute.planner.pool import plan_pool
-from pickaxe.compute.planner.serving import plan_serving
-from pickaxe.compute.planner.train import plan_training
-from pickaxe.compute.planner.words import LANGUAGES
+from pickaxe.compute.planner.words import LANGUAGES, word
 from pickaxe.kernel.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,13 +27,23 @@ ARTIFACT_KIND = "scenario"
 _FORM = 1
 
 FORECASTS: dict[str, Callable[[Mapping[str, Any]], Forecast]] = {
-    "train": plan_training,
-    "serve": plan_serving,
-    "pool": plan_pool,
-    "payback": plan_payback,
-    "own": plan_own,
+    "train": train.plan_training,
+    "serve": serving.plan_serving,
+    "pool": pool.plan_pool,
+    "payback": payback.plan_payback,
+    "own": payback.plan_own,
 }
 KINDS = (*FORECASTS, "app", "claim")
+_MODEL, _DEVICE = Choice("model", None, models.presets), Choice("device", None, hardware.load)
+FORMS: dict[str, tuple[tuple[Field, ...], tuple[Choice, ...]]] = {
+    "train": (train.FIELDS, (_MODEL, _DEVICE)),
+    "serve": (traffic.FIELDS, serving.choices()),
+    "own": ((*traffic.FIELDS, *payback.OWN_FIELDS), serving.choices()),
+    "pool": (pool.FIELDS, pool.choices()),
+    "payback": (payback.PAYBACK_FIELDS, ()),
+    "app": (application.FIELDS, application.choices()),
+}
+"""What a form asks for, by kind; `app` has its `mix` of models besides, `claim` is one of those that ship or a table of its own."""
 
 
 def plan(kind: str, scenario: Mapping[str, Any], language: str = "en") -> dict[str, Any]:
@@ -53,9 +59,28 @@ def plan(kind: str, scenario: Mapping[str, Any], language: str = "en") -> dict[s
     return {"kind": kind, "cases": {name: found.as_dict(language) for name, found in forecasts(kind, scenario).items()}}
 
 
+def form(kind: str, language: str = "en") -> dict[str, Any]:
+    """What a scenario of a kind may hold: numbers with their bounds, names with what is known. Raises `BadInput`."""
+    kind, language = one_of("kind", kind, FORMS), one_of("language", language, LANGUAGES)
+    fields, choices = FORMS[kind]
+    return {
+        "kind": kind,
+        "fields": [field.described(language) for field in fields],
+        "choices": [
+            {
+                "name": item.name,
+                "title": word("fields", item.name, language),
+                "default": item.default,
+                "known": list(item.known()),
+            }
+            for item in choices
+        ],
+    }
+
+
 def forecasts(kind: str, scenario: Mapping[str, Any]) -> dict[str, Forecast]:
     """The forecasts of a scenario by case; one named after its kind where it has no cases."""
-    return compare(scenario) if kind == "app" else {kind: FORECASTS[kind](scenario)}
+    return application.compare(scenario) if kind == "app" else {kind: FORECASTS[kind](scenario)}
 
 
 def read_scenario(path: Path, default: str) -> tuple[str, dict[str, Any]]:

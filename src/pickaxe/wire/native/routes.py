@@ -14,6 +14,7 @@ from pickaxe.wire.native import (
     routes_jobs,
     routes_label,
     routes_money,
+    routes_plan,
     routes_runs,
     routes_sql,
 )
@@ -30,6 +31,7 @@ _NOUNS = (
     routes_label,
     routes_graph,
     routes_money,
+    routes_plan,
     routes_sql,
 )
 
