@@ -44,12 +44,18 @@ class ObjectDepot:
         import obstore
 
         first, rest = _beginning(chunks)
-        with self._explained():
-            if rest is None:
-                # One request, which the store can refuse if the name is taken (If-None-Match, S3 since 2024).
-                obstore.put(self._store, name, first, use_multipart=False, mode="create" if new else "overwrite")
-            else:
+        if rest is not None:
+            with self._explained():
                 obstore.put(self._store, name, _all(first, rest), use_multipart=True, chunk_size=_PART)
+            return
+        try:
+            # One request, which the store can refuse if the name is taken (If-None-Match, S3 since 2024).
+            with self._explained():
+                obstore.put(self._store, name, first, use_multipart=False, mode="create" if new else "overwrite")
+        except Conflict:
+            # When the answer to it was lost, it was sent again, and found what it had put itself.
+            if b"".join(self.get(name)) != first:
+                raise
 
     def get(self, name: str) -> Iterator[bytes]:
         import obstore

@@ -29,6 +29,7 @@ from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.ledger import Usage
 from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.room import plain_place
 
 if TYPE_CHECKING:
     from pickaxe.kernel.ledger import Pools
@@ -196,7 +197,8 @@ class Host:
 
     def run(self, job: dict[str, Any], limits: dict[str, Any], threads: int) -> Iterator[dict[str, Any]]:
         """Messages of the worker, ticks, then how it ended and what it saved."""
-        with tempfile.TemporaryDirectory(prefix="pickaxe-", ignore_cleanup_errors=True) as folder:
+        place = plain_place() if job["location"]["key"] else None
+        with tempfile.TemporaryDirectory(prefix="pickaxe-", dir=place, ignore_cleanup_errors=True) as folder:
             here = _at_home(job, Path(folder))
             said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
             attempting = threading.Thread(target=self._attempt, args=(here, Limits(**limits), threads, said.put))
@@ -246,7 +248,7 @@ def _at_home(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _packed(outputs: Path) -> Iterator[dict[str, Any]]:
     """What the step saved, as one archive in pieces."""
-    with tempfile.TemporaryFile() as packed:
+    with tempfile.TemporaryFile(dir=outputs.parent) as packed:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(outputs, arcname=".")
         packed.seek(0)

@@ -139,7 +139,7 @@ def _opened(target: Location, journal: _Journal) -> Iterator[Stores]:
 def _refuse_occupied(target: Stores) -> None:
     if found := rows_of(target.catalog, counts_only=True):
         raise _occupied(f"rows in its catalog ({', '.join(found)})")
-    files = target.places.data_files()
+    files = target.places.data_files(target.scratch)
     if metadata_at(target.location).exists() or (files is not None and files.any()):
         raise _occupied("tables")
 

@@ -19,7 +19,6 @@ from pickaxe.kernel.depot import Depot, FolderDepot
 from pickaxe.kernel.depot_sealed import SealedDepot
 from pickaxe.kernel.keyring import open_vault
 from pickaxe.kernel.location import Location
-from pickaxe.kernel.process import scratch_name
 from pickaxe.kernel.room import CHECKPOINTS, Room
 from pickaxe.kernel.sealed import give_vault
 
@@ -59,15 +58,14 @@ class Places:
         cache = LocalBlobs(self.working / CACHE / "blobs")
         return KeptBlobs(depot if self.vault is None else SealedDepot(depot, self.vault), cache)
 
-    def data_files(self) -> DataFiles | None:
-        """Where the tables' files are; None: below the folder."""
+    def data_files(self, scratch: Path) -> DataFiles | None:
+        """Where the tables' files are; None: below the folder. Before they are in a bucket they are in `scratch`."""
         from pickaxe.kernel.tables_files import DepotFiles
 
-        folder = self._location.folder
         if self._location.objects is None:
             return None
-        writing = self.working / "writing" / scratch_name()
-        return DepotFiles(self._depot("tables"), LocalBlobs(folder / CACHE / "tables"), writing)
+        cache = LocalBlobs(self._location.folder / CACHE / "tables")
+        return DepotFiles(self._depot("tables"), cache, scratch / "tables")
 
     def close(self) -> None:
         if self._room is not None:

@@ -26,7 +26,7 @@ class Room:
     """This process's share in the room called `name`. Raises `Unavailable` (nowhere to make it), `Conflict` (not ours)."""
 
     def __init__(self, name: str, environment: Mapping[str, str] | None = None) -> None:
-        self.folder = _place(os.environ if environment is None else environment) / f"pickaxe-{os.getuid()}-{name[:16]}"
+        self.folder = plain_place(environment) / f"pickaxe-{os.getuid()}-{name[:16]}"
         with suppress(FileExistsError):
             self.folder.mkdir(mode=0o700)
         _must_be_ours(self.folder)
@@ -58,7 +58,9 @@ class Room:
                 remove(entry)
 
 
-def _place(environment: Mapping[str, str]) -> Path:
+def plain_place(environment: Mapping[str, str] | None = None) -> Path:
+    """Where plain files of an encrypted workspace may be made. Raises `Unavailable`."""
+    environment = os.environ if environment is None else environment
     said = environment.get("PICKAXE_SCRATCH")
     place = Path(said) if said else _MEMORY
     if not place.is_absolute() or not place.is_dir() or not os.access(place, os.W_OK):

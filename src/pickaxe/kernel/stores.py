@@ -83,7 +83,7 @@ class Stores:
         lake = LakeTables(
             self.path,
             mode=self.mode,
-            files=self.places.data_files(),
+            files=self.places.data_files(self.scratch),
             metadata=metadata_at(self.location),
             vault=self.places.vault,
         )
