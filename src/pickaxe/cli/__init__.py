@@ -27,6 +27,9 @@ _COMMANDS = {
     "blast": ("pickaxe.cli.graph:blast", "What a label, a row or an artifact touched, and the price to rebuild."),
     "rows": ("pickaxe.cli.show:rows", "Print rows of a table artifact."),
     "key": ("pickaxe.cli.key:key", "The key of an encrypted workspace: make, show, rotate."),
+    "backup": ("pickaxe.cli.keep:backup", "Write the workspace to one file, while it is in use."),
+    "restore": ("pickaxe.cli.keep:restore", "Unpack a backup into a new workspace."),
+    "doctor": ("pickaxe.cli.keep:doctor", "Look for what is missing or damaged, and say how to mend it."),
     "move": ("pickaxe.cli.move:move", "Carry a workspace to PostgreSQL, to a bucket, or back, losslessly."),
 }
 
