@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from pickaxe.compute.planner import units
@@ -45,7 +46,7 @@ def amount(
     """
     read = kind(value) if isinstance(value, Quantity) else kind.parse(value, field=field)
     lowest, highest = _SANE.get(kind, ("0", "1e30"))
-    floor, ceiling = kind.parse(lowest if low is None else low), kind.parse(highest if high is None else high)
+    floor, ceiling = _bound(kind, lowest if low is None else low), _bound(kind, highest if high is None else high)
     if not math.isfinite(float(read)) or not float(floor) <= float(read) <= float(ceiling):
         raise BadInput(
             f"{field} is out of range",
@@ -53,6 +54,11 @@ def amount(
             got=repr(value) if isinstance(value, str) else _shown(read),
         )
     return read
+
+
+@cache
+def _bound(kind: type[Q], text: str | float) -> Q:
+    return kind.parse(text)
 
 
 def share(field: str, value: str | float, *, low: float = 0.0, high: float = 1.0, open_low: bool = False) -> float:

@@ -16,7 +16,7 @@ from pickaxe.compute.planner.units import Bytes, DevicePrice, Devices, DeviceTim
 from pickaxe.kernel.errors import BadInput
 
 # Beyond this a job is not searched but asked to be narrowed: the answer would take longer than anybody waits.
-MOST_LAYOUTS = 200_000
+MOST_LAYOUTS = 50_000
 _DEGREES = ("tensor", "pipeline", "context", "expert", "zero")
 # Two costs within this factor are the same to a model that is right within a fifth.
 _EQUAL = 1.03
@@ -115,25 +115,28 @@ def search(
     too_slow: list[tuple[Seconds, str]] = []
     odd: dict[str, list[str]] = {}
     considered = 0
-    for layout, recompute in _layouts(job, device, wanted):
-        considered += 1
-        if considered > MOST_LAYOUTS:
-            raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
-        trial = job if recompute == job.recompute else replace(job, recompute=recompute)
-        try:
-            needs = memory(trial, layout, held)
-        except BadInput as error:
-            odd.setdefault(_kind(error.message), []).append(f"{layout}: {error.message}")
-            continue
-        if needs.total > device.memory:
-            too_large.append((needs.total, _described(layout, recompute)))
-            continue
-        found = _candidate(trial, layout, device, needs, wanted, dtype, network)
-        likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
-        if wanted.deadline is not None and likely > wanted.deadline:
-            too_slow.append((likely, str(found)))
-        else:
-            fits.append(found)
+    jobs = {choice: replace(job, recompute=choice) for choice in RECOMPUTE}
+    for layout in _layouts(job, device, wanted):
+        for recompute in _recomputations(wanted, held):
+            considered += 1
+            if considered > MOST_LAYOUTS:
+                raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
+            try:
+                needs = memory(jobs[recompute], layout, held)
+            except BadInput as error:
+                odd.setdefault(_kind(error.message), []).append(f"{layout}: {error.message}")
+                break
+            total = needs.total
+            if total > device.memory:
+                too_large.append((total, _described(layout, recompute)))
+                continue
+            found = _candidate(jobs[recompute], layout, device, needs, wanted, dtype, network)
+            likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
+            if wanted.deadline is not None and likely > wanted.deadline:
+                too_slow.append((likely, str(found)))
+            else:
+                fits.append(found)
+            break  # recomputing more than is needed only takes longer
     if considered == 0:
         fixed = [f"{name} = {value}" for name in _DEGREES if (value := getattr(wanted, name)) is not None]
         raise BadInput(
@@ -178,7 +181,7 @@ def _candidate(
     return Candidate(layout, job.recompute, needs, taken, mfu, time, held, money)
 
 
-def _layouts(job: Training, device: Accelerator, wanted: Wanted) -> Iterator[tuple[Layout, str]]:
+def _layouts(job: Training, device: Accelerator, wanted: Wanted) -> Iterator[Layout]:
     """Every layout worth a try: degrees that divide the devices, tensor within twice the fast domain, batches that come out even."""
     shape = job.model
     inside = max(1, min(device.domain, 64))
@@ -195,7 +198,7 @@ def _layouts(job: Training, device: Accelerator, wanted: Wanted) -> Iterator[tup
                         yield from _filled(job, wanted, data, tensor, pipeline, context)
 
 
-def _filled(job: Training, wanted: Wanted, data: int, tensor: int, pipeline: int, context: int) -> Iterator[tuple[Layout, str]]:
+def _filled(job: Training, wanted: Wanted, data: int, tensor: int, pipeline: int, context: int) -> Iterator[Layout]:
     """The finer choices below one split of the devices."""
     shape = job.model
     experts = [n for n in _divisors(data) if shape.experts and shape.experts % n == 0] or [1]
@@ -206,12 +209,17 @@ def _filled(job: Training, wanted: Wanted, data: int, tensor: int, pipeline: int
         for expert in _choices(wanted.expert, experts):
             for zero in _choices(wanted.zero, zeros if data * context > 1 else [0]):
                 for chunk in chunks:
-                    layout = Layout(
+                    yield Layout(
                         data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, zero=zero,
                         micro_batch=micro, micro_batches=many, interleave=chunk, sequence_parallel=tensor > 1,
                     )  # fmt: skip
-                    for recompute in _choices(wanted.recompute, list(RECOMPUTE)):
-                        yield layout, recompute
+
+
+def _recomputations(wanted: Wanted, keeping: Keeping) -> list[str]:
+    """From the least to the most; a flash kernel keeps no scores, so that recomputing them alone saves nothing."""
+    if wanted.recompute is not None:
+        return [wanted.recompute]
+    return [choice for choice in RECOMPUTE if choice != "selective" or keeping.attention == "standard"]
 
 
 def _choices(fixed: int | str | None, free: list) -> list:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +17,7 @@ from pickaxe.compute.planner.units import Parameters
 from pickaxe.kernel.errors import BadInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Architecture:
     """A transformer stack. Counts that a model lacks are 0 (no experts, no latent attention, no learned positions).
 
@@ -73,24 +73,24 @@ class Architecture:
                 f"{self.name}.dense_layers is out of range", expected=f"0 to {self.layers}", got=str(self.dense_layers)
             )
 
-    @property
+    @cached_property
     def width_of_head(self) -> int:
         return self.head_dim or self.hidden // self.heads
 
-    @property
+    @cached_property
     def width_of_value(self) -> int:
         return self.v_dim or self.width_of_head
 
-    @property
+    @cached_property
     def width_of_score(self) -> int:
         """Width over which a query meets a key; latent attention adds the rotated part."""
         return self.width_of_head + (self.rope_dim if self.kv_rank else 0)
 
-    @property
+    @cached_property
     def moe_layers(self) -> int:
         return self.layers - self.dense_layers if self.experts else 0
 
-    @property
+    @cached_property
     def attention_layer(self) -> int:
         """Weights of one layer's attention matrices."""
         if not self.kv_rank:
@@ -104,34 +104,34 @@ class Architecture:
     def _block(self, inner: int) -> int:
         return (3 if self.gated else 2) * self.hidden * inner
 
-    @property
+    @cached_property
     def expert(self) -> int:
         """Weights of one expert."""
         return self._block(self.expert_ffn or self.ffn)
 
-    @property
+    @cached_property
     def head_weights(self) -> int:
         """The output matrix over the vocabulary, which is computed with even when it is stored in the embedding."""
         return self.vocab * self.hidden
 
-    @property
+    @cached_property
     def layer_weights(self) -> int:
         """All matrices of all layers, every expert counted."""
         routed = self.moe_layers * (self.experts * self.expert + self.hidden * self.experts)
         return self._always + routed
 
-    @property
+    @cached_property
     def layer_weights_active(self) -> int:
         """The matrices that one token passes."""
         routed = self.moe_layers * (self.experts_active * self.expert + self.hidden * self.experts)
         return self._always + routed
 
-    @property
+    @cached_property
     def _always(self) -> int:
         dense = (self.layers - self.moe_layers) * self._block(self.ffn)
         return self.layers * self.attention_layer + dense + self.moe_layers * self.shared_experts * self.expert
 
-    @property
+    @cached_property
     def vectors(self) -> int:
         """Norms and biases: they take memory and no FLOP worth counting."""
         norms = (2 * self.layers + 1) * self.hidden * (2 if self.bias else 1)
@@ -140,26 +140,26 @@ class Architecture:
         attention = self.heads * self.width_of_head + 2 * self.kv_heads * self.width_of_head + self.hidden
         return norms + self.layers * (attention + self.ffn * (2 if self.gated else 1) + self.hidden)
 
-    @property
+    @cached_property
     def embeddings(self) -> int:
         """Tables that are stored: tokens, learned positions, and the output matrix unless it is tied."""
         return self.head_weights * (1 if self.tied or self.kind == "encoder" else 2) + self.positions * self.hidden
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         """All parameters: as stated, else counted by parts."""
         return self.total or self.counted
 
-    @property
+    @cached_property
     def counted(self) -> Parameters:
         return Parameters(self.layer_weights + self.vectors + self.embeddings)
 
-    @property
+    @cached_property
     def active(self) -> Parameters:
         """Parameters that work on one token (all, without experts)."""
         return Parameters(self.parameters - Parameters(self.layer_weights - self.layer_weights_active))
 
-    @property
+    @cached_property
     def matmul_active(self) -> Parameters:
         """Weights that one token is multiplied with: layers and output matrix, not the embedding, which is looked up.
 
@@ -168,7 +168,7 @@ class Architecture:
         rest = self.parameters - self.counted
         return Parameters(self.layer_weights_active + (0 if self.kind == "encoder" else self.head_weights)) + rest
 
-    @property
+    @cached_property
     def kv_per_token(self) -> int:
         """Numbers that the key-value cache keeps for one token, all layers together."""
         if self.kv_rank:

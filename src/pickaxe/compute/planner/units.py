@@ -13,7 +13,8 @@ equivalent, user, call, and each currency by itself (changing one into another n
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, cast
+from functools import cache
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pickaxe.compute.planner.unit_text import Dimension, describe, in_unit, read, show
 from pickaxe.kernel.errors import BadInput
@@ -86,6 +87,8 @@ class Quantity(float):
 
     def _same(self, other: object, verb: str) -> None:
         """Zero is zero in every unit; anything else must have this dimension."""
+        if type(other) is type(self) and self.fixed is not None:
+            return
         theirs = other.dimension if isinstance(other, Quantity) else ()
         if theirs != self.dimension and not (not isinstance(other, Quantity) and other == 0):
             shown = str(other) if isinstance(other, Quantity) else repr(other)
@@ -97,13 +100,13 @@ class Quantity(float):
 
     def __add__(self, other: float) -> Self:
         self._same(other, "add")
-        return type(self)(float(self) + float(other), self.dimension)
+        return _raw(type(self), float.__add__(self, other), self.dimension)
 
     __radd__ = __add__
 
     def __sub__(self, other: float) -> Self:
         self._same(other, "subtract")
-        return type(self)(float(self) - float(other), self.dimension)
+        return _raw(type(self), float.__sub__(self, other), self.dimension)
 
     def __rsub__(self, other: float) -> Self:
         self._same(other, "subtract")
@@ -271,6 +274,8 @@ class EnergyPrice(Quantity):
     fixed, example = (("J", -1), ("USD", 1)), "$0.12/kWh"
 
 
+Q = TypeVar("Q", bound=Quantity)
+
 NAMED: dict[Dimension, type[Quantity]] = {
     kind.fixed: kind
     for kind in (
@@ -285,6 +290,14 @@ def _of(value: object) -> Dimension:
     return value.dimension if isinstance(value, Quantity) else ()
 
 
+def _raw(kind: type[Q], value: float, dimension: Dimension) -> Q:
+    """A quantity whose dimension is known to be right: sums and products are made by the million in a search."""
+    made = float.__new__(kind, value)
+    made.dimension = dimension
+    return made
+
+
+@cache
 def _product(left: Dimension, right: Dimension, sign: int) -> Dimension:
     powers = dict(left)
     for base, power in right:
@@ -300,6 +313,5 @@ def _divided(top: float, bottom: float) -> float:
 
 def _made(value: float, dimension: Dimension, like: Quantity) -> Quantity:
     """The named class of this dimension, a plain `Quantity` where none has a name."""
-    if dimension == like.dimension:
-        return type(like)(value, dimension)
-    return NAMED.get(dimension, Quantity)(value, dimension)
+    kind = type(like) if dimension == like.dimension else NAMED.get(dimension, Quantity)
+    return _raw(kind, value, dimension)
