@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -102,7 +103,7 @@ def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
         {
             "field": ".".join(str(part) for part in problem["loc"]) or "body",
             "problem": problem["msg"],
-            "got": f"{problem.get('input')!r:.80}",
+            "got": _shown(problem["loc"], problem.get("input")),
         }
         for problem in problems[:20]
     ]
@@ -112,6 +113,18 @@ def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
         remedy="correct the fields named in details; the schema is in /openapi.json",
         fields=found,
     )
+
+
+_SECRETS = frozenset({"password", "old", "new", "secret"})
+
+
+def _shown(place: Sequence[str | int], value: Any) -> str:
+    """What came, for a refusal: never a secret, so never a whole object either."""
+    if not _SECRETS.isdisjoint(place):
+        return "(not shown)"
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return f"{value!r:.80}"
 
 
 async def _read_body(request: Request, config: ServeConfig) -> bytes:
