@@ -191,6 +191,16 @@ def test_a_promise_that_cannot_be_kept_is_an_answer() -> None:
     json.dumps(plain, allow_nan=False)
 
 
+def test_without_a_number_of_devices_the_cheapest_split_is_taken() -> None:
+    """One H100 holds Llama 2 70B in 8 bits and next to nothing besides; two hold far more than twice the calls."""
+    common = SCENARIO | {"model": "llama-2-70b", "device": "H100", "weights": "fp8", "requests_day": 1e6}
+    chosen = plan_serving(common)
+    assert chosen.extra["devices_per_replica"] > 1
+    alone = plan_serving(common | {"devices_per_replica": 1})
+    assert float(chosen.results["cost_day"].centre) < float(alone.results["cost_day"].centre)
+    assert plan_serving(SCENARIO | {"requests_day": 10}).extra["devices_per_replica"] == 1
+
+
 def test_alternatives_say_why_they_fall_out() -> None:
     rows = plan_serving(SCENARIO | {"model": "llama-2-70b", "device": "H100", "weights": "fp8"}).extra["alternatives"]
     why = {(row["weights"], row["devices_per_replica"]): row["why"] for row in rows}

@@ -202,7 +202,7 @@ def read_claim(path: Path) -> Claim:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path, or name a claim that ships") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", expected="a claim, see docs/guides/planner.md") from None
+        raise BadInput(f"{path} is not TOML: {error}", expected="a claim, see docs/guides/planner-business.md") from None
     return claim_from({"id": "own", "source": str(path.name)} | values, where=path.name)
 
 

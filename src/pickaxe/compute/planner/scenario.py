@@ -90,7 +90,7 @@ def read_scenario(path: Path, default: str) -> tuple[str, dict[str, Any]]:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", expected="a scenario, see docs/guides/planner.md") from None
+        raise BadInput(f"{path} is not TOML: {error}", expected="a scenario, see docs/guides/planner-business.md") from None
     return one_of("kind", values.pop("kind", default), KINDS), values
 
 

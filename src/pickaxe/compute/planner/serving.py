@@ -119,17 +119,32 @@ def read_serving(
     draft_length = count("draft_length", named.get("draft_length", 0), low=0, high=32)
     at = middle(inputs)
     arch, accelerator = known_models[inputs.choices["model"]], known_devices[inputs.choices["device"]]
-    replica = _replica(arch, accelerator, inputs, at, named.get("devices_per_replica", 0))
+    replica = _replica(arch, accelerator, inputs, at, named.get("devices_per_replica", 0), draft_length)
     return Serving(replica, inputs, draft_length, tuple(_notes(replica, at, draft_length)))
 
 
-def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values, wanted: Any) -> Replica:
+def _splits(least: int, device: Accelerator) -> list[int]:
+    """The fewest devices that hold the model, and more by doubling, within the fast domain."""
+    return [least, *(least * 2**step for step in range(1, 5) if least * 2**step <= device.domain)]
+
+
+def _cheapest_split(replicas: list[Replica], at: Values, draft_length: int) -> int:
+    """Devices of the cheapest of these for the stated traffic, the fewest among equals."""
+    return min(replicas, key=lambda replica: (float(outcomes(replica, at, draft_length)["cost_day"]), replica.devices)).devices
+
+
+def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values, wanted: Any, draft_length: int) -> Replica:
     weights, kv = inputs.choices["weights"], inputs.choices["kv"]
     if arch.kind != "decoder":
         raise BadInput(f"{arch.name} is an encoder: it gives no tokens out", expected="a model that generates")
     speed, request, _ = speed_request_draft(at, 0)
     least = fewest_devices(arch, device, weights, kv, speed, request)
-    devices = least if wanted in (0, "auto") else count("devices_per_replica", wanted, high=_MAX_DEVICES)
+    if wanted in (0, "auto"):
+        devices = _cheapest_split(
+            [Replica(arch, device, number, weights, kv) for number in _splits(least, device)], at, draft_length
+        )
+    else:
+        devices = count("devices_per_replica", wanted, high=_MAX_DEVICES)
     replica = Replica(arch, device, devices, weights, kv)
     if least > _MAX_DEVICES or most_sequences(replica, speed, request) < 1:
         raise BadInput(
