@@ -10,12 +10,13 @@ import click
 
 from pickaxe.compute.planner import hardware, utilisation
 from pickaxe.compute.planner.published import RUNS, TOLERANCE, Comparison, compare
+from pickaxe.compute.planner.published_memory import TABLES
 from pickaxe.compute.planner.units import DeviceTime
 
 TARGET = Path(__file__).parent / "published-runs.md"
-HEAD = f"""# Published training runs, and what the planner says of them
+HEAD = f"""# Published training runs and memory tables, and what the planner says of them
 
-Written by `make docs` from `compute/planner/published.py`; do not edit. The tests hold every line: a run counts as reproduced when the
+Written by `make docs` from `compute/planner/published.py` and `published_memory.py`; do not edit. The tests hold every line: a run counts as reproduced when the
 forecast of its device time is within {TOLERANCE:.0%} of what was published, and a run that is not is asserted not to be.
 
 Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products. Where the MFU is from:
@@ -30,7 +31,7 @@ Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, ou
 
 def page() -> str:
     found = [compare(run) for run in RUNS.values()]
-    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_prior())
+    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_memory()) + "".join(_prior())
 
 
 def _table(found: list[Comparison]) -> Iterator[str]:
@@ -58,6 +59,23 @@ def _notes(found: list[Comparison]) -> Iterator[str]:
         whence = f"MFU from {', '.join(RUNS[key].name for key in run.siblings)}." if run.siblings else ""
         yield f'\n<a id="{run.key}"></a>\n\n' + " ".join(filter(None, [f"**{run.name}.**", whence, run.note])) + "\n"
         yield "\n" + "".join(f"- {source}\n" for source in run.sources)
+
+
+def _memory() -> Iterator[str]:
+    for table in TABLES:
+        cells = list(table.cells())
+        columns = list(dict.fromkeys(cell.column for cell in cells))
+        at = {(cell.row, cell.column): cell for cell in cells}
+        worst = max(cells, key=lambda cell: abs(cell.error))
+        yield f"\n## {table.title}\n\n{table.source}. Computed / published, {table.unit}; the furthest cell is {worst.error:+.1%} off.\n"
+        yield f"{table.note}\n" if table.note else ""
+        yield "\n| | " + " | ".join(columns) + " |\n|---|" + "---:|" * len(columns) + "\n"
+        for row in dict.fromkeys(cell.row for cell in cells):
+            yield (
+                f"| {row} | "
+                + " | ".join(f"{at[row, it].computed:,.4g} / {at[row, it].published:,.4g}" for it in columns)
+                + " |\n"
+            )
 
 
 def _prior() -> Iterator[str]:

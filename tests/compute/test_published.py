@@ -76,3 +76,10 @@ def test_experts(name: str, total: float, active: float) -> None:
     model = models.find(name)
     assert float(model.parameters) == pytest.approx(total, rel=0.005)
     assert float(model.active) == pytest.approx(active, rel=0.02)
+
+
+@pytest.mark.parametrize(("name", "published"), [("deepseek-v3", 250e9), ("llama-3.1-405b", 2448e9)])
+def test_flop_of_a_token(name: str, published: float) -> None:
+    """DeepSeek-AI 2025 (arXiv:2505.09343), table 2: training FLOP a token at 4,096 tokens, causal attention counted by half."""
+    found = work(Training(models.find(name), Tokens(1), 4096, causal_half=True)).model
+    assert float(found) == pytest.approx(published, rel=0.015)
