@@ -50,6 +50,7 @@ def test_it_ends_with_a_model_in_production_behind_an_endpoint(finished: Finishe
     assert "Nothing but tests." in card
     assert "simulated-ann-1 (simulated)" in card
     assert "FAILED" not in card
+    assert "the error of all accepted labels together is at most 40%" in card
     assert {endpoint.name for endpoint in made.endpoints()} == {"tiny", "topics"}
 
 

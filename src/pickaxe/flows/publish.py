@@ -89,5 +89,6 @@ def _data(reports: dict[str, Any]) -> list[str]:
         names = ", ".join(f"{person['name']}{' (simulated)' if person['simulated'] else ''}" for person in people)
         said.append(f"- labelled by: {names or 'nobody'}")
     if "acceptance" in reports:
-        said.append("- automatic labels were accepted per class under an error bound measured on a blind audit sample")
+        found = reports["acceptance"]
+        said.append(f"- automatic labels: {found['statement']} (blind audit of {found['audit_rows']} rows)")
     return said
