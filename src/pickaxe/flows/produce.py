@@ -111,6 +111,8 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     refuse_early(task)
     source = line.workspace.import_files(located(task.data, line.watcher), f"{task.name}/source")
     taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
+    if task.annotators != "people":
+        _refuse_one_class(line.workspace.read_json(taken["profile"])["classes"])
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
     if task.traffic is not None:
         home_requests(task, task.traffic, kept["traffic"])
@@ -121,6 +123,17 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
         test = labelled_test(line, task, kept["test"], taken["profile"])
     _refuse_small_test(task, test.meta["rows"])
     return {**taken.outputs, **kept.outputs, "test": test}
+
+
+def _refuse_one_class(classes: Mapping[str, int]) -> None:
+    """Raise `BadInput` when all labels of the file are the same."""
+    if len(classes) == 1:
+        raise BadInput(
+            "there is nothing to tell apart: the data holds one class only",
+            expected="labels of two classes or more",
+            got=f"{next(iter(classes))!r} in every row with a label",
+            remedy="check the label column, or add rows of another class",
+        )
 
 
 def _refuse_small_test(task: Task, rows: int) -> None:
