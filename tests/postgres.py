@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ class PostgresServer:
         family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
         family[-1].suspend()  # so that it cannot tidy up after its children
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
         # A new server waits for the last process of the old one to be gone.
         psutil.wait_procs(family, timeout=10)
