@@ -6,6 +6,7 @@ The cache may be deleted at any time.
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +18,16 @@ from pickaxe.kernel.errors import BadInput, Corrupted, NotFound
 
 
 class KeptBlobs:
-    """Blobs in `depot`, read through `cache`. Safe for many processes at once."""
+    """Blobs in `depot`, read through `cache`. Safe for many processes at once.
 
-    def __init__(self, depot: Depot, cache: LocalBlobs) -> None:
+    What is there already when it is put again is believed by name and size; with `rereads` it is read, so that putting it again
+    heals what a disk has spoilt. Otherwise only the process that found it spoilt writes it again.
+    """
+
+    def __init__(self, depot: Depot, cache: LocalBlobs, *, rereads: bool = False) -> None:
         self._depot = depot
         self._cache = cache
+        self._rereads = rereads
         self._spoilt: set[str] = set()
 
     def put_bytes(self, content: bytes) -> tuple[str, int]:
@@ -77,11 +83,18 @@ class KeptBlobs:
         return self._cache.materialise(digest, kind)
 
     def sweep(self) -> int:
-        return self._cache.sweep()
+        return self._cache.sweep() + self._depot.sweep()
 
     def _holds(self, digest: str, size: int) -> bool:
-        """Whether it is there. Not read back: the store keeps checksums of its own; what was found spoilt is written again."""
-        return digest not in self._spoilt and self._depot.size(_name(digest)) == size
+        if digest in self._spoilt or self._depot.size(_name(digest)) != size:
+            return False
+        if not self._rereads:
+            return True
+        try:
+            deque(expecting(digest, self._depot.get(_name(digest)), self._depot.place), maxlen=0)
+        except (Corrupted, NotFound):
+            return False
+        return True
 
     def _fetch(self, digest: str) -> None:
         """Make sure that the cache holds it, sound."""

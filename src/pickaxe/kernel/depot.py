@@ -59,6 +59,10 @@ class Depot(Protocol):
         """Nothing happens when it is gone."""
         ...
 
+    def sweep(self) -> int:
+        """Remove what killed processes left half-written; how many things went."""
+        ...
+
 
 def file_chunks(path: Path) -> Iterator[bytes]:
     """A file's content, a chunk at a time."""
@@ -106,5 +110,4 @@ class FolderDepot:
         (self.root / name).unlink(missing_ok=True)
 
     def sweep(self) -> int:
-        """Remove what killed processes left half-written."""
         return sweep_scratch(self.root)

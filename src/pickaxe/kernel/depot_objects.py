@@ -91,6 +91,10 @@ class ObjectDepot:
         except FileNotFoundError:
             pass
 
+    def sweep(self) -> int:
+        """Nothing here: the store's own rule for unfinished uploads does it."""
+        return 0
+
     def _chunks(self, name: str, stream: Iterator[Any]) -> Iterator[bytes]:
         with self._explained(name):
             for chunk in stream:
@@ -103,7 +107,7 @@ class ObjectDepot:
             from obstore.store import S3Store
         except ImportError:
             raise Unavailable(
-                "object stores need the package obstore", remedy="install Pickaxe with its pinned constraints"
+                "object stores need the package obstore", remedy="install them: pip install 'pickaxe[s3]'"
             ) from None
         store = S3Store(
             self._bucket,

@@ -39,6 +39,9 @@ class SealedDepot:
     def remove(self, name: str) -> None:
         self._depot.remove(self._hidden(name))
 
+    def sweep(self) -> int:
+        return self._depot.sweep()
+
     def _hidden(self, name: str) -> str:
         hidden = self._vault.name(name)
         return f"sealed/{hidden[:2]}/{hidden[2:]}"

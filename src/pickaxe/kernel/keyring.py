@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.errors import BadInput, Conflict, Unavailable
+from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, Unavailable
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.schema import artifacts, events, keyring, runs
 from pickaxe.kernel.settings import Settings
@@ -103,6 +103,8 @@ def open_vault(catalog: Catalog, location: Location) -> Vault | None:
         return None
     master = master_key(location.key)
     if not wrapped:
+        if not catalog.writable:
+            raise _plain()
         _make(catalog, master)
         wrapped = data_keys(catalog)
     return Vault({row.id: _unwrapped(row, master) for row in wrapped})
@@ -170,12 +172,16 @@ def _make(catalog: Catalog, master: bytes) -> None:
         if connection.execute(sa.select(keyring.c.id).limit(1)).first():
             return  # another process was quicker
         if any(connection.execute(sa.select(column).limit(1)).first() for column in (runs.c.id, artifacts.c.id, events.c.seq)):
-            raise Conflict(
-                "this workspace is not encrypted and has content already",
-                expected="a new workspace, or none of PICKAXE_KEY and key in workspace.toml",
-                remedy="unset the key; pickaxe move carries the workspace into a new one that is encrypted",
-            )
+            raise _plain()
         _add(connection, catalog, 1, master)
+
+
+def _plain() -> Conflict:
+    return Conflict(
+        "this workspace is not encrypted, and a key is configured",
+        expected="a new workspace, or neither PICKAXE_KEY nor key in workspace.toml",
+        remedy="unset the key; pickaxe move carries the workspace into a new one that is encrypted",
+    )
 
 
 def _add(connection: sa.Connection, catalog: Catalog, number: int, master: bytes) -> None:
@@ -200,6 +206,12 @@ def _unwrapped(row: Any, master: bytes) -> bytes:
         sealed = base64.b64decode(row.wrapped)
         return AESGCM(derived(master, b"wrap")).decrypt(sealed[:_NONCE], sealed[_NONCE:], b"data key %d" % row.id)
     except (InvalidTag, ValueError):
+        if row.master == key_id(master):
+            raise Corrupted(
+                f"data key {row.id} in the catalog is damaged",
+                got="something that the right key does not open",
+                remedy="restore the catalog from a backup: nothing can be read without this key",
+            ) from None
         raise Locked(
             "this is not the key of this workspace",
             expected=f"the key {row.master}",

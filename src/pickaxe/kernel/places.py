@@ -56,7 +56,7 @@ class Places:
             return LocalBlobs(folder / "blobs")
         depot = self._depot("blobs")
         cache = LocalBlobs(self.working / CACHE / "blobs")
-        return KeptBlobs(depot if self.vault is None else SealedDepot(depot, self.vault), cache)
+        return KeptBlobs(depot if self.vault is None else SealedDepot(depot, self.vault), cache, rereads=objects is None)
 
     def data_files(self, scratch: Path) -> DataFiles | None:
         """Where the tables' files are; None: below the folder. Before they are in a bucket they are in `scratch`."""
