@@ -18,7 +18,9 @@ from pickaxe.compute.planner.units import Quantity
 from pickaxe.kernel.errors import BadInput
 
 _BOXES = 4096
-_SCAN = 240
+_SCAN, _HALVINGS = 100, 60
+_WAYS = 24
+"""Corners of the box to which a way is walked, at most."""
 _REACH = 1e4
 """How far beyond its usual value a single quantity is sought, up and down."""
 
@@ -134,7 +136,7 @@ def root(formula: Formula, values: Mapping[str, float], name: str, wanted: float
 def _bisected(above: Callable[[float], float | None], left: float, right: float, low: float) -> float:
     if low == 0:
         return left
-    for _ in range(200):
+    for _ in range(2 * _HALVINGS):
         middle = math.sqrt(left * right) if left * right > 0 else (left + right) / 2
         at = above(middle)
         if at is None or middle in (left, right):
@@ -169,14 +171,13 @@ def _point(formula: Formula, result: Result, plain: Mapping[str, float], box: Ma
 
     if result.holds(formula.value(plain)):
         return {name: plain[name] for name in box}
-    best: tuple[float, dict[str, float]] | None = None
     side = _side(formula, result, plain)
-    for ends in itertools.product(*box.values()):
-        corner = dict(zip(box, ends, strict=True))
-        if _side(formula, result, at(1.0, corner)) == side:
-            continue
+    corners = [dict(zip(box, ends, strict=True)) for ends in itertools.product(*box.values())]
+    across = [corner for corner in corners if _side(formula, result, at(1.0, corner)) != side][:_WAYS]
+    best: tuple[float, dict[str, float]] | None = None
+    for corner in across:
         near, far = 0.0, 1.0
-        for _ in range(100):
+        for _ in range(_HALVINGS):
             middle = (near + far) / 2
             near, far = (middle, far) if _side(formula, result, at(middle, corner)) == side else (near, middle)
         found = at(far, corner)

@@ -26,6 +26,7 @@ Verdict = Literal["true", "possible", "impossible", "undecided"]
 
 _SLACK = 1e-9
 _MAX_ASSUMPTIONS = 8
+_MAX_NAMES = 24
 
 
 def _with_english(texts: dict[str, str]) -> dict[str, str]:
@@ -131,12 +132,12 @@ class Claim(Config):
     unit: str | None = Field(None, description="the unit in which results are shown")
     units: dict[str, str] = Field({}, description="name -> the unit in which its values are shown")
     result: Result
-    constants: dict[str, Quantity] = Field({}, description="laws and definitions, not open to question")
-    given: dict[str, Quantity] = Field({}, description="what the statement itself fixes")
+    constants: dict[str, Quantity] = Field({}, max_length=_MAX_NAMES, description="laws and definitions, not open to question")
+    given: dict[str, Quantity] = Field({}, max_length=_MAX_NAMES, description="what the statement itself fixes")
     assume: dict[str, Assumption] = Field({}, max_length=_MAX_ASSUMPTIONS, description="what it leaves open")
     verdict: Verdict | None = Field(None, description="what the solver is expected to find; a test holds it to that")
     note: Text | None = None
-    cases: tuple[Case, ...] = ()
+    cases: tuple[Case, ...] = Field((), max_length=_MAX_NAMES)
 
     @cached_property
     def arithmetic(self) -> Formula:

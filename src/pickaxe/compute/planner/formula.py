@@ -46,6 +46,10 @@ class Formula:
             raise _refused(text, "not arithmetic") from None
         for node in ast.walk(self._tree):
             self._check(node)
+        try:
+            self._evaluate, self._enclose = _evaluator(self._tree), _encloser(self._tree)
+        except RecursionError:
+            raise _refused(text, "too deep") from None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +67,7 @@ class Formula:
         if missing:
             raise BadInput(f"the formula {self.text!r} needs {', '.join(missing)}", expected=f"values of {', '.join(self.names)}")
         try:
-            found = _value(self._tree, values)
+            found = self._evaluate(values)
         except (ArithmeticError, ValueError) as error:
             raise BadInput(f"the formula {self.text!r} has no value here: {error}", got=_shown(values, self.names)) from None
         if not math.isfinite(found):
@@ -76,9 +80,10 @@ class Formula:
         Interval arithmetic (Moore 1966), in floating point without outward rounding: compare with a little slack.
         """
         try:
-            return _bounds(self._tree, ranges)
+            found = self._enclose(ranges)
         except (ArithmeticError, ValueError):
             return EVERYTHING
+        return EVERYTHING if math.isnan(found[0]) or math.isnan(found[1]) else found
 
     def _check(self, node: ast.AST) -> None:
         match node:
@@ -109,20 +114,27 @@ def _shown(values: Mapping[str, float], names: tuple[str, ...]) -> str:
     return ", ".join(f"{name} = {values[name]:g}" for name in names)
 
 
-def _value(node: ast.AST, values: Mapping[str, float]) -> float:
+_Evaluate = Callable[[Mapping[str, float]], float]
+_Enclose = Callable[[Mapping[str, Interval]], Interval]
+
+
+def _evaluator(node: ast.AST) -> _Evaluate:
+    """The tree as nested functions, built once: solvers call it ten thousand times."""
     match node:
         case ast.Constant(value=int() | float() as number):
-            return float(number)
+            constant = float(number)
+            return lambda values: constant
         case ast.Name(id=name):
-            return values[name]
+            return lambda values: values[name]
         case ast.UnaryOp(op=op, operand=operand):
-            inner = _value(operand, values)
-            return -inner if isinstance(op, ast.USub) else inner
+            inner = _evaluator(operand)
+            return (lambda values: -inner(values)) if isinstance(op, ast.USub) else inner
         case ast.BinOp(left=left, op=op, right=right):
-            return _OPERATIONS[type(op)](_value(left, values), _value(right, values))
+            first, operate, second = _evaluator(left), _OPERATIONS[type(op)], _evaluator(right)
+            return lambda values: operate(first(values), second(values))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            inner = [_value(argument, values) for argument in arguments]
-            return _FUNCTIONS[name](*(inner if name in _KEEP_UNITS else (_plain(value) for value in inner)))
+            function, parts, keep = _FUNCTIONS[name], [_evaluator(argument) for argument in arguments], name in _KEEP_UNITS
+            return lambda values: function(*(part(values) if keep else _plain(part(values)) for part in parts))
         case _:
             raise AssertionError(node)  # _check let it through
 
@@ -150,29 +162,42 @@ _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-def _bounds(node: ast.AST, ranges: Mapping[str, Interval]) -> Interval:
+def _encloser(node: ast.AST) -> _Enclose:
     match node:
         case ast.Constant(value=int() | float() as number):
-            return float(number), float(number)
+            constant = (float(number), float(number))
+            return lambda ranges: constant
         case ast.Name(id=name):
-            return ranges[name]
+            return lambda ranges: ranges[name]
         case ast.UnaryOp(op=op, operand=operand):
-            low, high = _bounds(operand, ranges)
-            return (-high, -low) if isinstance(op, ast.USub) else (low, high)
+            inner = _encloser(operand)
+            return (lambda ranges: _negated(inner(ranges))) if isinstance(op, ast.USub) else inner
         case ast.BinOp(left=left, op=op, right=right):
-            return _combined(op, _bounds(left, ranges), _bounds(right, ranges))
+            first, kind, second = _encloser(left), type(op), _encloser(right)
+            return lambda ranges: _combined(kind, first(ranges), second(ranges))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            inner = [_bounds(argument, ranges) for argument in arguments]
-            return _FUNCTIONS[name](*(low for low, _ in inner)), _FUNCTIONS[name](*(high for _, high in inner))
+            function, parts = _FUNCTIONS[name], [_encloser(argument) for argument in arguments]
+            return lambda ranges: _risen(function, [part(ranges) for part in parts])
         case _:
             raise AssertionError(node)
 
 
-def _combined(op: ast.operator, left: Interval, right: Interval) -> Interval:
+def _negated(interval: Interval) -> Interval:
+    return -interval[1], -interval[0]
+
+
+def _risen(function: Callable[..., float], inner: list[Interval]) -> Interval:
+    return function(*(low for low, _ in inner)), function(*(high for _, high in inner))
+
+
+def _combined(kind: type[ast.operator], left: Interval, right: Interval) -> Interval:
     """Sums, products and quotients are extreme at the ends of both ranges; so are powers of positive numbers."""
-    if isinstance(op, ast.Div) and right[0] <= 0 <= right[1]:
+    if kind is ast.Add:
+        return left[0] + right[0], left[1] + right[1]
+    if kind is ast.Sub:
+        return left[0] - right[1], left[1] - right[0]
+    if (kind is ast.Div and right[0] <= 0 <= right[1]) or (kind is ast.Pow and left[0] <= 0):
         return EVERYTHING
-    if isinstance(op, ast.Pow) and left[0] <= 0:
-        return EVERYTHING
-    ends = [_OPERATIONS[type(op)](a, b) for a in left for b in right]
+    operate = _OPERATIONS[kind]
+    ends = [operate(a, b) for a in left for b in right]
     return EVERYTHING if any(math.isnan(end) for end in ends) else (min(ends), max(ends))
