@@ -44,6 +44,25 @@ _WITHOUT = click.option(
     help="Any setting of a task file, such as students.latency_ms=1. May be given again.",
 )
 @_WITHOUT
+@click.option("--dry-run", is_flag=True, help="Show what every stage should take, by what ran here before, and stop.")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DOLLARS",
+    help="Refuse a stage that is forecast to cost more in all.",
+)
+@click.option(
+    "--max-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Refuse a stage that is forecast to take longer in all.",
+)
+@click.option(
+    "--max-memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="Refuse a stage that is forecast to need more.",
+)
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where the HTML report goes.  [default: NAME.html here]"
 )
@@ -60,6 +79,10 @@ def produce(
     encoder: str | None,
     settings: tuple[str, ...],
     without: tuple[str, ...],
+    dry_run: bool,
+    max_cost: float | None,
+    max_time: float | None,
+    max_memory: float | None,
     report: Path | None,
 ) -> None:
     """From raw texts to a small, served, watched model: TASK is a TOML file; or name the data with --data.
@@ -83,8 +106,13 @@ def produce(
         if task is not None and value is not None:
             raise click.UsageError(f"{option} goes with --data; with a task file, set it in {task.name}")
     job = Task.load(task) if task is not None else _task(data, text, label, classes, name, labels, encoder)
-    job = overridden(with_settings(job, settings), without=(*job.without, *without))
+    limits = {"max_cost": max_cost, "max_seconds": max_time, "max_memory_gb": max_memory}
+    given = {f"limits.{key}={value}" for key, value in limits.items() if value is not None}
+    job = overridden(with_settings(job, (*settings, *sorted(given))), without=(*job.without, *without))
     refuse_early(job)  # before there is a workspace
+    if dry_run:
+        _preview(workspace, job)
+        return
     with writing(workspace) as ws:
         _run(ws, [job], report or Path(f"{job.name}.html"))
 
@@ -150,6 +178,42 @@ def _task(
         **({"encoder": encoder} if encoder else {}),
     }
     return Task.parse(values, where="command line")
+
+
+def _preview(workspace: str | None, job: Task) -> None:
+    """Print the forecast of a whole line."""
+    from pickaxe.cli.screen import print_table
+    from pickaxe.flows.preview import preview
+    from pickaxe.flows.report.markup import duration, size
+    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.workspace import Workspace
+
+    with Workspace(workspace, mode="r") as ws:
+        stages = preview(ws, job)
+    lines = [
+        (
+            item.stage,
+            str(item.times),
+            duration(item.seconds.middle / 1000),
+            f"{duration(item.seconds.low / 1000)} – {duration(item.seconds.high / 1000)}",
+            size(round(item.memory.middle)) if item.memory else "–",
+            as_money(item.nano * item.times),
+            str(item.seconds.runs),
+        )
+        for item in stages
+    ]
+    seconds, nano = (
+        sum(item.times * value(item) for item in stages) for value in (lambda i: i.seconds.middle / 1000, lambda i: i.nano)
+    )
+    if stages:
+        memory = max(item.memory.middle for item in stages if item.memory)
+        lines.append(("in all", "", duration(seconds), "", size(round(memory)), as_money(round(nano)), ""))
+    print_table(
+        ["stage", "times", "time of one", "90%", "peak memory", "money", "from runs"],
+        lines,
+        right=range(1, 7),
+        empty="no line has run in this workspace yet: there is nothing to forecast from. The first run is the first measurement.",
+    )
 
 
 def _run(ws: Opened, jobs: list[Task], report: Path) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pickaxe.compute.planner.foresight import EVENT, forecast_run
+from pickaxe.flows.ceiling import Ceiling
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.engine import Progress, RunResult
 from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
 
 
@@ -71,6 +74,7 @@ class Line:
     watcher: LineWatcher = field(default_factory=Nobody)
     round: int = 1
     records: list[StageRecord] = field(default_factory=list[StageRecord])
+    ceiling: Ceiling = field(default_factory=Ceiling)
 
     def stage(
         self,
@@ -87,14 +91,9 @@ class Line:
         self.watcher.stage_started(self.task, self.round, stage)
         started = time.monotonic()
         available = self.workspace.engine.cores
-        result = self.workspace.run(
-            step,
-            config,
-            name=f"{scope or self.task}/{stage}",
-            inputs=inputs,
-            cores=min(cores or available, available),
-            watcher=self.watcher.progress,
-        )
+        name, held = f"{scope or self.task}/{stage}", min(cores or available, available)
+        self._foresee(stage, self.workspace.spec(step, config, name=name, inputs=inputs), held)
+        result = self.workspace.run(step, config, name=name, inputs=inputs, cores=held, watcher=self.watcher.progress)
         charges = self.workspace.ledger.charges([result.run.id])
         record = StageRecord(
             task=self.task,
@@ -109,6 +108,21 @@ class Line:
         self.records.append(record)
         self.watcher.stage_ended(record)
         return result
+
+    def _foresee(self, stage: str, spec: RunSpec, cores: int) -> None:
+        """Forecast a stage that is not in the cache, keep the forecast beside what will be read, and hold it against the ceiling."""
+        if self.workspace.runs.cached(spec.key) is not None:
+            return
+        forecast = forecast_run(self.workspace, spec, cores)
+        if forecast.meters:
+            self.workspace.emit(EVENT, spec.run_id, name=stage, value=forecast.seconds, body=forecast.body())
+        spent = [record for record in self.records if not record.cached]
+        self.ceiling.admit(
+            stage,
+            forecast,
+            spent_nano=sum(record.nano for record in spent),
+            spent_seconds=sum(record.seconds for record in spent),
+        )
 
     def is_cached(self, stage: str, step: Callable[..., Any], config: Config, inputs: Mapping[str, Artifact]) -> bool:
         """Whether `stage` would come from the cache."""

@@ -81,7 +81,7 @@ def produce(task: Task | Path | str, workspace: Workspace | Elsewhere, *, watche
         return workspace.produce(task, watcher=watcher)
     if not isinstance(task, Task):
         task = Task.load(Path(task))
-    line = Line(workspace, task.name, watcher or Nobody())
+    line = Line(workspace, task.name, watcher or Nobody(), ceiling=task.limits.ceiling)
     product = Product(task, records=line.records)
     base = _prepare(line, task)
     annotations: Artifact | None = None
@@ -101,7 +101,7 @@ def produce(task: Task | Path | str, workspace: Workspace | Elsewhere, *, watche
 
 def label_only(task: Task, workspace: Workspace, *, watcher: LineWatcher | None = None) -> int:
     """Run the line up to the labels; returns how many answers there are. `produce` goes on from there."""
-    line = Line(workspace, task.name, watcher or Nobody())
+    line = Line(workspace, task.name, watcher or Nobody(), ceiling=task.limits.ceiling)
     base = _prepare(line, task)
     return label_pool(line, task, base["pool"], None, None)["annotations"].meta["rows"]
 

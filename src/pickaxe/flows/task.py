@@ -15,6 +15,7 @@ from pickaxe.data.curate import CurateConfig
 from pickaxe.data.ingest import IngestConfig
 from pickaxe.data.label.config import LabelConfig
 from pickaxe.evaluate.config import AcceptConfig, GateConfig
+from pickaxe.flows.ceiling import LimitsConfig
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
@@ -61,6 +62,7 @@ class Task(Config):
     gate: GateConfig = GateConfig()
     reference: ReferenceConfig = ReferenceConfig()
     watch: WatchConfig = WatchConfig()
+    limits: LimitsConfig = LimitsConfig()
     traffic: TrafficPlan | None = Field(None, description="None: no traffic is sent by the line itself")
 
     @field_validator("name")

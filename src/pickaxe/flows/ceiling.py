@@ -1,0 +1,65 @@
+"""What a line may take at most, held against the forecast of every stage before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from pickaxe.compute.planner.foresight import RunForecast
+from pickaxe.kernel.config import Config
+from pickaxe.kernel.cost import as_money
+from pickaxe.kernel.errors import BadInput
+
+_SPENT = "raise the limit, or give it less: fewer rows, fewer labels, a smaller model"
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """Limits of one call of a line. None is no limit.
+
+    Attributes:
+        nano: money over all stages, in nano-units; what came from the cache costs nothing.
+        seconds: time over all stages.
+        memory_bytes: peak memory of any one stage.
+    """
+
+    nano: int | None = None
+    seconds: float | None = None
+    memory_bytes: float | None = None
+
+    def __bool__(self) -> bool:
+        return any(limit is not None for limit in (self.nano, self.seconds, self.memory_bytes))
+
+    def admit(self, stage: str, forecast: RunForecast, *, spent_nano: int, spent_seconds: float) -> None:
+        """Raise `BadInput` when the stage is forecast to go beyond a limit. A stage that nothing is known of passes."""
+        if self.nano is not None and forecast.nano is not None and spent_nano + forecast.nano > self.nano:
+            spent = f"{as_money(spent_nano)} spent, {as_money(forecast.nano)} forecast"
+            raise BadInput(f"{stage} would cost too much", expected=f"at most {as_money(self.nano)}", got=spent, remedy=_SPENT)
+        if self.seconds is not None and forecast.seconds is not None and spent_seconds + forecast.seconds > self.seconds:
+            taken = f"{spent_seconds:.0f} s taken, {forecast.seconds:.0f} s forecast"
+            raise BadInput(f"{stage} would take too long", expected=f"at most {self.seconds:g} s", got=taken, remedy=_SPENT)
+        if self.memory_bytes is not None and forecast.memory_bytes is not None and forecast.memory_bytes > self.memory_bytes:
+            asked = f"{forecast.memory_bytes / 1e9:.2f} GB forecast"
+            raise BadInput(
+                f"{stage} would need too much memory",
+                expected=f"at most {self.memory_bytes / 1e9:.2f} GB",
+                got=asked,
+                remedy=_SPENT,
+            )
+
+
+class LimitsConfig(Config):
+    """What a line may take. A stage that is forecast to go beyond is refused before it starts."""
+
+    max_cost: float | None = Field(default=None, gt=0, description="dollars, over all stages that are not in the cache")
+    max_seconds: float | None = Field(default=None, gt=0, description="seconds, over all stages that are not in the cache")
+    max_memory_gb: float | None = Field(default=None, gt=0, description="peak memory of any one stage, in GB")
+
+    @property
+    def ceiling(self) -> Ceiling:
+        return Ceiling(
+            None if self.max_cost is None else round(self.max_cost * 1e9),
+            self.max_seconds,
+            None if self.max_memory_gb is None else self.max_memory_gb * 1e9,
+        )
