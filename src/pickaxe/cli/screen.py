@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Collection, Sequence
+import platform
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 import pickaxe
+from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Caller, Role
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +32,7 @@ def reading(path: str | None) -> Opened:
     return _elsewhere(path) or Workspace(path, mode="r")
 
 
-def writing(path: str | None) -> Opened:
+def writing(path: str | None) -> AbstractContextManager[Opened]:
     """The workspace for writing: the server's that PICKAXE_URL names; the folder; or the server's that holds the folder.
 
     Raises `WriterBusy` naming who holds it, when that is no server.
@@ -47,7 +51,28 @@ def writing(path: str | None) -> Opened:
         return pickaxe.connect(url)
 
 
-def holding(path: str | None) -> Workspace:
+@contextmanager
+def _written_down(workspace: Workspace) -> Iterator[Workspace]:
+    """The workspace, and at the end an entry in its audit log: which command, by whom, with which exit status."""
+    from pickaxe.kernel import audit
+    from pickaxe.kernel.errors import PickaxeError
+
+    context, outcome = click.get_current_context(silent=True), 1
+    with workspace:
+        try:
+            yield workspace
+            outcome = 0
+        except PickaxeError as error:
+            outcome = error.exit_code
+            raise
+        finally:
+            command = context.command_path if context else "pickaxe"
+            by = Caller(LOCAL_TENANT, workspace.principal_id, getpass.getuser(), Role.ADMIN, frozenset(SCOPES), "local")
+            with suppress(PickaxeError):  # a full disk is told by what filled it
+                audit.record(workspace.log, by, command, str(workspace.path), outcome, through="cli", origin=platform.node())
+
+
+def holding(path: str | None) -> AbstractContextManager[Workspace]:
     """The folder itself, for what only its one writer can do. Raises `WriterBusy`, with the address when that is a server."""
     from pickaxe.kernel.errors import Conflict, WriterBusy
     from pickaxe.kernel.workspace import Workspace
@@ -55,7 +80,7 @@ def holding(path: str | None) -> Workspace:
     if path is None and (url := os.environ.get("PICKAXE_URL")):
         raise Conflict(f"this works on a folder, not on {url}", expected="-w FOLDER, of a workspace that no server has")
     try:
-        return Workspace(path, mode="w")
+        return _written_down(Workspace(path, mode="w"))
     except WriterBusy as busy:
         if url := _server_of(busy):
             busy.remedy = f"a server has it: do it there ({url}), or stop it first"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, ref
 
@@ -16,7 +17,7 @@ from pickaxe.kernel.access import Caller, Role
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
-from pickaxe.kernel.keys import Keys, held
+from pickaxe.kernel.keys import Key, Keys, held
 from pickaxe.kernel.nouns import Tenant
 from pickaxe.kernel.passwords import hashed, matches
 from pickaxe.kernel.schema import keys, principals, tenants
@@ -233,6 +234,45 @@ class Access:
 
     def _was_admin(self, row: Any) -> bool:
         return row.role == Role.ADMIN.value and row.disabled_ns is None and (row.secret or row.identity) is not None
+
+
+class Members:
+    """The people and keys of one tenant: what `pickaxe user` and `pickaxe api-key` work on, here or behind a server."""
+
+    def __init__(self, access: Access, tenant_id: str, principal_id: str) -> None:
+        self._access = access
+        self._tenant_id = tenant_id
+        self._principal_id = principal_id
+
+    def people(self) -> list[Person]:
+        return self._access.people(self._tenant_id)
+
+    def add_person(self, name: str, role: Role, *, password: str | None = None) -> Person:
+        return self._access.add_person(self._tenant_id, name, role, password=password)
+
+    def change_person(
+        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+    ) -> Person:
+        return self._access.change_person(self._tenant_id, name, role=role, password=password, disabled=disabled)
+
+    def keys(self) -> Sequence[Key]:
+        return self._access.keys.list(self._tenant_id)
+
+    def create_key(
+        self, name: str, scopes: Sequence[str], *, lasts: timedelta | None = None, person: str | None = None
+    ) -> tuple[Key, str]:
+        """The key and its secret, shown this once; whose it is: `person`, or whoever asks."""
+        owner = self._access.person(self._tenant_id, person).id if person else self._principal_id
+        return self._access.keys.create(self._tenant_id, owner, name, scopes, lasts=lasts)
+
+    def revoke_key(self, key_id: str) -> None:
+        self._access.keys.revoke(self._tenant_id, key_id)
+
+    def tenants(self) -> list[Tenant]:
+        return self._access.tenants()
+
+    def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
+        return self._access.add_tenant(name, admin=admin, password=password)
 
 
 def _person(row: Any) -> Person:

@@ -27,6 +27,7 @@ from pickaxe.kernel.ledger import Ledger, Usage
 from pickaxe.kernel.lineage import Edges, ancestry, progeny
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
+from pickaxe.kernel.principals import Access, Members
 from pickaxe.kernel.registry import PREDICTORS, own_modules
 from pickaxe.kernel.runs import Runs, RunSpec
 from pickaxe.kernel.settings import Settings
@@ -80,6 +81,11 @@ class Workspace:
         self.serving = Endpoints(self.catalog, tenant_id)
         self.ledger = Ledger(self.catalog, tenant_id)
         self.engine = Engine(self)
+
+    @property
+    def members(self) -> Members:
+        """Who may act for the tenant, and their keys."""
+        return Members(Access.of(self.catalog), self.tenant_id, self.principal_id)
 
     @property
     def path(self) -> Path:

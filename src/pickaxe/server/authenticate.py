@@ -119,7 +119,7 @@ class Authenticate:
                 raise Unauthorised(
                     "this key does not open anything",
                     expected="one header Authorization: Bearer KEY, with a key that is neither revoked nor expired",
-                    remedy="make another: pickaxe key create",
+                    remedy="make another: pickaxe api-key create",
                 )
             return caller
         session = self._cookies.of(headers)
@@ -221,7 +221,7 @@ def same_site(headers: Headers) -> None:
         raise Forbidden(
             "a signed-in browser must say which page asks",
             expected="the header Origin, or Sec-Fetch-Site: same-origin",
-            remedy="a program uses a key instead of a session: pickaxe key create",
+            remedy="a program uses a key instead of a session: pickaxe api-key create",
         )
 
 

@@ -33,6 +33,12 @@ class Api:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._data(self._sent("POST", path, json=dict(body) if body is not None else None))
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._data(self._sent("PATCH", path, json=dict(body)))
+
+    def delete(self, path: str) -> Any:
+        return self._data(self._sent("DELETE", path))
+
     def upload(self, path: str, content: IO[bytes], media: str, /, **params: Any) -> Any:
         return self._data(
             self._sent("POST", path, params=_given(params), content=_parts(content), headers={"content-type": media})

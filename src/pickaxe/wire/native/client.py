@@ -16,6 +16,7 @@ from pickaxe.kernel.lineage import Edges
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.wire.native.api import Api
 from pickaxe.wire.native.arrow import MEDIA
+from pickaxe.wire.native.client_members import RemoteMembers
 from pickaxe.wire.native.nouns import ArtifactInfo, EndpointNoun, EventInfo, RunInfo
 from pickaxe.wire.native.routes_graph import BlastInfo, EvidenceInfo, Graph
 from pickaxe.wire.native.routes_imports import TAR
@@ -48,6 +49,7 @@ class RemoteWorkspace:
         self.artifacts = RemoteArtifacts(self.api)
         self.log = RemoteEvents(self.api)
         self.ledger = RemoteLedger(self.api)
+        self.members = RemoteMembers(self.api)
         self._kept = tempfile.TemporaryDirectory(prefix="pickaxe-files-")
         try:
             self.api.get("/v1/published")

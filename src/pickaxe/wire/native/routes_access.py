@@ -52,8 +52,10 @@ class KeyInfo(BaseModel):
     """What is known of a key; its secret is not."""
 
     id: str
+    tenant_id: str
     principal_id: str
     name: str
+    kind: Literal["api"]
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None = None
@@ -123,8 +125,10 @@ _PERSON = {
 }
 _KEY = {
     "id": "key-0011223344556677",
+    "tenant_id": "tenant-local",
     "principal_id": "principal-1a2b3c",
     "name": "nightly job",
+    "kind": "api",
     "scopes": ["predict", "read"],
     "created_at": examples.AT,
     "expires_at": None,

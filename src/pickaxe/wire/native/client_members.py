@@ -1,0 +1,67 @@
+"""People and keys of a tenant behind a server; the other side is `pickaxe.wire.native.routes_access`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pickaxe.kernel.access import Role
+from pickaxe.kernel.keys import Key
+from pickaxe.kernel.nouns import Tenant
+from pickaxe.kernel.principals import Person
+from pickaxe.wire.native.api import Api
+
+
+class RemoteMembers:
+    """The same methods as `pickaxe.kernel.principals.Members`, over HTTP."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def people(self) -> list[Person]:
+        return [_person(told) for told in self._api.get("/v1/people")]
+
+    def add_person(self, name: str, role: Role, *, password: str | None = None) -> Person:
+        return _person(self._api.post("/v1/people", {"name": name, "role": role, "password": password}))
+
+    def change_person(
+        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+    ) -> Person:
+        change = {"role": role, "password": password, "disabled": True if disabled else None}
+        known = next((person.id for person in self.people() if person.name == name), name)
+        return _person(self._api.patch(f"/v1/people/{known}", change))
+
+    def keys(self) -> Sequence[Key]:
+        return [_key(told) for told in self._api.get("/v1/keys")]
+
+    def create_key(
+        self, name: str, scopes: Sequence[str], *, lasts: timedelta | None = None, person: str | None = None
+    ) -> tuple[Key, str]:
+        days = lasts / timedelta(days=1) if lasts else None
+        made = self._api.post("/v1/keys", {"name": name, "scopes": list(scopes), "days": days, "person": person})
+        return _key(made["key"]), made["secret"]
+
+    def revoke_key(self, key_id: str) -> None:
+        self._api.delete(f"/v1/keys/{key_id}")
+
+    def tenants(self) -> list[Tenant]:
+        return [Tenant(told["id"], told["name"]) for told in self._api.get("/v1/tenants")]
+
+    def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
+        told = self._api.post("/v1/tenants", {"name": name, "admin": admin, "password": password})
+        return Tenant(told["id"], told["name"])
+
+
+def _person(told: Any) -> Person:
+    times = {name: _time(told[name]) for name in ("created_at", "disabled_at")}
+    return Person(**{**told, **times, "role": Role(told["role"])})
+
+
+def _key(told: Any) -> Key:
+    times = {name: _time(told[name]) for name in ("created_at", "expires_at", "revoked_at")}
+    return Key(**{**told, **times, "scopes": tuple(told["scopes"])})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
