@@ -54,6 +54,26 @@ def test_first_stage_holds_all_layers_in_a_full_pipeline() -> None:
     assert float(chunks.activations) == pytest.approx(float(staged.activations) * (1 + 7 / 24), rel=1e-9)
 
 
+def test_bloom_held_about_what_was_seen() -> None:
+    """BigScience's page of the model: one copy on 48 GPUs with 60 GB of memory used on each; BF16_Optimizer, ZeRO-1, full recomputation."""
+    job = Training(models.find("bloom-176b"), Tokens.parse("366B"), 2048, recompute="full")
+    layout = Layout(data=8, tensor=4, pipeline=12, micro_batch=2, micro_batches=128, zero=1)
+    assert memory(job, layout, Keeping(precision="mixed-both-grads")).total.to("GB") == pytest.approx(60, rel=0.10)
+
+
+def test_layouts_that_ran_fit() -> None:
+    """Korthikanti et al. 2022 ran these on A100 of 80 GB with selective recomputation, and could not without it."""
+    keep = Keeping(precision="mixed-fp32-grad", attention="standard", dropout=True)
+    for size, layout in (
+        ("175b", Layout(tensor=8, pipeline=8, micro_batches=64, interleave=3, sequence_parallel=True)),
+        ("530b", Layout(tensor=8, pipeline=35, micro_batches=280, interleave=3, sequence_parallel=True)),
+        ("1t", Layout(tensor=8, pipeline=64, micro_batches=512, sequence_parallel=True)),
+    ):
+        job = Training(models.find(f"megatron-{size}"), Tokens(1e9), 2048)
+        assert memory(replace(job, recompute="selective"), layout, keep).total.to("GB") < 80, size
+        assert memory(job, layout, keep).total.to("GB") > 80, size
+
+
 layouts = st.builds(
     Layout,
     data=st.sampled_from([1, 2, 8]),

@@ -88,7 +88,7 @@ def test_own_model_and_device_as_tables() -> None:
         ({"method": "lara"}, "method"), ({"optimiser": "adam"}, "optimiser"), ({"precision": 16}, "precision"), ({"dtype": "fp12"}, "dtype"),
         ({"device": "A100", "dtype": "fp8"}, "fp8"), ({"recompute": "sometimes"}, "recompute"), ({"deadline": "5 GB"}, "deadline"),
         ({"price": "$5"}, "price"), ({"pue": 0.5}, "pue"), ({"mfuu": 0.4}, "mfuu"), ({"model": 7}, "model"), ({"model": {"layers": 2}}, "model"),
-        ({"device": {"memory": "1 GB"}}, "device"), ({"margin": "lots"}, "margin"), ({"causal_half": "perhaps"}, "causal_half"),
+        ({"device": {"memory": "1 GB"}}, "device"), ({"margin": "lots"}, "margin"), ({"causal_half": "perhaps"}, "causal_half"), ({"fused": 7}, "fused"),
         ({"network": "400 TFLOP/s"}, "network"), ({"on": "yesterday"}, "on"), ({"rank": 10**9, "method": "lora"}, "rank"), ({"masked": 2}, "masked"),
         ({"model": "/etc/passwd"}, "model"), ({"model": "llama-3.1-405b", "devices": 8}, "does not fit"),
     ],

@@ -30,6 +30,7 @@ class Precision:
 PRECISIONS: dict[str, Precision] = {
     "mixed": Precision(2, 0, 2, 4, 4),  # 16-bit weights and gradients, fp32 master: ZeRO's 16 bytes with Adam
     "mixed-fp32-grad": Precision(2, 0, 4, 4, 4),  # gradients summed in fp32: Megatron's 18 bytes
+    "mixed-both-grads": Precision(2, 0, 6, 4, 4),  # 16-bit gradients beside their fp32 sum: DeepSpeed's BF16_Optimizer, 20 bytes
     "amp": Precision(4, 2, 4, 0, 4),  # fp32 weights, cast to 16 bits where they are used: 18 bytes
     "pure-bf16": Precision(2, 0, 2, 0, 2),  # everything in 16 bits: 8 bytes
     "fp32": Precision(4, 0, 4, 0, 4),
@@ -60,7 +61,7 @@ FROZEN: dict[str, float] = {
 class Keeping:
     """How a training keeps things. `base` is the type of frozen weights (LoRA, frozen layers); matrices only, the embedding and the
     output stay in 16 bits. `attention` "flash" never stores the scores. `offload` "optimiser" keeps states and master copies in host
-    memory, "all" weights and gradients too. `margin` is what the allocator wastes, `context` what the runtime takes for itself.
+    memory, "all" weights and gradients too. `fused` gated blocks compute the gate's activation again instead of keeping it. `margin` is what the allocator wastes, `context` what the runtime takes for itself.
     """
 
     precision: str = "mixed"
@@ -69,6 +70,7 @@ class Keeping:
     attention: str = "flash"
     dropout: bool = False
     offload: str = "none"
+    fused: bool = True
     margin: float = 0.05
     context: Bytes = Bytes(1e9)  # noqa: RUF009  a Quantity is immutable
 
@@ -186,6 +188,7 @@ def layer_activations(
     recompute: str = "none",
     attention: str = "standard",
     dropout: bool = True,
+    fused: bool = True,
 ) -> Bytes:
     """What one layer keeps for its backward pass, for `tokens` = micro-batch x length on this device, in 16 bits.
 
@@ -200,8 +203,9 @@ def layer_activations(
     # Kept whole without sequence parallelism: inputs of both blocks and both norms, and the dropout masks behind both blocks.
     whole = (4 + 4 + (2 if dropout else 0)) * width
     # Split by tensor parallelism: queries, keys, values, the input of the output matrix, and the feed-forward block's inside
-    # (what goes into the activation, and what goes into the last matrix; a gated block also keeps the gate and its product).
-    split = 2 * query + 4 * value + 2 * query + (8 if shape.gated else 4) * inner
+    # (what goes into the activation, and what goes into the last matrix; a gated block has two inputs, and its gate unless fused).
+    block = (6 if fused else 8) if shape.gated else 4
+    split = 2 * query + 4 * value + 2 * query + block * inner
     scores = 0.0
     if attention == "standard" and recompute == "none":
         scores = (5 if dropout else 2) * shape.heads * sequence
@@ -220,7 +224,7 @@ def _activations(job: Training, layout: Layout, keep: Keeping) -> tuple[Bytes, B
     def layer(recompute: str) -> Bytes:
         return layer_activations(
             shape, tokens, job.sequence, tensor=layout.tensor, sequence_parallel=layout.sequence_parallel,
-            recompute=recompute, attention=keep.attention, dropout=keep.dropout,
+            recompute=recompute, attention=keep.attention, dropout=keep.dropout, fused=keep.fused,
         )  # fmt: skip
 
     if job.method == "frozen":

@@ -82,6 +82,7 @@ ALSO = (
     "deadline",
     "network",
     "margin",
+    "fused",
     *_LAYOUT,
     *_KEEPING,
     *_JOB,
@@ -242,6 +243,8 @@ def _setting(scenario: Mapping[str, Any], catalogue: Mapping[str, Accelerator]) 
     keep |= {key: scenario[key] for key in _KEEPING if key in scenario}
     if "margin" in scenario:
         keep["margin"] = float(Number.parse(scenario["margin"], field="margin"))
+    if "fused" in scenario:
+        keep["fused"] = _yes("fused", scenario["fused"])
     if device.kind == "cpu":
         keep["context"] = Bytes(0)
     between = None if "network" not in scenario else amount("network", scenario["network"], Bandwidth)
@@ -336,8 +339,13 @@ def _numbers(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if "masked" in found:
         found["masked"] = float(Number.parse(found["masked"], field="masked"))
     if "causal_half" in found:
-        found["causal_half"] = one_of("causal_half", str(found["causal_half"]), ("true", "false")) == "true"
+        found["causal_half"] = _yes("causal_half", found["causal_half"])
     return found
+
+
+def _yes(field: str, value: Any) -> bool:
+    """True and false of TOML and JSON, and the words of a command line."""
+    return one_of(field, str(value), ("true", "false")) == "true"
 
 
 def _model(value: Any) -> Architecture:
