@@ -158,8 +158,6 @@ def _connect(
             for extension in (metadata.extension, "ducklake"):
                 connection.execute(f"LOAD {_literal(str(extension_file(extension)))}")
             connection.execute("SET TimeZone='UTC'")
-            # The option of ATTACH alone does not do: after a lost connection DuckLake falls back to its default.
-            connection.execute("SET ducklake_default_data_inlining_row_limit = 0")
             _attach(connection, files, metadata, read_only=read_only)
         except BaseException:
             connection.close()

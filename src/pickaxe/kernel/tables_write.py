@@ -60,7 +60,9 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
     if not any(job.changes for job in jobs):
         # DuckLake makes no snapshot of a transaction that adds no rows; the states that are there are the answer.
         return {job.name: snapshots(lake, job.name)[-1] for job in jobs}
-    watch = _NewFiles(lake.files.writing, [job.before.folder for job in jobs if job.before])
+    # DuckLake names a new table's folder after the table, if it can: a write that failed may have left it there.
+    folders = {job.before.folder for job in jobs if job.before} | {f"main/{job.identifier}/" for job in jobs}
+    watch = _NewFiles(lake.files.writing, sorted(folders))
     records: dict[str, dict[str, Any]] = {}
     try:
         with lake.cursor() as cursor:
