@@ -6,7 +6,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.console.pages.plan import KINDS, _flat, _scenario
+from pickaxe.flows.line import Line
 from pickaxe.kernel.workspace import Workspace
+from tests.compute.steps import Spin, spin
 from tests.console.browser import Browser
 
 
@@ -51,6 +53,16 @@ def test_a_slider_moves_the_results(empty: Workspace, browser: Browser) -> None:
     page.wait_for_function("before => document.querySelector('#results .value').textContent !== before", arg=before)
     assert "users=200000" in page.url
     browser.clean(page)
+
+
+def test_forecasts_stand_beside_readings(client: TestClient, empty: Workspace) -> None:
+    assert "No forecasts yet" in client.get("/plan/forecasts").text
+    line = Line(empty, "t")
+    for turn in range(3):
+        line.stage(f"spin{turn}", spin, Spin(seconds=0.1 + turn / 100), {}, cores=1)
+    page = client.get("/plan/forecasts").text
+    assert "data-chart" in page
+    assert "spin" in page
 
 
 @pytest.mark.slow

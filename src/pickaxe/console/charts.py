@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pickaxe.compute.planner.kept import Pair
 from pickaxe.flows.report.charts import STRONGEST
 from pickaxe.flows.report.drawing import ALARM, SERIES, SOFT, scale, short, theme
 
@@ -258,3 +259,40 @@ def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> 
     }
     layers = [bar_layer, dot, text("left", "right", -6), text("right", "left", 6)]
     return _chart(rows, {"encoding": {"y": y}, "layer": layers}, height or 26 * len(rows) + 10)
+
+
+def forecasts(found: Sequence[Pair], *, height: int = 240) -> Spec:
+    """Forecast against reading of one meter, both on a logarithmic scale; on the diagonal the forecast was right."""
+    rows = [
+        {"forecast": pair.forecast, "read": pair.read, "step": pair.step.rpartition(":")[2]}
+        for pair in found
+        if pair.forecast > 0 and pair.read > 0
+    ]
+    ends = (
+        [min(min(row["forecast"], row["read"]) for row in rows), max(max(row["forecast"], row["read"]) for row in rows)]
+        if rows
+        else []
+    )
+    scale_ = {"type": "log", "nice": False, "domain": [ends[0] * 0.8, ends[1] * 1.25]} if rows else {"type": "log"}
+    x = {
+        "field": "forecast",
+        "type": "quantitative",
+        "scale": scale_,
+        "title": "forecast",
+        "axis": {"format": "~s", "tickCount": 6},
+    }
+    y = {"field": "read", "type": "quantitative", "scale": scale_, "title": "read", "axis": {"format": "~s", "tickCount": 6}}
+    tooltip = [
+        {"field": name, "type": kind}
+        for name, kind in (("step", "nominal"), ("forecast", "quantitative"), ("read", "quantitative"))
+    ]
+    diagonal = {
+        "data": {"values": [{"forecast": end, "read": end} for end in ends]},
+        "mark": {"type": "line", "color": SOFT, "strokeDash": [4, 3], "strokeWidth": 1},
+        "encoding": {"x": x, "y": y},
+    }
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 45, "color": SERIES[0]},
+        "encoding": {"x": x, "y": y, "tooltip": tooltip},
+    }
+    return _chart(rows, {"layer": [diagonal, points]}, height)

@@ -12,6 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.claims import shipped_claims
+from pickaxe.compute.planner.history import METERS
+from pickaxe.compute.planner.kept import median_error, pairs, within
 from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
 from pickaxe.console import charts
 from pickaxe.console.forms import fields_of
@@ -50,6 +52,8 @@ START: Mapping[str, Mapping[str, str]] = {
 _CURVES = {"pool": ("utilisation", ("margin",)), "own": ("calls_day", ("api_day", "own_day"))}
 _RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
 _LARGEST = 200
+MOST_PAIRS = 1_000
+SHOWN_PAIRS = 60
 
 
 async def _posted(request: Request) -> dict[str, str]:
@@ -68,6 +72,29 @@ def router(site: Site) -> APIRouter:
         language = _language(request)
         found = [(name, plan("claim", {"id": name}, language)) for name in shipped_claims()]
         return site.page(request, "plan_claims.html", kinds=KINDS, claims=found)
+
+    @reading.get("/plan/forecasts")
+    def forecasts(request: Request) -> Response:
+        """What runs were forecast to take and what the meters then read."""
+        found = pairs(site.workspace_of(request), limit=MOST_PAIRS)
+        shown = [
+            (
+                meter,
+                median_error(found, meter),
+                within(found, meter),
+                charts.forecasts([pair for pair in found if pair.meter == meter]),
+            )
+            for meter in METERS
+            if any(pair.meter == meter for pair in found)
+        ]
+        return site.page(
+            request,
+            "plan_forecasts.html",
+            kinds=KINDS,
+            shown=shown,
+            newest=found[:SHOWN_PAIRS],
+            runs=len({p.run_id for p in found}),
+        )
 
     @reading.get("/plan/saved/{ref:path}")
     def saved(request: Request, ref: str) -> Response:
