@@ -16,11 +16,14 @@ from typing import Any
 
 BUCKET = "pickaxe-tests"
 REGION = "us-east-1"
+_SHARED = "TESTS_S3_ENDPOINT"
 
 
 @functools.cache
 def endpoint() -> str:
-    """The server's address; it holds an empty bucket `BUCKET`. It ends with this process."""
+    """The server's address; it holds the bucket `BUCKET`. It ends with the process that started it; that one's children share it."""
+    if shared := os.environ.get(_SHARED):
+        return shared
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,6 +43,7 @@ def endpoint() -> str:
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     client(address).create_bucket(Bucket=BUCKET)
+    os.environ[_SHARED] = address
     return address
 
 

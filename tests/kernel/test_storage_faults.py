@@ -13,10 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pickaxe.kernel.blobs import Blobs
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.digest import bytes_digest
 from pickaxe.kernel.errors import StorageFull, Unavailable
 from pickaxe.kernel.tables import LakeTables, Pin
+from tests.kernel.conformance.backends import opened
 from tests.kernel.processes import line, python
 
 pytestmark = pytest.mark.slow  # processes are started, killed and waited for
@@ -138,6 +140,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
 import random, resource, signal, sys
 from pathlib import Path
 import pyarrow as pa
+from pickaxe.kernel.blobs import Blobs
 from pickaxe.kernel.blobs_local import LocalBlobs
 from pickaxe.kernel.errors import StorageFull
 from pickaxe.kernel.tables import LakeTables
@@ -197,10 +200,9 @@ WRITER = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from pickaxe.kernel.blobs_local import LocalBlobs
-from pickaxe.kernel.tables import LakeTables
-folder, first = Path(sys.argv[1]), int(sys.argv[2])
-blobs, tables = LocalBlobs(folder / "blobs"), LakeTables(folder)
+from tests.kernel.conformance.backends import opened
+first = int(sys.argv[2])
+blobs, tables = opened(Path(sys.argv[1]), sys.argv[3], sys.argv[4])
 for number in range(first, first + 1000):
     content = str(number).encode() * 20_000
     digest, _ = blobs.put_bytes(content)
@@ -210,11 +212,21 @@ for number in range(first, first + 1000):
 """
 
 
-def test_kill_9_loses_no_acknowledged_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kept", "lake"),
+    [
+        ("local", "sqlite-lake"),
+        pytest.param("sealed", "sealed-lake", marks=pytest.mark.slow),
+        pytest.param("s3", "s3-lake", marks=pytest.mark.slow),
+        pytest.param("sealed-s3", "sealed-s3-lake", marks=pytest.mark.slow),
+    ],
+)
+def test_kill_9_loses_no_acknowledged_write(tmp_path: Path, kept: str, lake: str) -> None:
+    opened(tmp_path, kept, lake)  # starts what the writers share, if anything
     chance = random.Random(11)
     acknowledged: list[list[str]] = []
     for life in range(4):
-        process = python(WRITER, tmp_path, life * 1000)
+        process = python(WRITER, tmp_path, life * 1000, kept, lake)
         acknowledged += [line(process).split()] if life else []  # the first is killed while it sets up
         time.sleep(chance.uniform(0.0, 0.6))
         process.send_signal(signal.SIGKILL)
@@ -223,14 +235,15 @@ def test_kill_9_loses_no_acknowledged_write(tmp_path: Path) -> None:
         process.wait()
     assert len(acknowledged) >= 3
     # The first to look after a kill may be a reader.
-    _everything_is_there(LakeTables(tmp_path, "r"), LocalBlobs(tmp_path / "blobs"), acknowledged)
-    tables = LakeTables(tmp_path)
+    blobs, reader = opened(tmp_path, kept, lake, "r")
+    _everything_is_there(reader, blobs, acknowledged)
+    blobs, tables = opened(tmp_path, kept, lake)
     tables.sweep()
-    _everything_is_there(tables, LocalBlobs(tmp_path / "blobs"), acknowledged)
+    _everything_is_there(tables, blobs, acknowledged)
     assert tables.read(tables.write("after", numbers(1))) == numbers(1)
 
 
-def _everything_is_there(tables: LakeTables, blobs: LocalBlobs, acknowledged: list[list[str]]) -> None:
+def _everything_is_there(tables: LakeTables, blobs: Blobs, acknowledged: list[list[str]]) -> None:
     for number, digest, *pins in acknowledged:
         assert blobs.read_bytes(digest) == number.encode() * 20_000
         a, b, log = (
@@ -248,15 +261,15 @@ def test_a_lake_killed_while_it_is_made_can_be_made(tmp_path: Path) -> None:
     """Kill at the very moments at which the metadata file appears and grows."""
     for attempt in range(4):
         folder = tmp_path / str(attempt)
-        process = python(WRITER, folder, 0)
-        metadata = folder / "lake.db"
+        process = python(WRITER, folder, 0, "local", "sqlite-lake")
+        metadata = folder / "lake" / "lake.db"
         while not metadata.exists() and process.poll() is None:
             time.sleep(0.0005)
         time.sleep(0.004 * attempt)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert LakeTables(folder, "r").snapshots("nothing") == []
-        tables = LakeTables(folder)
+        assert LakeTables(folder / "lake", "r").snapshots("nothing") == []
+        tables = LakeTables(folder / "lake")
         assert tables.read(tables.write("t", ROWS)) == ROWS
         tables.close()
 

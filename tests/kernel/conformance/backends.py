@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
 from pickaxe.kernel.blobs import Blobs
 from pickaxe.kernel.blobs_kept import KeptBlobs
@@ -101,3 +101,10 @@ TABLES: list[Backend[Tables]] = [
     Backend("sealed-lake", lambda place, mode: LakeTables(place, mode, vault=VAULT), flip_a_bit("*.parquet")),
     Backend("sealed-s3-lake", lambda place, mode: lake_in_a_bucket(place, mode, VAULT), object_server.spoil),
 ]
+
+
+def opened(place: Path, blobs: str, tables: str, mode: Literal["w", "r"] = "w") -> tuple[Blobs, LakeTables]:
+    """A pair of stores by the names of their backends, side by side in one place."""
+    [kept] = [one for one in BLOBS if one.name == blobs]
+    [lake] = [one for one in TABLES if one.name == tables]
+    return kept.open(place / "blobs", mode), cast(LakeTables, lake.open(place / "lake", mode))
