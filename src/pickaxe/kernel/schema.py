@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.sealed import SealedJson, SealedName
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. A workspace at any other revision is upgraded, or refused when it is unknown here."""
 
 metadata = sa.MetaData()
@@ -66,7 +66,7 @@ runs = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("tenant_id", sa.ForeignKey("tenants.id"), nullable=False),
     sa.Column("principal_id", sa.ForeignKey("principals.id"), nullable=False),
-    sa.Column("name", sa.String, nullable=False, index=True),
+    sa.Column("name", sa.String, nullable=False),
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("step", sa.String, nullable=False),
@@ -78,6 +78,8 @@ runs = sa.Table(
     sa.Column("ended_ns", sa.BigInteger),
     sa.Column("heartbeat_ns", sa.BigInteger),
     sa.Index("runs_by_time", "tenant_id", "created_ns", "id"),
+    sa.Index("runs_by_state", "tenant_id", "state", "created_ns", "id"),
+    sa.Index("runs_by_name", "tenant_id", "name", "created_ns", "id"),
 )
 
 artifacts = sa.Table(
@@ -132,7 +134,8 @@ events = sa.Table(
     sa.Column("step", sa.BigInteger),
     sa.Column("body", SealedJson("events.body"), nullable=False),
     sa.Index("events_by_kind", "tenant_id", "kind", "seq"),
-    sa.Index("events_by_subject", "subject", "kind", "seq"),
+    sa.Index("events_by_subject", "tenant_id", "subject", "kind", "seq"),
+    sa.Index("events_by_tenant", "tenant_id", "seq"),
     sqlite_autoincrement=True,
 )
 
