@@ -114,6 +114,19 @@ def test_pool() -> None:
     assert "break-even utilisation" in found.output
 
 
+def test_the_idle_time_of_the_workspaces_own_pools(tmp_path: Path) -> None:
+    from pickaxe.kernel.workspace import Workspace
+
+    with Workspace(tmp_path / "ws") as workspace:
+        opened = workspace.ledger.lives()[0].pool_id
+    found = plan("pool", "--idle", "-w", tmp_path / "ws")
+    assert opened[:17] in found.output
+    assert "idle: no demand" in found.output
+    (only,) = json.loads(plan("pool", "--idle", "--json", "-w", tmp_path / "ws").stdout)
+    assert only["unit_ns"]["no demand"] > 0
+    assert only["utilisation"] == 0
+
+
 def test_claims() -> None:
     every = plan("claim")
     assert "gpt3-v100-14m" in every.output

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts
+from pickaxe.cli.plan_ledger import print_idle, print_models
+from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts, print_json
 
 SCENARIOS = click.argument("scenarios", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
 
@@ -52,9 +53,13 @@ def serve(workspace_: str | None, scenarios: tuple[Path, ...], model: str | None
 @click.command("pool")
 @SCENARIOS
 @click.option("--device", help="Accelerator of the catalogue.")
+@click.option("--idle", is_flag=True, help="The workspace's own pools instead: how much was used, and why the rest was idle.")
 @shared_options
-def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None, **options: Any) -> None:
+def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None, idle: bool, **options: Any) -> None:
     """Owning, renting and reserving accelerators: margin, break-even, cost of a used hour."""
+    if idle:
+        print_idle(options["workspace"] or workspace_, as_json=options["as_json"])
+        return
     print_forecast("pool", workspace_, scenarios, {"device": device}, **options)
 
 
@@ -68,7 +73,7 @@ def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **opt
     A scenario file may say kind = "payback" (compression) or kind = "own" (an own model against a bought one).
     """
     if models:
-        _print_models(options["workspace"] or workspace_, as_json=options["as_json"])
+        print_models(options["workspace"] or workspace_, as_json=options["as_json"])
         return
     print_forecast("app", workspace_, scenarios, {}, **options)
 
@@ -99,22 +104,20 @@ def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -
             raise click.UsageError("--set changes one claim: name it")
         rows = [report(item, lang) for item in shipped_claims().values()]
         if as_json:
-            _print_json(rows)
+            print_json(rows)
         else:
             print_claims(rows)
         return
     item = read_claim(Path(claim)) if claim.endswith(".toml") else claim_named(claim)
     item = changed(item, dict(_assigned(text) for text in given))
     if as_json:
-        _print_json(report(item, lang))
+        print_json(report(item, lang))
         return
     print_claim(item, lang)
 
 
 def described_model(name: str | None) -> str | dict[str, Any] | None:
     """A preset's name as it is; a model's file as the table of its figures, so that the planner itself never opens files."""
-    from dataclasses import asdict
-
     from pickaxe.compute.planner.model_files import read_model
 
     if name is None or not Path(name).exists():
@@ -146,11 +149,7 @@ def print_forecast(
         raise BadInput("--save keeps one scenario", expected="one scenario file, or none", got=f"{len(named)} files")
     if as_json:
         results = {name: plan(of_kind, values, lang) for name, of_kind, values in named}
-        click.echo(
-            json.dumps(
-                results if len(results) > 1 else next(iter(results.values())), ensure_ascii=False, indent=2, allow_nan=False
-            )
-        )
+        print_json(results if len(results) > 1 else next(iter(results.values())))
     else:
         print_forecasts(
             {
@@ -197,32 +196,3 @@ def _number(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
-
-
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def _print_models(workspace: str | None, *, as_json: bool) -> None:
-    from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.model_curve import model_curve, published_models
-    from pickaxe.kernel.cost import as_money
-    from pickaxe.kernel.workspace import Workspace
-
-    with Workspace(workspace, mode="r") as ws:
-        found = model_curve(published_models(ws)).as_dict()
-    if as_json:
-        _print_json(found)
-        return
-    lines = [
-        [str(row["n"]), row["ref"], *(as_money(round(row[key] * 1e9)) for key in ("full", "marginal", "mean"))]
-        for row in found["models"]
-    ]
-    print_table(
-        ["n", "model", "full cost", "marginal", "mean so far"], lines, right={0, 2, 3, 4}, empty="no model was published yet"
-    )
-    if found["next"]:
-        low, middle, high = (as_money(round(found["next"][key] * 1e9)) for key in ("p5", "p50", "p95"))
-        click.echo(f"model {len(lines) + 1}: {middle} ({low} – {high}); each doubling keeps {found['learning']:.0%} of the cost")
-    elif lines:
-        click.echo("a forecast of the next one needs three models that cost something")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 _LONGEST_TORNADO = 8
 _ALTERNATIVES = 6
+
+
+def print_json(document: Any) -> None:
+    """Plain JSON; infinities are null by then."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
