@@ -95,6 +95,10 @@ def find(name: str, catalogue: Mapping[str, Accelerator] | None = None) -> Accel
 def parse(document: Mapping[str, Any], *, where: str) -> dict[str, Accelerator]:
     """Accelerators of a parsed TOML document; raises `BadInput` naming entry and field."""
     sources = document.get("sources", {})
+    if not isinstance(sources, Mapping):
+        raise BadInput(
+            f"{where}: sources is not a table", expected="short names with what they stand for", got=repr(sources)[:80]
+        )
     return {key: _one(key, entry, sources, where) for key, entry in document.items() if key != "sources"}
 
 
@@ -107,15 +111,21 @@ def _one(key: str, entry: Any, sources: Mapping[str, str], where: str) -> Accele
 
     def figure(name: str, given: Any) -> Any:
         value, source = given if isinstance(given, list) and len(given) == 2 else (given, None)
-        cited[name] = sources.get(source, source) if source else f"{where}, without a source"
+        cited[name] = str(sources.get(str(source), source)) if source else f"{where}, without a source"
         return value
+
+    if not isinstance(entry.get("peak", {}), Mapping):
+        raise BadInput(f"{place}.peak is not a table", expected="peak.bf16 and so on", got=repr(entry["peak"])[:80])
+    aliases = entry.get("aliases", ())
+    if not isinstance(aliases, (list, tuple)) or not all(isinstance(alias, str) for alias in aliases):
+        raise BadInput(f"{place}.aliases is not a list of names", expected='["A100", ...]', got=repr(aliases)[:80])
 
     for needed in ("memory", "bandwidth", "peak"):
         if needed not in entry:
             raise BadInput(f"{place} has no {needed}", expected="memory, bandwidth and peak at least")
     peaks = {
         one_of(f"{place}.peak", dtype, DTYPES): amount(f"{place}.peak.{dtype}", figure(f"peak.{dtype}", given), FlopRate)
-        for dtype, given in dict(entry["peak"]).items()
+        for dtype, given in entry["peak"].items()
     }
     given = {
         name: amount(f"{place}.{name}", figure(name, entry[name]), kind) for name, kind in _QUANTITIES.items() if name in entry
@@ -128,7 +138,7 @@ def _one(key: str, entry: Any, sources: Mapping[str, str], where: str) -> Accele
         launched=str(figure("launched", entry["launched"])) if "launched" in entry else "",
         domain=count(f"{place}.domain", figure("domain", entry["domain"]), high=1_000_000) if "domain" in entry else 1,
         measured=bool(entry.get("measured", False)),
-        aliases=tuple(entry.get("aliases", ())),
+        aliases=tuple(aliases),
         sources=cited,
         **given,
     )

@@ -54,7 +54,10 @@ class Quantity(float):
         if isinstance(text, bool) or not isinstance(text, (str, float, int)):
             raise BadInput(f"{field} is not a quantity", expected=f"text such as {cls.example!r}", got=repr(text))
         if not isinstance(text, str):
-            return cls(text)
+            try:
+                return cls(text)
+            except OverflowError:
+                raise BadInput(f"{field} is out of range", expected="a number below 1e308", got=f"{str(text)[:20]}...") from None
         value, dimension = read(text, field=field, example=cls.example, wanted=cls.fixed)
         if cls.fixed is not None and dimension not in (cls.fixed, ()):
             raise BadInput(

@@ -1,0 +1,92 @@
+"""Junk in every field of every reader: an answer or an error of Pickaxe's own, never another exception."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pickaxe.compute.planner import checks, hardware, models, units
+from pickaxe.compute.planner.layout import Layout
+from pickaxe.compute.planner.memory import Keeping
+from pickaxe.compute.planner.network import Network
+from pickaxe.compute.planner.train import FIELDS, ROLLOUTS, plan_training
+from pickaxe.compute.planner.train_setting import FIXED
+from pickaxe.compute.planner.uncertain import Uncertain
+from pickaxe.kernel.errors import PickaxeError
+
+JUNK = st.sampled_from(
+    [
+        0, -1, 1, 2.5, 7, 64, 1e9, 1e30, math.nan, math.inf, None, True, "", "x", "2T", "80 GB", "2 TB/s", "100 TFLOP/s", "41%", "¥5", [1, 2], [2, 1],
+        ["80 GB", "s"], ["80 GB", None], [], {}, {"low": 1, "high": 2}, {"low": "a"}, {"fp32": "1 TFLOP/s"}, {"fp99": 1}, "\x00\n", "9" * 5000, b"x",
+        (1, 2), object(), "gpu", ["a"], {"a": {"b": 1}}, 10**400, "1e308 GB", "$1e400", [[1]], 1e-300,
+    ]
+)  # fmt: skip
+ENTRY = {"name": "x", "kind": "cpu", "memory": "1 GB", "bandwidth": "1 GB/s", "peak": {"fp32": "1 GFLOP/s"}}
+SHAPE = {"layers": 2, "hidden": 8, "heads": 2, "vocab": 9}
+SCENARIO = {"model": "gpt2", "device": "T4", "tokens": "1B", "devices": [1, 2], "batch": 8, "samples": 20, "on": "2025-01-01"}
+SCENARIO_FIELDS = sorted(
+    {*FIXED, *(field.name for field in (*FIELDS, *ROLLOUTS)), "currency", "on", "rates", "samples", "seed", "zzz"}
+)
+
+READERS: dict[str, tuple[list[str], Callable[[str, Any], object]]] = {
+    "hardware": (
+        [
+            "name",
+            "aliases",
+            "kind",
+            "launched",
+            "domain",
+            "peak",
+            "measured",
+            "memory",
+            "bandwidth",
+            "link",
+            "network",
+            "power",
+            "zz",
+        ],
+        lambda field, value: hardware.parse({"k": {**ENTRY, field: value}}, where="w"),
+    ),
+    "sources": (["sources", "k"], lambda field, value: hardware.parse({"k": ENTRY, field: value}, where="w")),
+    "model": (
+        [field.name for field in fields(models.Architecture)],
+        lambda field, value: models.from_mapping("m", {**SHAPE, field: value}).parameters,
+    ),
+    "quantity": ([kind.__name__ for kind in units.NAMED.values()], lambda field, value: getattr(units, field).parse(value)),
+    "range": (
+        [kind.__name__ for kind in units.NAMED.values()],
+        lambda field, value: Uncertain.parse(value, getattr(units, field)),
+    ),
+    "checks": (["share", "count"], lambda field, value: getattr(checks, field)("f", value)),
+    "names": (["a"], lambda field, value: (checks.one_of("f", value, [field]), checks.named("f", value, {field: 1}))),
+    "keeping": (
+        ["precision", "optimiser", "base", "attention", "offload", "margin", "context"],
+        lambda field, value: Keeping(**{field: value}),
+    ),
+    "network": (["kernels", "wire", "hidden", "hidden_experts", "hop_inside"], lambda field, value: Network(**{field: value})),
+    "layout": (["data", "tensor", "zero", "micro_batch"], lambda field, value: Layout(**{field: value})),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), value=JUNK)
+def test_readers(reader: str, data: st.DataObject, value: object) -> None:
+    names, read = READERS[reader]
+    with contextlib.suppress(PickaxeError):
+        assert read(data.draw(st.sampled_from(names)), value) is not None
+
+
+@settings(max_examples=120, deadline=None)
+@given(changed=st.dictionaries(st.sampled_from(SCENARIO_FIELDS), JUNK, min_size=1, max_size=2))
+def test_scenarios(changed: dict[str, object]) -> None:
+    with contextlib.suppress(PickaxeError):
+        found = plan_training({**SCENARIO, **changed})
+        assert found.results["time"].centre > 0
