@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -258,6 +259,17 @@ def test_a_damaged_keyring_is_not_taken_for_a_wrong_key(tmp_path: Path, key: str
         connection.execute(sa.text("UPDATE keyring SET wrapped = 'AAAA' || substr(wrapped, 5)"))
     with pytest.raises(Corrupted, match="data key 1"):
         Workspace(tmp_path / "sealed")
+
+
+def test_a_copy_of_the_folder_has_a_room_of_its_own(tmp_path: Path, key: str) -> None:
+    with Workspace(tmp_path / "sealed") as workspace:
+        fill_a_little(workspace)
+    shutil.copytree(tmp_path / "sealed", tmp_path / "copy")
+    with Workspace(tmp_path / "sealed") as original:
+        (original.scratch / "under way").write_text("x")
+        with Workspace(tmp_path / "copy") as copy:
+            assert copy.read_table(copy.artifact("t/rows"))["text"][0].as_py() == SECRET
+        assert (original.scratch / "under way").exists()
 
 
 def test_storing_again_heals_a_damaged_blob(tmp_path: Path, key: str) -> None:

@@ -35,7 +35,8 @@ class Places:
     def __init__(self, location: Location, catalog: Catalog) -> None:
         self._location = location
         self.vault = open_vault(catalog, location)
-        self._room = None if self.vault is None else Room(self.vault.name("room"))
+        # A copy of the folder has the same keys, and must have a room of its own.
+        self._room = None if self.vault is None else Room(self.vault.name(f"room of {location.folder.resolve()}"))
         if self.vault is not None:
             with catalog.read() as connection:
                 give_vault(connection, self.vault)
