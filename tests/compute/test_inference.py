@@ -61,6 +61,14 @@ def test_cache_of_a_token_as_published() -> None:
     assert 5 <= held <= 8  # 2,048 tokens take 1.6 GB; about 30% of 40 GB is left for them
 
 
+def test_more_devices_than_heads_keep_copies_of_the_cache() -> None:
+    """Llama 3.1 8B has eight key-value heads: sixteen devices hold each of them twice."""
+    eight, sixteen = (Replica(models.find("llama-3.1-8b"), hardware.find("H100"), n) for n in (8, 16))
+    assert sixteen.kv_bytes == 2 * eight.kv_bytes
+    latent = Replica(models.find("deepseek-v3"), hardware.find("H200"), 16)
+    assert latent.kv_bytes == 61 * (512 + 64) * 2
+
+
 def test_experts_that_nobody_is_sent_to_are_not_read() -> None:
     mixtral = Replica(models.find("mixtral-8x7b"), hardware.find("H100"), 2)
     assert mixtral.read_bytes(1) == pytest.approx(float(mixtral.model.active) * 2, rel=0.01)

@@ -59,8 +59,12 @@ class Replica:
 
     @cached_property
     def kv_bytes(self) -> float:
-        """Keys and values of one token."""
-        return self.model.kv_per_token * KV_BYTES[self.kv]
+        """Keys and values of one token on all devices together: kept twice where there are twice as many devices as key-value heads.
+
+        Latent attention has nothing to split by heads; its sequences are spread over the devices instead (DeepSeek-V3, section 3.4).
+        """
+        copies = 1 if self.model.kv_rank else math.ceil(self.devices / self.model.kv_heads)
+        return self.model.kv_per_token * KV_BYTES[self.kv] * copies
 
     @cached_property
     def memory(self) -> float:
