@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.schema import edges, runs
+from pickaxe.kernel.schema import artifacts, edges, runs
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -31,28 +31,45 @@ class Edges:
 
 def ancestry(workspace: Workspace, *artifact_ids: str) -> Edges:
     """The edges of every run that the artifacts were made by, directly or not."""
-    return _load(workspace, _closure(list(artifact_ids), "out", "in"))
+    return _load(workspace, _above(list(artifact_ids)))
 
 
 def ancestry_of_all(workspace: Workspace, artifact_ids: sa.Select[tuple[str]]) -> Edges:
     """As `ancestry`, of the artifacts that a query finds."""
-    return _load(workspace, _closure(artifact_ids, "out", "in"))
+    return _load(workspace, _above(artifact_ids))
 
 
 def progeny(workspace: Workspace, *artifact_ids: str) -> Edges:
     """The edges of every run that read the artifacts, or what was made from them."""
-    return _load(workspace, _closure(list(artifact_ids), "in", "out"))
+    return _load(workspace, _below(list(artifact_ids)))
 
 
-def _closure(start: list[str] | sa.Select[tuple[str]], near: str, far: str) -> sa.CTE:
-    """Runs with a `near` end at `start`, and again from their `far` ends on: the database walks, whatever the catalog's size."""
-    here, there = edges.alias("here"), edges.alias("there")
-    walk = sa.select(edges.c.run_id).where(edges.c.direction == near, edges.c.artifact_id.in_(start)).cte("walk", recursive=True)
+def _above(start: list[str] | sa.Select[tuple[str]]) -> sa.CTE:
+    """The runs that made `start`, that made what those read, and so on: the database walks, whatever the catalog's size.
+
+    By the makers that artifacts name, not by edges: a source that thousands of runs read has as many edges, and one maker.
+    """
+    made = artifacts.c.run_id.is_not(None)
+    walk = sa.select(artifacts.c.run_id).where(artifacts.c.id.in_(start), made).cte("walk", recursive=True)
     onward = (
-        sa.select(there.c.run_id)
+        sa.select(artifacts.c.run_id)
         .select_from(walk)
-        .join(here, (here.c.run_id == walk.c.run_id) & (here.c.direction == far))
-        .join(there, (there.c.artifact_id == here.c.artifact_id) & (there.c.direction == near))
+        .join(edges, (edges.c.run_id == walk.c.run_id) & (edges.c.direction == "in"))
+        .join(artifacts, artifacts.c.id == edges.c.artifact_id)
+        .where(made)
+    )
+    return walk.union(onward)
+
+
+def _below(start: list[str]) -> sa.CTE:
+    """The runs that read `start`, that read what those made, and so on."""
+    made, read = edges.alias("made"), edges.alias("read")
+    walk = sa.select(edges.c.run_id).where(edges.c.direction == "in", edges.c.artifact_id.in_(start)).cte("walk", recursive=True)
+    onward = (
+        sa.select(read.c.run_id)
+        .select_from(walk)
+        .join(made, (made.c.run_id == walk.c.run_id) & (made.c.direction == "out"))
+        .join(read, (read.c.artifact_id == made.c.artifact_id) & (read.c.direction == "in"))
     )
     return walk.union(onward)
 
