@@ -92,12 +92,14 @@ class Events:
         With `newest_first` the page ends the log, and `after_seq` (when not 0) means: older than that.
         """
         query = sa.select(events).where(events.c.tenant_id == self._tenant_id).limit(limit)
+        # Of one subject there are few: found by the subject and then sorted, not looked for among all in the order of their numbers.
+        place = events.c.seq if subject is None else events.c.seq + 0
         if newest_first:
-            query = query.order_by(events.c.seq.desc())
+            query = query.order_by(place.desc())
             if after_seq:
-                query = query.where(events.c.seq < after_seq)
+                query = query.where(place < after_seq)
         else:
-            query = query.order_by(events.c.seq).where(events.c.seq > after_seq)
+            query = query.order_by(place).where(place > after_seq)
         if kind is not None:
             query = query.where(events.c.kind.in_([kind] if isinstance(kind, str) else list(kind)))
         if subject is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -99,16 +98,21 @@ class EndpointNoun(BaseModel):
 
 
 def run_json(run: Run) -> dict[str, Any]:
-    return asdict(run)
+    return _plain(run)
 
 
 def artifact_json(artifact: Artifact) -> dict[str, Any]:
-    return asdict(artifact) | {"ref": artifact.ref}
+    return _plain(artifact) | {"ref": artifact.ref}
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    return asdict(event)
+    return _plain(event)
 
 
 def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
-    return asdict(endpoint)
+    return _plain(endpoint)
+
+
+def _plain(noun: Run | Artifact | Event | Endpoint) -> dict[str, Any]:
+    """The noun's own fields as they are: they are written once, and copying a thousand configurations for that takes its time."""
+    return {name: getattr(noun, name) for name in noun.__slots__}

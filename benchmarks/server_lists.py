@@ -1,0 +1,94 @@
+"""How long the lists of the API take in a large workspace: 100,000 runs, 1,000,000 rows, 1,000,000 spans (`benchmarks.seed`).
+
+``python -m benchmarks server_lists``; with PICKAXE_SEEDED=FOLDER an already seeded workspace is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.server_idle import started
+
+BAR_MS = 100.0
+REPEATS = 15
+PATHS = {
+    "runs": "/v1/runs",
+    "runs, 1,000 at once": "/v1/runs?limit=1000",
+    "runs by state": "/v1/runs?state=failed",
+    "runs by a state that no run is in": "/v1/runs?state=running",
+    "runs by name": "/v1/runs?name=task-07/gate",
+    "runs by prefix": "/v1/runs?prefix=task-19/",
+    "runs, a page far back": "/v1/runs?after={deep_run}",
+    "one run": "/v1/runs/{run}",
+    "events of a run": "/v1/runs/{run}/events",
+    "artifacts": "/v1/artifacts",
+    "artifacts by kind": "/v1/artifacts?kind=traces",
+    "artifacts by prefix": "/v1/artifacts?prefix=task-00/",
+    "versions of a name": "/v1/artifacts?name=task-03/model",
+    "rows of a table": "/v1/rows/big/rows",
+    "rows, a page far back": "/v1/rows/big/rows?after=987654",
+    "events": "/v1/events?newest_first=true",
+    "events by kind": "/v1/events?kind=publish&newest_first=true",
+    "traces": "/v1/traces?newest_first=true",
+    "traces of an endpoint": "/v1/traces?newest_first=true&endpoint=task-11",
+    "one trace": "/v1/traces/{trace}",
+    "jobs": "/v1/jobs",
+    "endpoints": "/v1/endpoints",
+    "prices": "/v1/prices",
+}
+
+
+def main(out_dir: Path) -> dict[str, Any]:
+    """Measure every list; writes ``server_lists.json`` into `out_dir` and returns what it holds."""
+    given = os.environ.pop("PICKAXE_SEEDED", None)
+    with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
+        folder = Path(given) if given else Path(scratch) / "seeded"
+        if not given:
+            from benchmarks.seed import seed
+
+            seed(folder, runs=100_000, rows=1_000_000, spans=1_000_000)
+        with started(folder) as server, httpx.Client(base_url=server.url, timeout=120) as client:
+            places = _places(client)
+            measured = {what: _measured(client, path.format(**places)) for what, path in PATHS.items()}
+            memory = server.memory_mb()
+    worst = max(measured.values(), key=lambda found: found["median_ms"])
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "lists": measured,
+        "memory_mb_afterwards": memory,
+        "bars": {"slowest list, median ms": {"bar": BAR_MS, "measured": worst["median_ms"], "met": worst["median_ms"] < BAR_MS}},
+    }
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "server_lists.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def _places(client: httpx.Client) -> dict[str, str]:
+    after = None
+    for _ in range(30):
+        page = client.get("/v1/runs", params={"limit": 1000, **({"after": after} if after else {})}).json()["data"]
+        after = page["next"]
+    return {"deep_run": str(after), "run": page["items"][0]["id"], "trace": f"{500_000:032x}"}
+
+
+def _measured(client: httpx.Client, path: str) -> dict[str, Any]:
+    first = client.get(path)
+    first.raise_for_status()
+    times = [first.elapsed.total_seconds() * 1000]
+    for _ in range(REPEATS):
+        times.append(client.get(path).elapsed.total_seconds() * 1000)
+    return {
+        "first_ms": round(times[0], 1),
+        "median_ms": round(statistics.median(times[1:]), 1),
+        "max_ms": round(max(times[1:]), 1),
+    }
