@@ -100,8 +100,8 @@ def case_value(claim: Claim, case: Case) -> Quantity:
 
 def tradeoff(claim: Claim, fixed: str, solved: str, points: int = 9) -> list[tuple[Quantity, Quantity | None]]:
     """For values of assumption `fixed` over its plausible range: the value of `solved` that makes the claim true."""
-    span, wanted = claim.assume[fixed], _middle(claim.result)
     plain = {name: float(value) for name, value in claim.usual.items()}
+    span, wanted = claim.assume[fixed], _aim(claim, plain)
     pairs: list[tuple[Quantity, Quantity | None]] = []
     for index in range(points):
         at = _between(float(span.low), float(span.high), index / (points - 1))
@@ -146,7 +146,7 @@ def _bisected(above: Callable[[float], float | None], left: float, right: float,
 
 
 def _needed(claim: Claim, name: str, plain: Mapping[str, float]) -> Needed:
-    found = root(claim.arithmetic, plain, name, _middle(claim.result))
+    found = root(claim.arithmetic, plain, name, _aim(claim, plain))
     usual, assumed = claim.usual[name], claim.assume.get(name)
     value = None if found is None else Quantity(found, usual.dimension)
     if assumed is None:
@@ -155,12 +155,12 @@ def _needed(claim: Claim, name: str, plain: Mapping[str, float]) -> Needed:
     return Needed(name, usual, value, stated=False, plausible=inside, low=assumed.low, high=assumed.high)
 
 
-def _middle(result: Result) -> float:
-    """The value to aim at: what is claimed, or the nearer end of what is."""
-    if result.about is not None:
-        return float(result.about)
-    low, high = result.interval
-    return low if math.isfinite(low) else high
+def _aim(claim: Claim, plain: Mapping[str, float]) -> float:
+    """The result to solve for: what is claimed, or the end of the claimed range that is nearer to what the usual values give."""
+    if claim.result.about is not None:
+        return float(claim.result.about)
+    low, high = claim.result.interval
+    return high if math.isinf(low) or claim.arithmetic.value(plain) > high else low
 
 
 def _point(formula: Formula, result: Result, plain: Mapping[str, float], box: Mapping[str, Interval]) -> dict[str, float] | None:
