@@ -61,11 +61,12 @@ def kinds(workspace: Workspace) -> list[str]:
 
 def run_names(workspace: Workspace, ids: Iterable[str]) -> dict[str, str]:
     """run id -> name, of those that the tenant has."""
-    ours = sa.select(runs.c.id, runs.c.name).where(runs.c.tenant_id == workspace.tenant_id)
+    wanted = sa.select(runs.c.id, runs.c.tenant_id, runs.c.name)
     found: dict[str, str] = {}
     with workspace.catalog.read() as connection:
         for some in batched(ids, MANY):
-            found |= dict(connection.execute(ours.where(runs.c.id.in_(some))).tuples().all())
+            rows = connection.execute(wanted.where(runs.c.id.in_(some)))
+            found |= {row.id: row.name for row in rows if row.tenant_id == workspace.tenant_id}
     return found
 
 
@@ -85,7 +86,7 @@ def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[st
     beyond = f"{after}{_AFTER_SLASH}" if after else ""
     with workspace.catalog.read() as connection:
         while len(found) < limit:
-            name = connection.execute(_first_name(workspace, beyond, "")).scalar()
+            name = connection.execute(_first_name(workspace, beyond)).scalar()
             if name is None:
                 break
             scope, slash, _ = name.partition("/")
@@ -96,28 +97,24 @@ def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[st
 
 
 def newest_of_each_name(workspace: Workspace, scope: str, *, most: int = 100) -> list[Run]:
-    """The newest run of every name under ``scope/``, up to `most` names, by name."""
-    found: list[Run] = []
-    beyond, end = f"{scope}/", f"{scope}{_AFTER_SLASH}"
+    """The newest run of every name under ``scope/``, up to `most` names, by name; reads the scope's part of the index of names."""
+    newest = sa.func.max(runs.c.created_ns).label("created_ns")
+    under = sa.and_(runs.c.name >= f"{scope}/", runs.c.name < f"{scope}{_AFTER_SLASH}", runs.c.tenant_id == workspace.tenant_id)
+    by_name = sa.select(runs.c.name, newest).where(under).group_by(runs.c.name).order_by(runs.c.name).limit(most).subquery()
+    same = sa.and_(runs.c.name == by_name.c.name, runs.c.created_ns == by_name.c.created_ns)
+    query = sa.select(runs.c.id).select_from(by_name.join(runs, same)).where(runs.c.tenant_id == workspace.tenant_id)
     with workspace.catalog.read() as connection:
-        names_found: list[str] = []
-        while len(names_found) < most:
-            name = connection.execute(_first_name(workspace, beyond, end)).scalar()
-            if name is None:
-                break
-            names_found.append(name)
-            beyond = name + "\x01"
-    for name in names_found:
-        found += workspace.runs.page(name=name, limit=1)[0]
-    return found
+        ids = connection.execute(query).scalars().all()
+    return sorted(workspace.runs.many(ids).values(), key=lambda run: run.name)
 
 
 _AFTER_SLASH = chr(ord("/") + 1)
 
 
-def _first_name(workspace: Workspace, at_least: str, below: str) -> sa.Select[Any]:
-    query = sa.select(sa.func.min(runs.c.name)).where(runs.c.tenant_id == workspace.tenant_id, runs.c.name >= at_least)
-    return query.where(runs.c.name < below) if below else query
+def _first_name(workspace: Workspace, at_least: str) -> sa.Select[Any]:
+    """In the index's own order: a minimum over all that is beyond would read all of it."""
+    beyond = sa.and_(runs.c.name >= at_least, runs.c.tenant_id == workspace.tenant_id)
+    return sa.select(runs.c.name).where(beyond).order_by(runs.c.name).limit(1)
 
 
 @dataclass

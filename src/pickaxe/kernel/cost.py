@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.lineage import ancestry, ancestry_of_all, upstream
+from pickaxe.kernel.browse import run_names
+from pickaxe.kernel.lineage import Edges, ancestry, progeny, upstream
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.schema import artifacts, events, runs
+from pickaxe.kernel.paging import MANY, batched
+from pickaxe.kernel.schema import artifacts, events
 
 if TYPE_CHECKING:
     from pickaxe.kernel.ledger import Charge
@@ -68,51 +70,56 @@ class Cost:
 
 def cost_of(workspace: Workspace, artifact: Artifact) -> Cost:
     """Price everything upstream of `artifact`."""
-    run_ids, _ = upstream(ancestry(workspace, artifact.id), artifact.id)
+    graph = ancestry(workspace, artifact.id)
+    run_ids, _ = upstream(graph, artifact.id)
     charges: dict[str, list[Charge]] = {run_id: [] for run_id in run_ids}
     for charge in workspace.ledger.charges(run_ids):
         charges[charge.holder].append(charge)
-    earlier = _needed_earlier(workspace, artifact, set(run_ids))
-    names = _names(workspace, run_ids)
+    earlier = _needed_earlier(workspace, artifact, graph, set(run_ids))
+    names = run_names(workspace, run_ids)
     return Cost(
         artifact,
         tuple(RunCost(run_id, names[run_id], tuple(charges[run_id]), earlier.get(run_id)) for run_id in run_ids),
     )
 
 
-def _needed_earlier(workspace: Workspace, artifact: Artifact, run_ids: set[str]) -> dict[str, str]:
-    """Those of the runs that something published before `artifact` had needed -> the ref of the first that did."""
-    born_ns = sa.select(artifacts.c.created_ns).where(artifacts.c.id == artifact.id).scalar_subquery()
-    published = (
-        sa.select(artifacts.c.id, artifacts.c.name, artifacts.c.version)
-        .join(events, (events.c.subject == artifacts.c.id) & (events.c.tenant_id == artifacts.c.tenant_id))
-        .where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.id != artifact.id)
-        .where(events.c.kind == "publish", events.c.at_ns < born_ns)
-        .order_by(events.c.seq)
-    )
-    with workspace.catalog.read() as connection:
-        rows = connection.execute(published).all()
-    graph = ancestry_of_all(workspace, published.with_only_columns(artifacts.c.id).order_by(None))
+def _needed_earlier(workspace: Workspace, artifact: Artifact, above: Edges, run_ids: set[str]) -> dict[str, str]:
+    """Those of the runs that something published before `artifact` had needed -> the ref of the first that did.
+
+    Whatever needed one of the runs lies below it, so what is published elsewhere in the workspace is not looked at.
+    """
+    made = [id for run_id in run_ids for id in above.outputs_of.get(run_id, [])]
+    below = progeny(workspace, *made)
+    made_by, inputs_of = {**above.made_by, **below.made_by}, {**above.inputs_of, **below.inputs_of}
     needed: dict[str, str] = {}
     seen: set[str] = set()
-    for row in rows:
+    for row in _published_before(workspace, artifact, [*made, *below.made_by]):
         waiting = [row.id]
         while waiting:
-            run_id = graph.made_by.get(waiting.pop())
+            run_id = made_by.get(waiting.pop())
             if run_id is None or run_id in seen:  # what is above a run that was seen was seen too
                 continue
             seen.add(run_id)
-            waiting += graph.inputs_of.get(run_id, [])
+            waiting += inputs_of.get(run_id, [])
             if run_id in run_ids:
                 needed[run_id] = f"{row.name}:{row.version}"
     return needed
 
 
-def _names(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]:
+def _published_before(workspace: Workspace, artifact: Artifact, ids: Sequence[str]) -> list[Any]:
+    """Those of the artifacts `ids` that were published before `artifact` was made, in the order in which they were."""
+    born_ns = sa.select(artifacts.c.created_ns).where(artifacts.c.id == artifact.id).scalar_subquery()
+    found: list[Any] = []
     with workspace.catalog.read() as connection:
-        named = sa.select(runs.c.id, runs.c.name).where(runs.c.tenant_id == workspace.tenant_id, runs.c.id.in_(run_ids))
-        found = connection.execute(named)
-        return {row.id: row.name for row in found}
+        for some in batched(dict.fromkeys(ids), MANY):
+            published = (
+                sa.select(artifacts.c.id, artifacts.c.name, artifacts.c.version, events.c.seq)
+                .join(events, (events.c.subject == artifacts.c.id) & (events.c.tenant_id == artifacts.c.tenant_id))
+                .where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.id != artifact.id, artifacts.c.id.in_(some))
+                .where(events.c.kind == "publish", events.c.at_ns < born_ns)
+            )
+            found += connection.execute(published).all()
+    return sorted(found, key=lambda row: row.seq)
 
 
 def as_money(nano: int, currency: str = "USD") -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from pickaxe.kernel.paging import MANY, batched
 from pickaxe.kernel.schema import artifacts, edges, runs
 
 if TYPE_CHECKING:
@@ -34,17 +35,12 @@ def ancestry(workspace: Workspace, *artifact_ids: str) -> Edges:
     return _load(workspace, _above(list(artifact_ids)))
 
 
-def ancestry_of_all(workspace: Workspace, artifact_ids: sa.Select[tuple[str]]) -> Edges:
-    """As `ancestry`, of the artifacts that a query finds."""
-    return _load(workspace, _above(artifact_ids))
-
-
 def progeny(workspace: Workspace, *artifact_ids: str) -> Edges:
     """The edges of every run that read the artifacts, or what was made from them."""
     return _load(workspace, _below(list(artifact_ids)))
 
 
-def _above(start: list[str] | sa.Select[tuple[str]]) -> sa.CTE:
+def _above(start: list[str]) -> sa.CTE:
     """The runs that made `start`, that made what those read, and so on: the database walks, whatever the catalog's size.
 
     By the makers that artifacts name, not by edges: a source that thousands of runs read has as many edges, and one maker.
@@ -79,23 +75,27 @@ def _load(workspace: Workspace, walk: sa.CTE) -> Edges:
     inputs_of: dict[str, list[str]] = {}
     outputs_of: dict[str, list[str]] = {}
     readers_of: dict[str, list[str]] = {}
-    query = (
-        sa.select(edges)
-        .select_from(walk)
-        .join(edges, edges.c.run_id == walk.c.run_id)
-        .join(runs, runs.c.id == edges.c.run_id)
-        .where(runs.c.tenant_id == workspace.tenant_id)
-        .order_by(runs.c.created_ns, edges.c.run_id, edges.c.role)
-    )
     with workspace.catalog.read() as connection:
-        for edge in connection.execute(query):
-            if edge.direction == "out":
-                made_by[edge.artifact_id] = edge.run_id
-                outputs_of.setdefault(edge.run_id, []).append(edge.artifact_id)
-            else:
-                inputs_of.setdefault(edge.run_id, []).append(edge.artifact_id)
-                readers_of.setdefault(edge.artifact_id, []).append(edge.run_id)
+        found = connection.execute(sa.select(edges).select_from(walk).join(edges, edges.c.run_id == walk.c.run_id)).all()
+        born = _births(connection, workspace.tenant_id, dict.fromkeys(edge.run_id for edge in found))
+    ours = [edge for edge in found if edge.run_id in born]
+    for edge in sorted(ours, key=lambda edge: (born[edge.run_id], edge.run_id, edge.role)):
+        if edge.direction == "out":
+            made_by[edge.artifact_id] = edge.run_id
+            outputs_of.setdefault(edge.run_id, []).append(edge.artifact_id)
+        else:
+            inputs_of.setdefault(edge.run_id, []).append(edge.artifact_id)
+            readers_of.setdefault(edge.artifact_id, []).append(edge.run_id)
     return Edges(made_by, inputs_of, outputs_of, readers_of)
+
+
+def _births(connection: sa.Connection, tenant_id: str, run_ids: Iterable[str]) -> dict[str, int]:
+    """run id -> when it was queued, of the tenant's. Looked up by id alone: a database may think a tenant's index the shorter way."""
+    born: dict[str, int] = {}
+    for some in batched(run_ids, MANY):
+        rows = connection.execute(sa.select(runs.c.id, runs.c.tenant_id, runs.c.created_ns).where(runs.c.id.in_(some)))
+        born |= {row.id: row.created_ns for row in rows if row.tenant_id == tenant_id}
+    return born
 
 
 def upstream(graph: Edges, artifact_id: str) -> tuple[list[str], list[str]]:

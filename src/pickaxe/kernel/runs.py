@@ -202,6 +202,17 @@ class Runs:
             rows = connection.execute(query).all()
             return self._runs(connection, rows[:limit]), cursor_of(rows, limit)
 
+    def many(self, ids: Sequence[str]) -> dict[str, Run]:
+        """Those of the runs `ids` that the tenant has, by id."""
+        found: dict[str, Run] = {}
+        with self._catalog.read() as connection:
+            for some in batched(ids, MANY):
+                rows = connection.execute(sa.select(runs).where(runs.c.id.in_(some))).all()
+                found |= {
+                    run.id: run for run in self._runs(connection, [row for row in rows if row.tenant_id == self._tenant_id])
+                }
+        return found
+
     def _move(
         self, connection: sa.Connection, run_id: str, state: RunState, *, of_attempt: int | None = None, **values: Any
     ) -> None:
