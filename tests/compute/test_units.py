@@ -74,6 +74,11 @@ def test_reads_what_papers_write(text: str, kind: type[Quantity], value: float) 
     assert float(kind.parse(text)) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.parametrize("text", ["¥14.37/GPU-h", "€0.30/kWh", "¥2.00/M tokens", "£5.00M", "¥12,020", "¥3.00B"])
+def test_other_currencies_are_written_as_prices(text: str) -> None:
+    assert Quantity.parse(text).text() == text
+
+
 def test_arithmetic_carries_units() -> None:
     assert isinstance(Flop(6e24) / FlopRate.parse("400 TFLOP/s"), Seconds)
     assert isinstance(DevicePrice.parse("$2/GPU-h") * DeviceTime.parse("10 GPU-h"), Money)

@@ -122,13 +122,13 @@ _SHOWN: Final[dict[Dimension, tuple[float, str]]] = {
     (("device", 1), ("s", 1)): (_HOUR, "# GPU-h"),
     (("gCO2", 1),): (1.0, "*gCO2"),
     (("J", -1), ("gCO2", 1)): (1 / 3.6e6, " gCO2/kWh"),
-    (("USD", 1), ("device", -1), ("s", -1)): (1 / _HOUR, "$ /GPU-h"),
-    (("USD", 1), ("token", -1)): (1e-6, "$ /M tokens"),
-    (("J", -1), ("USD", 1)): (1 / 3.6e6, "$ /kWh"),
-    (("USD", 1),): (1.0, "$"),
-    (("CNY", 1),): (1.0, "¥"),
-    (("EUR", 1),): (1.0, "€"),
 }
+_SYMBOLS: Final = {"USD": "$", "CNY": "¥", "EUR": "€", "GBP": "£"}
+for _code, _symbol in _SYMBOLS.items():
+    _SHOWN[((_code, 1),)] = (1.0, _symbol)
+    _SHOWN[((_code, 1), ("device", -1), ("s", -1))] = (1 / _HOUR, f"{_symbol} /GPU-h")
+    _SHOWN[((_code, 1), ("token", -1))] = (1e-6, f"{_symbol} /M tokens")
+    _SHOWN[tuple(sorted(((_code, 1), ("J", -1))))] = (1 / 3.6e6, f"{_symbol} /kWh")
 _NUMBER = re.compile(r"[+-]?(\d[\d_,]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ATOM = re.compile(r"[A-Za-zµ]+2?e?|[$¥€£]|[万亿元]+")
 _DEVICE_TIME = re.compile(
@@ -172,7 +172,9 @@ def read(text: str, *, field: str = "value", example: str = "80 GB", wanted: Dim
             if atom is None:
                 raise KeyError(rest)
             word, rest = atom.group(), rest[atom.end() :].lstrip()
-            counted = "USD" in powers or (wanted is not None and not any(base == "B" for base, _ in wanted))
+            counted = not _SYMBOLS.keys().isdisjoint(powers) or (
+                wanted is not None and not any(base == "B" for base, _ in wanted)
+            )
             size, dimension = _unit(word, rest, counted=counted)
             value *= size**sign
             _multiply(powers, dimension, sign)
@@ -229,7 +231,7 @@ def show(value: float, dimension: Dimension, digits: int = 4) -> str:
     if pattern.startswith("#"):
         letter, amount = _scaled(amount, (("", 1.0), ("k", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)))
         return f"{_plain(amount, digits)}{letter}{pattern[1:]}"
-    if pattern[:1] in ("$", "¥", "€"):
+    if pattern[:1] in _SYMBOLS.values():
         letter, amount = _scaled(amount, (("", 1.0), ("M", 1e6), ("B", 1e9))) if len(pattern) == 1 else ("", amount)
         minus = "-" if amount < 0 else ""
         return f"{minus}{pattern[0]}{_money(abs(amount), digits)}{letter}{pattern[2:]}"
