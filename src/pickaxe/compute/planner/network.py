@@ -19,7 +19,7 @@ from pickaxe.compute.planner.units import Bandwidth, Number, Seconds
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a step reaches of the rated figures, and what a hop costs.
+    """What a step reaches of the rated figures, and what a hop costs. Chosen by hand; the tests hold them against measured steps.
 
     `kernels` is the share of the peak that large matrix products reach with everything in place; `wire` the share of a port's
     bandwidth that a collective reaches; `hidden` the share of the backward pass that gradients can be sent behind, `hidden_experts`
