@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from pickaxe.kernel import tables_write
 from pickaxe.kernel.digest import table_digest
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
 from pickaxe.kernel.tables import Pin, Tables
@@ -165,6 +166,19 @@ def test_one_bad_table_stops_them_all(store: Tables, t: str) -> None:
     assert store.snapshots(a) == [before]
     assert store.snapshots(b) == []
     assert store.read(store.write(a, numbers(2))) == numbers(2)
+
+
+def test_a_table_whose_first_write_failed_can_be_written_again(store: Tables, t: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tables_write, "_describe", _fail)
+        with pytest.raises(ArithmeticError):
+            store.write(t, numbers(1))
+    assert store.snapshots(t) == []
+    assert store.read(store.write(t, numbers(2))) == numbers(2)
+
+
+def _fail(*_: object) -> None:
+    raise ArithmeticError("on purpose, after the files and before the commit")
 
 
 def test_names_that_differ_only_in_case_are_two_tables(store: Tables, t: str) -> None:
