@@ -285,6 +285,21 @@ def test_storing_again_heals_a_damaged_blob(tmp_path: Path, key: str) -> None:
         assert workspace.blobs.read_bytes(digest) == b"precious" * 100
 
 
+def test_a_query_that_sealing_would_make_wrong_is_refused_everywhere() -> None:
+    name = schema.events.c.name
+    for ask in (
+        lambda: name.startswith("x"),
+        lambda: name.like("x%"),
+        lambda: name < "x",
+        lambda: name.desc(),
+        lambda: name + "x",
+    ):
+        with pytest.raises(TypeError, match="sealed"):
+            ask()
+    for fine in (name == "x", name != "x", name.in_(["x", "y"]), name.is_(None)):
+        assert str(fine)
+
+
 def test_a_row_moved_to_another_column_does_not_open(tmp_path: Path, key: str) -> None:
     with Workspace(tmp_path / "sealed") as workspace:
         workspace.emit("log", "x", body={"text": "private"})

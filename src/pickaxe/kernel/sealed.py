@@ -10,12 +10,15 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
 from pickaxe.kernel.database_json import dumps, loads
 from pickaxe.kernel.vault import MARK, Vault
 
 _ATTRIBUTE = "pickaxe_vault"
+_BY_EQUALITY = {operators.eq, operators.ne, operators.in_op, operators.not_in_op, operators.is_, operators.is_not}
 
 
 def give_vault(connection: sa.Connection, vault: Vault) -> None:
@@ -47,11 +50,25 @@ class SealedJson(TypeDecorator[Any]):
         return self.impl_instance.coerce_compared_value(op, value)
 
 
+class _Equality(TypeDecorator.Comparator[str]):
+    """Only what equality can answer."""
+
+    def operate(self, op: OperatorType, *other: Any, **kwargs: Any) -> sa.ColumnElement[Any]:
+        if op not in _BY_EQUALITY:
+            raise TypeError(f"{getattr(op, '__name__', op)} says nothing about a column that may be sealed")
+        return super().operate(op, *other, **kwargs)
+
+
 class SealedName(TypeDecorator[str]):
-    """A short text that queries compare with ``=``. Sealed, equal texts are equal; order and patterns are gone."""
+    """A short text that queries compare with ``=``. Sealed, equal texts are equal; order and patterns are gone.
+
+    So they are refused in every workspace, with `TypeError`: a query that finds nothing in some of them would be worse.
+    """
 
     impl = sa.String
     cache_ok = True
+
+    comparator_factory = _Equality  # pyright: ignore[reportIncompatibleVariableOverride] # as SQLAlchemy documents it
 
     def __init__(self, column: str) -> None:
         super().__init__()
