@@ -109,6 +109,8 @@ def _has_field_examples(schema: dict[str, Any], told: dict[str, Any]) -> bool:
         "/v1/charges",
         "/v1/prices",
         "/v1/endpoints",
+        "/v1/tasks",
+        "/v1/tasks/words",
         "/v1/cost/words/total",
         "/v1/lineage/words/total",
         "/v1/artifacts/words/model",
@@ -144,6 +146,15 @@ def test_runs_are_filtered_and_go_on(served: Served) -> None:
     assert get(served, "/v1/runs", state="failed")["items"] == []
     run = first["items"][0]["id"]
     assert get(served, f"/v1/runs/{run}")["name"] == "words/double"
+
+
+def test_where_a_task_stands(served: Served) -> None:
+    (task,) = [item for item in get(served, "/v1/tasks")["items"] if item["name"] == "words"]
+    stages = {stage["stage"]: stage["state"] for phase in task["phases"] for stage in phase["stages"]}
+    assert stages["double"] == "succeeded"
+    detail = get(served, "/v1/tasks/words")
+    assert (detail["verdict"], [model["ref"] for model in detail["models"]]) == (None, ["words/model:1"])
+    assert httpx.get(f"{served[1]}/v1/tasks/nobody").status_code == 404
 
 
 def test_metrics_and_logs_of_a_run(served: Served) -> None:

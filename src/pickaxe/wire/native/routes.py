@@ -17,6 +17,7 @@ from pickaxe.wire.native import (
     routes_plan,
     routes_runs,
     routes_sql,
+    routes_tasks,
 )
 from pickaxe.wire.native.door import Door
 
@@ -33,6 +34,7 @@ _NOUNS = (
     routes_money,
     routes_plan,
     routes_sql,
+    routes_tasks,
 )
 
 
