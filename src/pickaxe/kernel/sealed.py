@@ -68,7 +68,7 @@ class SealedName(TypeDecorator[str]):
     impl = sa.String
     cache_ok = True
 
-    comparator_factory = _Equality  # pyright: ignore[reportIncompatibleVariableOverride] # as SQLAlchemy documents it
+    comparator_factory = cast(Any, _Equality)
 
     def __init__(self, column: str) -> None:
         super().__init__()
