@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from pickaxe.compute.planner.claim_report import needed_text, report, why
+from pickaxe.compute.planner.claim_report import needed_text, report
 from pickaxe.compute.planner.claim_solver import solve
 from pickaxe.compute.planner.claims import Claim, shipped_claims
 
@@ -48,7 +48,7 @@ def _sections(claims: list[Claim]) -> Iterator[str]:
 def _section(claim: Claim) -> Iterator[str]:
     row, found = report(claim), solve(claim)
     yield f'\n<a id="{claim.id}"></a>\n\n### {row["title"]}\n\n> {row["says"]}\n\n'
-    yield f"**{found.verdict.capitalize()}.** {why(claim, found)}\n\n"
+    yield f"**{found.verdict.capitalize()}.** {row['why']}\n\n"
     if row["note"]:
         yield f"{row['note']}\n\n"
     yield f"`{claim.formula}`\n\n"

@@ -124,18 +124,18 @@ def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
     """One line for each claim."""
     from pickaxe.cli.screen import print_table
 
-    lines = [[row["id"], row["title"], row["said"], row["computed"], row["verdict"]] for row in rows]
+    lines = [[row["id"], row["title"], row["said"], row["computed"], row["verdict_text"]] for row in rows]
     print_table(["id", "claim", "said", "computed", "verdict"], lines, right={2, 3})
 
 
 def print_claim(item: Claim, lang: str) -> None:
     """The statement, the verdict, what it takes, and its arithmetic."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.claim_report import needed_text, report, why
+    from pickaxe.compute.planner.claim_report import needed_text, report
     from pickaxe.compute.planner.claim_solver import solve
 
     row, found = report(item, lang), solve(item)
-    click.echo(f"{row['title']}\n  {row['says']}\n\n{found.verdict}: {why(item, found)}")
+    click.echo(f"{row['title']}\n  {row['says']}\n\n{row['verdict_text']}: {row['why']}")
     if row["note"]:
         click.echo(row["note"])
     click.echo(f"\n  {item.formula}\n  " + ", ".join(f"{name} {value}" for name, value in row["stated"].items()))

@@ -6,6 +6,7 @@ from typing import Any
 
 from pickaxe.compute.planner.claim_solver import Needed, Solution, case_value, solve, tradeoff
 from pickaxe.compute.planner.claims import Claim, in_language, in_unit_of
+from pickaxe.compute.planner.words import note, word
 
 
 def report(claim: Claim, language: str = "en") -> dict[str, Any]:
@@ -19,6 +20,8 @@ def report(claim: Claim, language: str = "en") -> dict[str, Any]:
         "source": claim.source,
         "formula": claim.formula,
         "verdict": found.verdict,
+        "verdict_text": word("notes", f"verdict_{found.verdict}", language),
+        "why": why(claim, found, language),
         "said": said(claim),
         "computed": claim.shown(found.value),
         "lowest": claim.shown(found.lowest),
@@ -53,20 +56,18 @@ def said(claim: Claim) -> str:
     return f"≥ {claim.shown(result.at_least)}" if result.at_least is not None else f"≤ {claim.shown(result.at_most or 0.0)}"
 
 
-def why(claim: Claim, found: Solution) -> str:
+def why(claim: Claim, found: Solution, language: str = "en") -> str:
     """The verdict's reason in one sentence."""
-    if found.verdict == "true":
-        return f"It comes to {claim.shown(found.value)}; said is {said(claim)}."
+    computed, low, high = (claim.shown(value) for value in (found.value, found.lowest, found.highest))
+    if found.verdict == "true" or (not claim.assume and found.verdict == "impossible"):
+        return note("claim_comes_to", language, computed=computed, said=said(claim))
     if found.point is not None:
         point = ", ".join(f"{name} {claim.written(name, value)}" for name, value in found.point.items())
-        return f"The usual values give {claim.shown(found.value)}; it holds with {point}."
-    low, high = claim.shown(found.lowest), claim.shown(found.highest)
-    if not claim.assume:
-        return f"It comes to {low}; said is {said(claim)}."
-    factor = f", a factor of {found.off_by:.2f} away from the nearest of them" if found.off_by else ""
+        return note("claim_holds_with", language, computed=computed, point=point)
     if found.verdict == "undecided":
-        return f"The usual values give {claim.shown(found.value)}; the search found no plausible values that fit, and no proof that none do."
-    return f"Plausible values give {low} to {high}; said is {said(claim)}{factor}."
+        return note("claim_undecided", language, computed=computed)
+    factor = note("claim_factor", language, factor=f"{found.off_by:.2f}") if found.off_by else ""
+    return note("claim_out_of_reach", language, low=low, high=high, said=said(claim), factor=factor)
 
 
 def needed_text(claim: Claim, need: Needed) -> str:

@@ -66,11 +66,14 @@ def plan_pool(
     if isinstance(given["device"], str):
         given["device"] = hardware.find(given["device"], known).key
     named = known.get(given["device"]) if isinstance(given["device"], str) else None
-    filled = _from_catalogue(given, named, shipped_prices() if prices is None else tuple(prices))
+    filled, guessed = _from_catalogue(given, named, shipped_prices() if prices is None else tuple(prices))
     inputs = read_inputs(filled, FIELDS, [replace(choices()[0], known=lambda: known)], where="pool")
     inputs = replace(inputs, given=frozenset(scenario))
     at = outcomes(middle(inputs))
     notes = [note("never_breaks_even")] if not math.isfinite(at["break_even"]) or at["break_even"] > 1 else []
+    if guessed:
+        low, high = _RESERVED_SHARE
+        notes.append(note("reserved_estimated", low=f"{low:.0%}", high=f"{high:.0%}"))
     return forecast("pool", inputs, outcomes, HEADLINES, notes=notes, extra={"curve": utilisation_curve(middle(inputs))})
 
 
@@ -161,10 +164,10 @@ def _hourly(dollars: float) -> DevicePrice:
     return DevicePrice(dollars / HOUR)
 
 
-def _from_catalogue(given: dict[str, Any], device: Accelerator | None, rows: Iterable[PriceRow]) -> dict[str, Any]:
-    """What the catalogues know of the device, where the scenario says nothing."""
+def _from_catalogue(given: dict[str, Any], device: Accelerator | None, rows: Iterable[PriceRow]) -> tuple[dict[str, Any], bool]:
+    """What the catalogues know of the device, where the scenario says nothing; whether the reserved price is a guess."""
     if device is None:
-        return given  # the choice itself refuses it, with the nearest name
+        return given, False  # the choice itself refuses it, with the nearest name
     filled = dict(given)
     day, rows = day_of(given), list(rows)
     rent = usual_range(rows, device.key, "on demand", day)
@@ -173,13 +176,14 @@ def _from_catalogue(given: dict[str, Any], device: Accelerator | None, rows: Ite
     if "rent_price" in filled:
         filled.setdefault("sale_price", filled["rent_price"])
     reserved = usual_range(rows, device.key, "reserved", day)
-    if reserved is not None and reserved[1] < (rent or reserved)[0]:
+    if reserved is not None:
         filled.setdefault("reserved_price", list(reserved))
-    elif rent is not None:
+    guessed = "reserved_price" not in filled and rent is not None
+    if rent is not None:
         filled.setdefault("reserved_price", [DevicePrice(rent[0] * share) for share in _RESERVED_SHARE])
     if device.power is not None:
         filled.setdefault("device_power", device.power)
     bought = purchase_ranges().get(device.key)
     if bought is not None:
         filled.setdefault("device_cost", list(bought))
-    return filled
+    return filled, guessed
