@@ -35,6 +35,7 @@ class PostgresServer:
         self._binaries = binaries
         self._home = Path(tempfile.mkdtemp(prefix="pickaxe-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._mounted: Path | None = None
         self.port = _free_port()
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -87,7 +88,21 @@ class PostgresServer:
 
     def remove(self) -> None:
         self.stop()
+        if self._mounted is not None:
+            subprocess.run(["umount", "-l", str(self._mounted)], check=False)
+            self._mounted = None
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def small_disk(self, megabytes: int = 24) -> Path:
+        """A file system of its own that the server may write to; skips the test where none can be mounted."""
+        place = self._home / "small"
+        place.mkdir()
+        options = f"size={megabytes}m,uid={self._as.get('user', os.geteuid())},mode=700"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("a small file system can be mounted by root on Linux only")
+        self._mounted = place
+        return place
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pickaxe.kernel.errors import StorageFull
 from pickaxe.kernel.nouns import Event, Route, RunState
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.workspace import Workspace
@@ -80,6 +81,24 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(server: Postgre
         assert {str(error) for work in works.values() for error in work.refused} == set()
         print({name: len(work.acknowledged) for name, work in works.items()}, f"acknowledged through {KILLS} kills")
     _check(place, {name: work.acknowledged for name, work in works.items()})
+
+
+def test_a_full_disk_under_the_database_is_said_and_loses_nothing(server: PostgresServer, tmp_path: Path) -> None:
+    server.sql(f"CREATE TABLESPACE small LOCATION '{server.small_disk()}'")
+    server.sql("CREATE DATABASE crowded TABLESPACE small")
+    place = lay_out(tmp_path / "workspace", server.url("crowded"))
+    kept = 0
+    with Workspace(place, settings=Settings(cores=1)) as workspace:
+        noise = random.Random(1)
+        with pytest.raises(StorageFull, match="no room left") as caught:
+            for _ in range(200):
+                workspace.emit("log", "filling", step=kept, body={"noise": noise.randbytes(100_000).hex()})
+                kept += 1
+        assert "free some space" in (caught.value.remedy or "")
+        assert kept > 5
+        assert [event.step for event in workspace.events(subject="filling")] == list(range(kept))
+    with Workspace(place, mode="r") as reader:
+        assert [event.step for event in reader.events(subject="filling")] == list(range(kept))
 
 
 def _until(done: Callable[[], bool]) -> None:
