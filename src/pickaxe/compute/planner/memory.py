@@ -113,14 +113,16 @@ def memory(job: Training, layout: Layout, keeping: Keeping | None = None) -> Mem
     held = weights_held(job.model, layout)
     weights, gradients, states = _states(job, held, layout, keep)
     activations, working = _activations(job, layout, keep)
-    if layout.zero == 3:  # the layer at work and the next one are gathered whole
-        working = working + Bytes(2 * 2.0 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert)
+    # Where weights are elsewhere, the layer at work and the next one are here whole, in 16 bits.
+    passing = Bytes(2 * 2.0 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert)
+    if layout.zero == 3:
+        working = working + passing
     host = Bytes(0)
     if keep.offload != "none":
         host, states = host + states, Bytes(0)
     if keep.offload == "all":
         host = host + weights + gradients
-        weights = gradients = Bytes(4.0 * 2 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert / 2)
+        weights = gradients = passing
     tensors = weights + gradients + states + activations + working
     overhead = keep.context + Bytes(tensors * (keep.margin / (1 - keep.margin)))
     return Memory(weights, gradients, states, activations, working, overhead, host)
@@ -194,7 +196,10 @@ def layer_activations(
 
     For a GPT layer this is Korthikanti's s b h (10 + 24/t + 5 a s / (h t)), every row of table 2.
     """
-    width, query, value = shape.hidden, shape.heads * shape.width_of_head, shape.kv_heads * shape.width_of_head
+    width = shape.hidden
+    stored = shape.heads if shape.kv_rank else shape.kv_heads  # latent keys and values are widened before they meet the queries
+    query, attended = shape.heads * shape.width_of_score, shape.heads * shape.width_of_value
+    keys, values = stored * shape.width_of_score, stored * shape.width_of_value
     if recompute == "full":
         return Bytes(2.0 * width * tokens / (tensor if sequence_parallel else 1))
     inner = shape.ffn
@@ -205,7 +210,7 @@ def layer_activations(
     # Split by tensor parallelism: queries, keys, values, the input of the output matrix, and the feed-forward block's inside
     # (what goes into the activation, and what goes into the last matrix; a gated block has two inputs, and its gate unless fused).
     block = (6 if fused else 8) if shape.gated else 4
-    split = 2 * query + 4 * value + 2 * query + block * inner
+    split = 2 * (query + keys + values + attended) + block * inner
     scores = 0.0
     if attention == "standard" and recompute == "none":
         scores = (5 if dropout else 2) * shape.heads * sequence
@@ -229,12 +234,16 @@ def _activations(job: Training, layout: Layout, keep: Keeping) -> tuple[Bytes, B
 
     if job.method == "frozen":
         kept_layers = min(kept_layers, job.trained_layers)
-    layers = layer(job.recompute) * kept_layers * layout.in_flight
-    embedding = Bytes(tokens * shape.hidden * layout.in_flight / split) if keep.dropout else Bytes(0)
-    kept, working = Bytes(layers) + embedding, Bytes(layer("none")) if job.recompute == "full" else Bytes(0)
-    if layout.pipeline == 1 and shape.kind == "decoder":
-        # Equation 6: the last norm and the output matrix keep their inputs, the loss its scores in fp32.
-        scores = Bytes(4.0 * tokens * shape.vocab / layout.tensor * (job.masked if job.objective == "masked" else 1.0))
-        kept = kept + Bytes(4.0 * tokens * shape.hidden / split) + scores
-        working = max(working, scores)
-    return kept, working
+    layers = Bytes(layer(job.recompute) * kept_layers)
+    embedding = Bytes(tokens * shape.hidden / split) if keep.dropout else Bytes(0)
+    first = (layers + embedding) * layout.in_flight
+    working = Bytes(layer("none")) if job.recompute == "full" else Bytes(0)
+    if shape.kind == "encoder":
+        return Bytes(first), working
+    # Equation 6: the last norm and the output matrix keep their inputs, the loss its scores in fp32, all for one micro-batch.
+    scores = Bytes(4.0 * tokens * shape.vocab / layout.tensor * (job.masked if job.objective == "masked" else 1.0))
+    head = Bytes(4.0 * tokens * shape.hidden / split) + scores
+    if layout.pipeline == 1:
+        return Bytes(first) + head, max(working, scores)
+    # The first stage holds most micro-batches, the last one the scores and their gradient.
+    return max(Bytes(first), layers + head + scores), working
