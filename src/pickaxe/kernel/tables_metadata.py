@@ -20,6 +20,7 @@ from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
 from pickaxe.kernel.storage_errors import storage_errors
+from pickaxe.kernel.tables_errors import ConnectionLost
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +41,8 @@ class Metadata(Protocol):
     """For people."""
     tables: str
     """The qualified schema of DuckLake's tables, once attached."""
+    shared: bool
+    """Whether other processes may write tables too."""
     holds_files: bool
     """Whether a reader's open transaction keeps side files in being (see `Lake.hold`)."""
 
@@ -59,6 +62,10 @@ class Metadata(Protocol):
         """The right to write tables, waited for; raises `WriterBusy`."""
         ...
 
+    def check_turn(self) -> None:
+        """Raises `ConnectionLost` when the turn went away under its holder: others may be writing by now."""
+        ...
+
     def snapshot_of(self, record: str) -> int | None:
         """The snapshot whose commit says `record`, None when there certainly is none: asked after a lost connection."""
         ...
@@ -68,6 +75,7 @@ class SqliteMetadata:
     """``lake.db`` in the workspace's folder."""
 
     extension = "sqlite_scanner"
+    shared = False
     tables = ATTACHED_AS
     holds_files = True
 
@@ -94,6 +102,9 @@ class SqliteMetadata:
             with WriterLock(self._folder / LOCK).acquire(wait=_TURN_SECONDS):
                 yield
 
+    def check_turn(self) -> None:
+        """A file's lock lasts as long as its holder."""
+
     def snapshot_of(self, record: str) -> int | None:
         raise NotImplementedError("a file has no connection to lose")
 
@@ -102,6 +113,7 @@ class PostgresMetadata:
     """The tables named ``ducklake_…`` in the catalog's schema."""
 
     extension = "postgres_scanner"
+    shared = True
     holds_files = False
 
     def __init__(self, url: str) -> None:
@@ -110,6 +122,7 @@ class PostgresMetadata:
         self.what = self._url.shown
         self.tables = f'{ATTACHED_AS}."{self._url.schema}"'
         self._lock_id = advisory_id(f"pickaxe lake {self._url.schema}")
+        self._turn: psycopg.Connection[Any] | None = None
         self._session = f"pickaxe lake {uuid.uuid4().hex[:16]}"
 
     def address(self, connection: duckdb.DuckDBPyConnection) -> str:
@@ -136,7 +149,17 @@ class PostgresMetadata:
         # Held by a session, as files are written before any transaction begins; the server lets go of it when the session ends.
         with self._connected(lock_timeout=int(_TURN_SECONDS * 1000)) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [self._lock_id])
+            self._turn = connection
             yield
+
+    def check_turn(self) -> None:
+        import psycopg
+
+        try:
+            assert self._turn is not None
+            self._turn.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise ConnectionLost(f"the turn to write to {self.what} was lost", got=str(error), remedy="do it again") from error
 
     def snapshot_of(self, record: str) -> int | None:
         with self._connected() as connection:

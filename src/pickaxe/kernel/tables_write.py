@@ -6,6 +6,7 @@ no snapshot knows (`sweep` removes them); after it, everything is on disk.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.digest import file_digest
-from pickaxe.kernel.durable import write_flushed
+from pickaxe.kernel.durable import STALE_SECONDS, write_flushed
 from pickaxe.kernel.errors import BadInput, Corrupted, PickaxeError
 from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.tables import Pin
@@ -70,6 +71,7 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
             for job in jobs:
                 records[job.name] = _record(job, _write_files(cursor, lake, job, watch))
             _describe(cursor, lake, records)
+            lake.kept_in.check_turn()
             cursor.commit()
             pins = _pins(cursor, records)
     except ConnectionLost:
@@ -90,7 +92,13 @@ def commit(lake: Lake, tables: Mapping[str, pa.Table], *, append: bool) -> dict[
 
 def sweep(lake: Lake) -> int:
     """Remove data files that no snapshot knows; how many went."""
-    return _remove_unknown(lake, lake.files.leftovers())
+    return _remove_unknown(lake, (name for name in lake.files.leftovers() if not _may_be_anothers(lake, name)))
+
+
+def _may_be_anothers(lake: Lake, name: str) -> bool:
+    """Whether another process may be about to commit that file: one whose turn a restart of the database has just ended."""
+    path = lake.files.writing / name
+    return lake.kept_in.shared and path.exists() and time.time() - path.stat().st_mtime < STALE_SECONDS
 
 
 def _remove_unknown(lake: Lake, names: Iterable[str]) -> int:
