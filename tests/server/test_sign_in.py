@@ -7,18 +7,22 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel import passwords
+from pickaxe.kernel import passwords, registry
 from pickaxe.kernel.access import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import Conflict
+from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import ready_for_strangers
+from pickaxe.server.run import ServerThread, serve
 from pickaxe.server.up import whole_app
+from tests.serve.fakes import write_model
 
 PASSWORD = "correct horse battery"
 ORIGIN = {"origin": "http://localhost"}
@@ -301,3 +305,24 @@ def test_no_secret_is_told(client: TestClient, access: Access, workspace: Worksp
     said.append(answer.text)
     for secret in secrets:
         assert not [text[:300] for text in said if secret in text or secret.rpartition("_")[2] in text], secret
+
+
+def test_the_server_of_a_step_acts_for_its_tenant_and_answers_nobody_else(
+    workspace: Workspace, access: Access, tmp_path: Path
+) -> None:
+    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
+    access.add_tenant("acme", admin="eve", password=PASSWORD)
+    acme = workspace.for_tenant("tenant-acme", access.person("tenant-acme", "eve").id)
+    for view, word in ((workspace, "area"), (acme, "senate")):
+        model = view.import_files(write_model(tmp_path / word, word=word), "headlines/student", kind="model")
+        view.publish("headlines", [Route(model.id)])
+    with ServerThread(acme) as server:
+        asked = httpx.post(f"{server.url}/v1/endpoints/headlines/predict", json={"text": "senate votes"})
+        assert asked.json()["data"]["predictions"][0]["label"] == "sarcastic"
+        bare = httpx.URL(server.url).copy_with(userinfo=b"")
+        for headers in ({}, {"authorization": "Basic aW5uZXI6eA=="}, {"authorization": "Bearer x"}):
+            assert httpx.get(f"{bare}/healthz", headers=headers).status_code == 401
+    assert len(acme.events(kind="trace")) == 1
+    assert workspace.events(kind="trace") == []
+    with pytest.raises(Conflict, match="people sign in"):
+        serve(workspace, port=0)

@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pickaxe.kernel import audit
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Caller, Role
+from pickaxe.kernel.access import LOCAL_TENANT, Caller
 from pickaxe.kernel.errors import Conflict, PickaxeError
 from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
@@ -31,6 +31,7 @@ from pickaxe.serve.auditing import NOTE
 from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import TRACE, refusal
 from pickaxe.server.declared import Declared
+from pickaxe.server.everybody import acting_for
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHALLENGE = {"www-authenticate": 'Bearer realm="pickaxe"'}
@@ -78,7 +79,7 @@ class Authenticate:
         self._app = app
         self._workspace = workspace
         self._access = Access.of(workspace.catalog)
-        self._local = local_caller(workspace) if loopback else None
+        self._local = acting_for(LOCAL_TENANT, workspace.principal_id) if loopback else None
         self._cookies = cookies
         self._routes = routes
         self._public: list[Declared] | None = None
@@ -185,11 +186,6 @@ class Authenticate:
             trace_id=scope[TRACE].trace_id,
             **{name: value for name, value in note.items() if name != "on"},
         )
-
-
-def local_caller(workspace: Workspace) -> Caller:
-    """Whoever sits at this machine, while nobody can sign in."""
-    return Caller(LOCAL_TENANT, workspace.principal_id, "local", Role.ADMIN, frozenset(SCOPES), "local")
 
 
 def ready_for_strangers(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 import threading
@@ -14,11 +15,14 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
-from pickaxe.kernel.errors import PickaxeError, Unavailable
+from pickaxe.kernel.errors import Conflict, PickaxeError, Unavailable
+from pickaxe.kernel.principals import Access
+from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.service import Serving
-from pickaxe.server.app import LOCAL_HOSTS, create_app
+from pickaxe.server.app import LOCAL_HOSTS, Layer, create_app
+from pickaxe.server.everybody import NAME, Everybody, acting_for
 from pickaxe.server.listen import host_of, listening, url_of
 
 _DRAIN_SECONDS = 30
@@ -41,12 +45,28 @@ def serve(
         workspace: what `/healthz` calls the workspace.
         ready: called with the URL once requests are answered.
 
-    Raises `BadInput` for a host that is not loopback, `Unavailable` when the port is taken, and whatever the store raises when it
-    cannot be read.
+    Raises `BadInput` for a host that is not loopback, `Conflict` for a workspace that people sign in to (`pickaxe up` asks who calls),
+    `Unavailable` when the port is taken, and whatever the store raises when it cannot be read.
     """
+    if _password(store):
+        raise Conflict("people sign in to this workspace", remedy="serve it with: pickaxe up")
     with listening(host, port) as listener:
-        server = Server(create_app(store, workspace=workspace, config=config, hosts={*LOCAL_HOSTS, host_of(listener)}))
+        hosts = {*LOCAL_HOSTS, host_of(listener)}
+        server = Server(create_app(store, workspace=workspace, config=config, hosts=hosts, who=_layer(store, None)))
         server.run_until_stopped(listener, ready)
+
+
+def _layer(store: ServingStore, password: str | None) -> Layer:
+    """Everybody who reaches the server acts for the tenant whose view of the stores it was given."""
+    if isinstance(store, Workspace):
+        caller = acting_for(store.tenant_id, store.principal_id)
+        return lambda app: Everybody(app, caller, password)
+    return Everybody
+
+
+def _password(store: ServingStore) -> str | None:
+    """Where people sign in, this machine's other users are strangers too."""
+    return secrets.token_urlsafe(24) if isinstance(store, Workspace) and not Access.of(store.catalog).open else None
 
 
 class ServerThread:
@@ -55,6 +75,7 @@ class ServerThread:
     >>> with ServerThread(workspace) as server:           # doctest: +SKIP
     ...     httpx.post(f"{server.url}/v1/endpoints/headlines/predict", json={"text": "..."})
 
+    Where people sign in to the workspace, the URL holds a password that nobody else knows; all act for the workspace's tenant.
     Leaving the block lets requests under way finish and writes their traces. With `whole`, all that `pickaxe up` serves is there:
     the API, jobs, the console; `store` is then a `Workspace`. Raises as `serve` does.
     """
@@ -71,6 +92,7 @@ class ServerThread:
     ) -> None:
         self._arguments = (store, host, port, workspace, config)
         self._whole = whole
+        self._password = None if whole else _password(store)
         self._closing = contextlib.ExitStack()
         self.url = ""
 
@@ -100,7 +122,7 @@ class ServerThread:
                 )
             if failed:
                 raise failed[0]
-            self.url = url_of(listener)
+            self.url = url_of(listener).replace("//", f"//{NAME}:{self._password}@" if self._password else "//")
             self._closing = undo.pop_all()
         return self
 
@@ -112,14 +134,13 @@ class ServerThread:
         asyncio.run_coroutine_threadsafe(self._server.serving.refresh(), self._server.loop).result()
 
     def _made(self, store: ServingStore, workspace: str, config: ServeConfig | None, hosts: set[str]) -> Server:
-        from pickaxe.kernel.workspace import Workspace
-
         if self._whole and isinstance(store, Workspace):
             from pickaxe.server.up import whole_app
 
             app = whole_app(store, config=config, hosts=hosts)
             return Server(app, on_drain=app.state.drain)
-        return Server(create_app(store, workspace=workspace, config=config, hosts=hosts))
+        who = _layer(store, self._password)
+        return Server(create_app(store, workspace=workspace, config=config, hosts=hosts, who=who))
 
     def _stop(self, thread: threading.Thread) -> None:
         self._server.should_exit = True
