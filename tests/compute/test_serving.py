@@ -48,6 +48,15 @@ def test_cost_never_falls_with_more_of_anything(requests: float, more: float, fi
     assert centre(base | {field: base[field] * more}, "cost_day") >= low * (1 - 1e-9)
 
 
+@given(layers=st.integers(4, 40), more=st.integers(0, 60), devices=st.sampled_from([1, 2, 8]))
+def test_a_larger_model_never_costs_less(layers: int, more: int, devices: int) -> None:
+    def cost(layers: int) -> float:
+        model = {"layers": layers, "hidden": 2048, "heads": 16, "kv_heads": 8, "vocab": 32_000}
+        return centre({"model": model, "devices_per_replica": devices, "requests_day": 3e7}, "cost_day")
+
+    assert cost(layers + more) >= cost(layers) * (1 - 1e-9)
+
+
 def test_fewer_bits_are_smaller_and_faster_alone() -> None:
     single = [centre({"weights": weights}, "single_rate") for weights in ("fp32", "bf16", "int8", "int4")]
     assert single == sorted(single)
