@@ -87,7 +87,7 @@ def histogram(bins: Sequence[tuple[float, float, int]], *, x: str, y: str, mark:
     return _chart([{"low": low, "high": high, "count": number} for low, high, number in bins], {"layer": layers}, height)
 
 
-def windows(drift: Mapping[str, Any], *, height: int = 190) -> Spec:
+def windows(drift: Mapping[str, Any], *, x: str, height: int = 190) -> Spec:
     """How unlike its reference each window of traffic is, by source: -log10 of its combined p-value; the alarm fires above the line."""
     sources = [item["source"] or "traffic" for item in drift["sources"] if item["windows"]]
     shown = {source: short(source) for source in sources}
@@ -103,11 +103,11 @@ def windows(drift: Mapping[str, Any], *, height: int = 190) -> Spec:
     ]
     tooltip = [
         {"field": "source", "type": "nominal", "title": " "},
-        {"field": "window", "type": "quantitative", "title": "window"},
+        {"field": "window", "type": "quantitative", "title": x},
         {"field": "p", "type": "quantitative", "title": "p", "format": ".2e"},
     ]
     encoding = {
-        "x": {"field": "window", "type": "quantitative", "title": "window", "axis": {"tickMinStep": 1, "format": "d"}},
+        "x": {"field": "window", "type": "quantitative", "title": x, "axis": {"tickMinStep": 1, "format": "d"}},
         "y": {
             "field": "evidence",
             "type": "quantitative",

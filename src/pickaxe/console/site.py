@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -42,6 +42,15 @@ HEADERS = {
 _WORTH_ZIPPING = 2_000
 
 
+class Absent(jinja2.StrictUndefined):
+    """A name that a page forgot to pass is an error; a member that a stored document lacks is nothing."""
+
+    def __new__(cls, hint: str | None = None, obj: Any = None, name: str | None = None, exc: Any = jinja2.UndefinedError) -> Any:
+        if isinstance(obj, Mapping):
+            return jinja2.Undefined(hint, obj, name, exc)
+        return super().__new__(cls)
+
+
 class Site:
     """The console over one workspace.
 
@@ -56,7 +65,7 @@ class Site:
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("pickaxe.console"),
             autoescape=True,
-            undefined=jinja2.StrictUndefined,
+            undefined=Absent,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pickaxe.kernel.nouns import Endpoint, RunState
+from pickaxe.kernel.nouns import Endpoint, Event, RunState
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -27,8 +28,8 @@ class Matter:
 
 def attention(workspace: Workspace) -> list[Matter]:
     """The newest matters, the most recent first. Looks at the last few of each kind, so it is quick in any workspace."""
-    endpoints = {endpoint.name: endpoint for endpoint in workspace.endpoints()}
-    found = [*_broken_runs(workspace), *_drift(workspace, endpoints), *_feedback(workspace, endpoints)]
+    published = {endpoint.name: _published_seq(workspace, endpoint) for endpoint in workspace.endpoints()}
+    found = [*_broken_runs(workspace), *_drift(workspace, published), *_feedback(workspace, published)]
     return sorted(found, key=lambda matter: matter.at, reverse=True)
 
 
@@ -48,33 +49,23 @@ def _broken_runs(workspace: Workspace) -> list[Matter]:
     return list(found.values())
 
 
-def _drift(workspace: Workspace, endpoints: dict[str, Endpoint]) -> list[Matter]:
+def _drift(workspace: Workspace, published: Mapping[str, int]) -> list[Matter]:
     """Alerts that came after the newest model, the newest of each endpoint."""
     found: dict[str, Matter] = {}
     for event in workspace.log.list(kind="alert", limit=_LOOK_BACK, newest_first=True):
-        endpoint = endpoints.get(event.name)
-        if endpoint is None or event.name in found or event.seq < _published_seq(workspace, endpoint):
-            continue
-        said = {"source": event.body.get("source", ""), "alarms": event.body.get("alarms"), "artifact_id": event.subject}
-        found[event.name] = Matter("drift", event.name, event.at, said)
+        if event.name not in found and event.seq > published.get(event.name, event.seq):
+            said = {"source": event.body.get("source", ""), "alarms": event.body.get("alarms"), "artifact_id": event.subject}
+            found[event.name] = Matter("drift", event.name, event.at, said)
     return list(found.values())
 
 
-def _feedback(workspace: Workspace, endpoints: dict[str, Endpoint]) -> list[Matter]:
+def _feedback(workspace: Workspace, published: Mapping[str, int]) -> list[Matter]:
     """Corrections that came after the newest model: the next round learns from them."""
-    oldest = min((_published_seq(workspace, endpoint) for endpoint in endpoints.values()), default=0)
-    counted: dict[str, list[Any]] = {}
-    for event in workspace.log.list(kind="feedback", after_seq=oldest, limit=MOST_COUNTED):
-        counted.setdefault(event.name, []).append(event)
-    found: list[Matter] = []
-    for name, events in counted.items():
-        if name not in endpoints:
-            continue
-        since = _published_seq(workspace, endpoints[name])
-        waiting = [event for event in events if event.seq > since]
-        if waiting:
-            found.append(Matter("feedback", name, waiting[-1].at, {"count": len(waiting)}))
-    return found
+    found: dict[str, list[Event]] = {}
+    for event in workspace.log.list(kind="feedback", limit=MOST_COUNTED, newest_first=True):
+        if event.seq > published.get(event.name, event.seq):
+            found.setdefault(event.name, []).append(event)
+    return [Matter("feedback", name, events[0].at, {"count": len(events)}) for name, events in found.items()]
 
 
 def _published_seq(workspace: Workspace, endpoint: Endpoint) -> int:

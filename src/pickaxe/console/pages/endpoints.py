@@ -67,7 +67,7 @@ def router(site: Site) -> APIRouter:
     def one(request: Request, name: str) -> Response:
         workspace = site.workspace_of(request)
         endpoint = workspace.endpoint(name)
-        recent = _recent(workspace, name, LOOKED_AT)
+        recent, t = _recent(workspace, name, LOOKED_AT), site.words_of(request)
         drift = drift_of(workspace, name)
         models = _models(workspace, [endpoint])
         return site.page(
@@ -76,9 +76,9 @@ def router(site: Site) -> APIRouter:
             endpoint=endpoint,
             models=models,
             recent=recent,
-            latency=_latency(recent) if len(recent.answers) > 1 else None,
+            latency=_latency(recent, t("endpoints.answers_axis")) if len(recent.answers) > 1 else None,
             drift=drift,
-            windows=charts.windows(drift) if drift and drift["windows"] else None,
+            windows=charts.windows(drift, x=t("endpoints.window_axis")) if drift and drift["windows"] else None,
             feedback=_feedback(workspace, name),
             classes=_classes(models),
             may_predict=caller_of(request).may("predict"),
@@ -106,8 +106,8 @@ def _classes(models: Mapping[str, Artifact]) -> list[str]:
     return sorted({str(name) for model in models.values() for name in model.meta.get("classes", ())})
 
 
-def _latency(recent: Recent) -> charts.Spec:
-    return charts.histogram(charts.binned(recent.ms), x="ms", y="answers", mark=recent.quantile(0.99))
+def _latency(recent: Recent, answers: str) -> charts.Spec:
+    return charts.histogram(charts.binned(recent.ms), x="ms", y=answers, mark=recent.quantile(0.99))
 
 
 def _feedback(workspace: Workspace, name: str) -> list[Event]:

@@ -62,7 +62,7 @@ def router(site: Site) -> APIRouter:
             settings=_differences([_flat(one.config) for one in found]),
             last={id: {name: values[-1][1] for name, values in of_run.items()} for id, of_run in points.items()},
             metrics=list(dict.fromkeys(name for of_run in points.values() for name in of_run)),
-            charts=_overlaid(found, points),
+            charts=_overlaid(found, points, site.words_of(request)("runs.step")),
         )
 
     @routes.get("/runs/{id}")
@@ -81,7 +81,7 @@ def router(site: Site) -> APIRouter:
             progress=progress[0] if progress and run.state == RunState.RUNNING else None,
             logs=logs[::-1],
             figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
-            charts=_curves(series),
+            charts=_curves(series, site.words_of(request)("runs.step")),
             artifacts=artifacts,
             settings=_flat(run.config),
         )
@@ -112,7 +112,7 @@ def _step(event: Event, place: int) -> float:
     return float(place if event.step is None else event.step)
 
 
-def _curves(series: Mapping[str, Sequence[charts.Point]]) -> dict[str, charts.Spec]:
+def _curves(series: Mapping[str, Sequence[charts.Point]], x: str) -> dict[str, charts.Spec]:
     """A chart for each quantity; training and validation share one when they count the same steps."""
     grouped: dict[str, dict[str, Sequence[charts.Point]]] = {}
     for name, points in series.items():
@@ -120,16 +120,16 @@ def _curves(series: Mapping[str, Sequence[charts.Point]]) -> dict[str, charts.Sp
             shared = grouped.setdefault(name.removeprefix("validation_"), {})
             same_steps = all(0.5 < (points[-1][0] + 1) / (other[-1][0] + 1) < 2 for other in shared.values())
             (shared if same_steps else grouped.setdefault(name, {}))[name] = points
-    return {name: charts.curves(together, x="step") for name, together in grouped.items() if together}
+    return {name: charts.curves(together, x=x) for name, together in grouped.items() if together}
 
 
-def _overlaid(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[charts.Point]]]) -> dict[str, charts.Spec]:
+def _overlaid(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[charts.Point]]], x: str) -> dict[str, charts.Spec]:
     """A chart for each metric that some run has a curve of, a line for each run."""
     labels, found = _labels(runs), dict[str, charts.Spec]()
     for name in dict.fromkeys(name for of_run in points.values() for name in of_run):
         lines = {labels[run.id]: points[run.id][name] for run in runs if len(points[run.id].get(name, ())) > 1}
         if lines:
-            found[name] = charts.curves(lines, x="step")
+            found[name] = charts.curves(lines, x=x)
     return found
 
 

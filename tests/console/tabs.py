@@ -1,0 +1,54 @@
+"""Tabs of a real browser in front of the real server, each of which notes everything that goes wrong in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@dataclass
+class Tab:
+    """A page at an address, with everything that went wrong in it."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list[str])
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.address + path, wait_until="load")
+        self.page.wait_for_selector("html[data-ready]", state="attached")
+        return self.page
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait until the expression is true; the page's policy forbids the driver's own way, which evaluates a string in the page."""
+    ends = time.monotonic() + 15
+    while not page.evaluate(condition):
+        assert time.monotonic() < ends, condition
+        page.wait_for_timeout(50)
+
+
+@contextmanager
+def tab(browser: Browser, address: str, *, narrow: bool = False, dark: bool = False, language: str = "en") -> Iterator[Tab]:
+    """A tab of its own. An error in a script, or anything that the page's policy refuses, fails the test."""
+    context = browser.new_context(
+        viewport=NARROW if narrow else WIDE,  # pyright: ignore[reportArgumentType] - a dict that playwright takes
+        color_scheme="dark" if dark else "light",
+        locale=language,
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    opened = Tab(page, address)
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    page.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
+    yield opened
+    context.close()
+    assert opened.complaints == []
