@@ -68,6 +68,16 @@ def test_an_encrypted_workspace_in_a_bucket_shows_nothing(bucket: Path, monkeypa
     assert not [path for path in (bucket / "ws").rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
+def test_two_workspaces_do_not_share_a_place_by_accident(bucket: Path) -> None:
+    rows = pa.table({"n": [1]})
+    with Workspace(bucket / "ws") as workspace:
+        workspace.import_table(rows, "t/rows")
+    with Workspace(bucket / "other") as other, pytest.raises(Corrupted, match="metadata is gone") as caught:
+        other.import_table(rows, "t/rows")
+    assert "another workspace's" in str(caught.value)
+    assert f"s3://{BUCKET}" in str(caught.value)
+
+
 def test_another_program_can_read_the_tables(bucket: Path) -> None:
     """DuckDB with its own extensions, at the bucket and the metadata: no Pickaxe in between."""
     import duckdb

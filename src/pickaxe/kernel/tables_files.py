@@ -36,6 +36,11 @@ class DataFiles(Protocol):
     """What a lake asks of the place of its data files."""
 
     @property
+    def place(self) -> str:
+        """Where they are, for people."""
+        ...
+
+    @property
     def writing(self) -> Path:
         """The folder that DuckLake writes new files to."""
         ...
@@ -68,6 +73,10 @@ class FolderFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[str, tuple[int, int, int]] = {}
+
+    @property
+    def place(self) -> str:
+        return str(self.root)
 
     @property
     def writing(self) -> Path:
@@ -119,6 +128,10 @@ class DepotFiles:
         self._depot = depot
         self._cache = cache
         self._writing = writing
+
+    @property
+    def place(self) -> str:
+        return self._depot.place
 
     @property
     def writing(self) -> Path:

@@ -124,7 +124,7 @@ def lake_exists(metadata: Metadata, files: DataFiles) -> bool:
     if metadata.exists():
         return True
     if files.any():
-        raise _spoilt("the lake's metadata is gone", metadata, "nothing")
+        raise _gone(metadata, files)
     return False
 
 
@@ -134,6 +134,16 @@ def _spoilt(message: str, metadata: Metadata, got: str) -> Corrupted:
         expected="what describes the tables",
         got=f"{got}, in {metadata.what}",
         remedy="restore it from a backup, or run the steps that wrote the tables again; then check the disk",
+        path=metadata.what,
+    )
+
+
+def _gone(metadata: Metadata, files: DataFiles) -> Corrupted:
+    return Corrupted(
+        "the lake's metadata is gone",
+        expected=f"what describes the tables in {files.place}",
+        got=f"nothing, in {metadata.what}",
+        remedy="restore it from a backup; if these are another workspace's tables, give this one a place of its own",
         path=metadata.what,
     )
 
@@ -207,9 +217,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, files: DataFiles, metadata: M
         not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not files.any())
         if not not_made:
             raise
-        raise (
-            _spoilt("the lake's metadata is gone", metadata, "nothing") if files.any() else LakeNotMade("there are no tables yet")
-        ) from None
+        raise (_gone(metadata, files) if files.any() else LakeNotMade("there are no tables yet")) from None
     if not read_only:
         connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', 'zstd')")
 
