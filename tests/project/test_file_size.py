@@ -9,8 +9,8 @@ SMELL = 400
 # path: (lines at most, why it is one file)
 LONG: dict[str, tuple[int, str]] = {}
 
-# Files of more than 250 lines (the aim is 200). Lower it when one is split; it is never raised.
-ABOVE_AIM = 26
+# Share of files of more than 250 lines (the aim is 200). Lower it when some are split; it is never raised.
+ABOVE_AIM = 0.09
 
 
 def lengths() -> dict[str, int]:
@@ -29,6 +29,7 @@ def test_reasons_are_still_needed() -> None:
     assert not stale, f"no longer long (or gone): take them out of the table: {stale}"
 
 
-def test_the_number_of_longish_files_does_not_grow() -> None:
-    longish = {path: lines for path, lines in lengths().items() if lines > 250}
-    assert len(longish) <= ABOVE_AIM, f"{len(longish)} files have more than 250 lines, {ABOVE_AIM} allowed: {longish}"
+def test_the_share_of_longish_files_does_not_grow() -> None:
+    every = lengths()
+    longish = {path: lines for path, lines in every.items() if lines > 250}
+    assert len(longish) <= ABOVE_AIM * len(every), f"{len(longish)} of {len(every)} files have more than 250 lines: {longish}"
