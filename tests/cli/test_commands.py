@@ -14,7 +14,8 @@ from tests.cli.conftest import Pickaxe
 
 COMMANDS = (
     *("demo", "produce", "label", "up", "artifacts", "runs", "logs", "endpoints"),
-    *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "key", "move"),
+    *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "user", "api-key", "tenant"),
+    *("key", "backup", "restore", "doctor", "move"),
 )
 
 
