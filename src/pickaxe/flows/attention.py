@@ -12,6 +12,7 @@ from pickaxe.kernel.nouns import Endpoint, Event, RunState
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
+BROKEN = (RunState.FAILED, RunState.INTERRUPTED)
 _LOOK_BACK = 20
 MOST_COUNTED = 500
 
@@ -36,7 +37,8 @@ def attention(workspace: Workspace) -> list[Matter]:
 def _broken_runs(workspace: Workspace) -> list[Matter]:
     """Failed or interrupted runs whose name has no newer run."""
     found: dict[str, Matter] = {}
-    for run in workspace.runs.page(states=[RunState.FAILED, RunState.INTERRUPTED], limit=_LOOK_BACK)[0]:
+    # State by state: each is a short part of an index, both together are not.
+    for run in [run for state in BROKEN for run in workspace.runs.page(states=[state], limit=_LOOK_BACK)[0]]:
         if run.name in found or workspace.runs.page(name=run.name, limit=1)[0][0].id != run.id:
             continue
         message = (run.error or {}).get("message", "")

@@ -52,6 +52,15 @@ def names(
     return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
 
 
+def versions(workspace: Workspace, name: str, *, limit: int = 20) -> list[Artifact]:
+    """The newest versions of a name, newest first; empty when there is none. By number, as the index of names has them."""
+    of_name = sa.select(artifacts.c.id).where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.name == name)
+    with workspace.catalog.read() as connection:
+        ids = connection.execute(of_name.order_by(artifacts.c.version.desc()).limit(limit)).scalars().all()
+    found = workspace.artifacts.many(ids)
+    return [found[id] for id in ids]
+
+
 def kinds(workspace: Workspace) -> list[str]:
     """Every kind of artifact that there is."""
     query = sa.select(artifacts.c.kind).where(artifacts.c.tenant_id == workspace.tenant_id).distinct()

@@ -55,7 +55,7 @@ def router(site: Site) -> APIRouter:
     ) -> Response:
         workspace = site.workspace_of(request)
         item = workspace.artifact(reference)
-        versions, _ = workspace.artifacts.page(name=item.name, limit=VERSIONS)
+        versions = browse.versions(workspace, item.name, limit=VERSIONS)
         if view == "lineage":
             drawn, near = _lineage(site, request, workspace, item, up, down)
             return site.page(request, "artifact_lineage.html", item=item, drawn=drawn, near=near, up=up, down=down)

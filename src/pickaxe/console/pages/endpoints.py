@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from pickaxe.console import charts
 from pickaxe.console.site import Site
+from pickaxe.kernel.browse import versions
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
@@ -90,7 +91,7 @@ def router(site: Site) -> APIRouter:
 
 def drift_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """The newest document of the watch over this endpoint, None before there is one."""
-    found, _ = workspace.artifacts.page(name=f"{name}/drift", limit=1)
+    found = versions(workspace, f"{name}/drift", limit=1)
     return workspace.read_json(found[0]) if found else None
 
 

@@ -8,9 +8,8 @@ from starlette.responses import Response
 from pickaxe.console.site import Site
 from pickaxe.flows.attention import attention
 from pickaxe.flows.standing import standing, tasks
-from pickaxe.kernel.nouns import RunState
 
-SHOWN_TASKS = 6
+SHOWN_TASKS = 4
 SHOWN_RUNS = 8
 
 
@@ -22,7 +21,6 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         names, more = tasks(workspace, limit=SHOWN_TASKS)
         lines = [found for name in names if (found := standing(workspace, name))]
-        under_way, _ = workspace.runs.page(states=[RunState.RUNNING, RunState.QUEUED], limit=SHOWN_RUNS)
         newest, _ = workspace.runs.page(limit=SHOWN_RUNS)
         return site.page(
             request,
@@ -30,7 +28,6 @@ def router(site: Site) -> APIRouter:
             matters=attention(workspace),
             lines=sorted(lines, key=lambda line: line.newest.created_at, reverse=True),
             more=more,
-            under_way=[run for run in under_way if run.state in (RunState.RUNNING, RunState.QUEUED)],
             newest=newest,
             endpoints=workspace.endpoints(),
         )

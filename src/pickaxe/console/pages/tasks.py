@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pickaxe.console.site import Site
 from pickaxe.flows.standing import standing, tasks
+from pickaxe.kernel.browse import versions
 from pickaxe.kernel.cost import Cost, cost_of
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact
@@ -51,7 +52,7 @@ def router(site: Site) -> APIRouter:
         found = standing(workspace, task)
         if found is None:
             raise NotFound(f"no task {task!r:.80}", remedy="see all tasks at /tasks")
-        models, _ = workspace.artifacts.page(name=f"{task}/model", limit=SHOWN_MODELS)
+        models = versions(workspace, f"{task}/model", limit=SHOWN_MODELS)
         return site.page(
             request,
             "task.html",
@@ -68,5 +69,5 @@ def router(site: Site) -> APIRouter:
 
 def verdict_of(workspace: Workspace, task: str) -> dict[str, Any] | None:
     """The document of the newest gate, None before there is one."""
-    found, _ = workspace.artifacts.page(name=f"{task}/verdict", limit=1)
+    found = versions(workspace, f"{task}/verdict", limit=1)
     return workspace.read_json(found[0]) if found else None
