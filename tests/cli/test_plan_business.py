@@ -137,6 +137,23 @@ def test_claims() -> None:
     assert "GPT-3 训练量" in plan("claim", "--lang", "zh").output
 
 
+def test_payback_of_what_the_ledger_says_was_spent(tmp_path: Path) -> None:
+    from pickaxe.kernel.cost import cost_of
+    from pickaxe.kernel.workspace import Workspace
+    from tests.kernel.sample_steps import Count, count
+
+    with Workspace(tmp_path / "ws") as workspace:
+        made = workspace.run(count, Count(upto=2), name="words/count", cores=1)
+        spent = cost_of(workspace, made["total"]).full / 1e9
+        reference = made["total"].ref
+    file = tmp_path / "payback.toml"
+    file.write_text('kind = "payback"\ncalls_day = 10\nlarge_call = "$0.002"\nsmall_call = "$0.001"\n', encoding="utf-8")
+    found = plan("app", file, "--spent", reference, "--json", "-w", tmp_path / "ws")
+    calls = json.loads(found.stdout)["cases"]["payback"]["results"]["payback_calls"]["centre"]
+    assert spent > 0
+    assert calls == pytest.approx(spent / 0.001, rel=1e-6)
+
+
 def test_the_models_of_an_empty_workspace(tmp_path: Path) -> None:
     from pickaxe.kernel.workspace import Workspace
 

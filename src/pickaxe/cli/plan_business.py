@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pickaxe.cli.plan_ledger import print_idle, print_models
+from pickaxe.cli.plan_ledger import cost_in_ledger, print_idle, print_models
 from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts, print_json
 
 SCENARIOS = click.argument("scenarios", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
@@ -66,8 +66,11 @@ def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None
 @click.command("app")
 @SCENARIOS
 @click.option("--models", is_flag=True, help="The cost of model N and N+1 from the workspace's ledger instead.")
+@click.option(
+    "--spent", metavar="ARTIFACT", help="For a payback: take what this model cost, labels and teacher included, from the ledger."
+)
 @shared_options
-def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **options: Any) -> None:
+def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, spent: str | None, **options: Any) -> None:
     """Cost a day and a user of an application, and its margin under a price.
 
     A scenario file may say kind = "payback" (compression) or kind = "own" (an own model against a bought one).
@@ -75,7 +78,8 @@ def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, **opt
     if models:
         print_models(options["workspace"] or workspace_, as_json=options["as_json"])
         return
-    print_forecast("app", workspace_, scenarios, {}, **options)
+    known = {} if spent is None else {"distil_cost": cost_in_ledger(options["workspace"] or workspace_, spent)}
+    print_forecast("app", workspace_, scenarios, known, **options)
 
 
 @click.command("claim")

@@ -58,3 +58,12 @@ def print_models(workspace: str | None, *, as_json: bool) -> None:
         click.echo(f"model {len(lines) + 1}: {middle} ({low} – {high}); each doubling keeps {found['learning']:.0%} of the cost")
     elif lines:
         click.echo("a forecast of the next one needs three models that cost something")
+
+
+def cost_in_ledger(workspace: str | None, reference: str) -> str:
+    """Everything that was spent on an artifact, as an amount of dollars to plan with."""
+    from pickaxe.kernel.cost import cost_of
+    from pickaxe.kernel.workspace import Workspace
+
+    with Workspace(workspace, mode="r") as ws:
+        return f"${cost_of(ws, ws.artifact(reference)).full / 1e9:.9f}"
