@@ -35,6 +35,7 @@ class ObjectDepot:
         """`part` is the store's own folder below the URL. Raises `BadInput` for an URL that is not one."""
         self._bucket, prefix, self._options = _parse(url)
         self._prefix = "/".join(filter(None, (prefix, part)))
+        self._conditional = True
 
     @property
     def place(self) -> str:
@@ -48,14 +49,23 @@ class ObjectDepot:
             with self._explained():
                 obstore.put(self._store, name, _all(first, rest), use_multipart=True, chunk_size=_PART)
             return
-        try:
-            # One request, which the store can refuse if the name is taken (If-None-Match, S3 since 2024).
-            with self._explained():
-                obstore.put(self._store, name, first, use_multipart=False, mode="create" if new else "overwrite")
-        except Conflict:
-            # When the answer to it was lost, it was sent again, and found what it had put itself.
-            if b"".join(self.get(name)) != first:
-                raise
+        if new and self._conditional:
+            try:
+                # One request, which the store refuses if the name is taken (If-None-Match, in S3 since 2024).
+                with self._explained():
+                    obstore.put(self._store, name, first, use_multipart=False, mode="create")
+                return
+            except Conflict:
+                # When the answer to it was lost, it was sent again, and found what it had put itself.
+                if b"".join(self.get(name)) != first:
+                    raise
+                return
+            except Unavailable as error:
+                if "NotImplemented" not in (error.got or ""):
+                    raise
+                self._conditional = False  # an older store: names are unique anyway
+        with self._explained():
+            obstore.put(self._store, name, first, use_multipart=False)
 
     def get(self, name: str) -> Iterator[bytes]:
         import obstore
