@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
@@ -21,8 +22,10 @@ from pickaxe.serve.errors import TooLarge, UnsupportedMedia
 from pickaxe.serve.http import trace_of
 from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import Cookies, place_of, same_site
-from pickaxe.server.openid import OpenId
 from pickaxe.server.sign_in_page import language_of, page
+
+if TYPE_CHECKING:
+    from pickaxe.server.openid import OpenId
 
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 _LARGEST_FORM = 8192

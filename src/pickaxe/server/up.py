@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -17,11 +19,13 @@ from pickaxe.server.app import LOCAL_HOSTS, create_app
 from pickaxe.server.authenticate import Authenticate, Cookies, ready_for_strangers
 from pickaxe.server.declared import declared
 from pickaxe.server.listen import host_of, is_loopback, listening
-from pickaxe.server.openid import OpenId, OpenIdConfig
 from pickaxe.server.run import Server
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
-from pickaxe.wire.native.routes import router as native_routes
+from pickaxe.wire.native.routes import routers as native_routers
+
+if TYPE_CHECKING:
+    from pickaxe.server.openid import OpenId
 
 
 def up(
@@ -72,8 +76,7 @@ def whole_app(
 ) -> FastAPI:
     """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives."""
     jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
-    cookies, console, provider = Cookies(secure=https), pages(workspace), OpenIdConfig.from_environment()
-    openid = OpenId(provider) if provider else None
+    cookies, console, openid = Cookies(secure=https), pages(workspace), _provider()
     door = Door(workspace, live, jobs, config or ServeConfig())
     app = create_app(
         workspace,
@@ -81,7 +84,7 @@ def whole_app(
         config=config,
         hosts=hosts,
         routers=[
-            native_routes(door),
+            *native_routers(door),
             sign_in.router(workspace, cookies, openid),
             console,
         ],
@@ -97,6 +100,16 @@ def whole_app(
 
     app.state.drain = drain
     return app
+
+
+def _provider() -> OpenId | None:
+    """The OpenID provider that the environment names; what speaks to it is loaded only then."""
+    if not os.environ.get("PICKAXE_OIDC_ISSUER"):
+        return None
+    from pickaxe.server.openid import OpenId, OpenIdConfig
+
+    config = OpenIdConfig.from_environment()
+    return OpenId(config) if config else None
 
 
 @contextmanager
