@@ -39,6 +39,7 @@ PAGES = (
     "label",
     "review",
     "plan",
+    "settings",
 )
 """Modules of this package, in the order in which their routes are tried."""
 
