@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -39,5 +40,5 @@ def move(source: Path, target: Path, catalog: str | None, objects: str | None, k
 
 
 def _tell(stage: str, done: int, total: int) -> None:
-    if done == total or done % 50 == 0:
-        click.echo(f"{stage}: {done:,} of {total:,}", err=True)
+    if sys.stderr.isatty():
+        click.echo(f"\r{stage}: {done:,} of {total:,}", err=True, nl=done == total)
