@@ -11,7 +11,7 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format bench up docs clean
+.PHONY: help setup demo test test-fast faults lint format bench up docs clean
 
 help: ## show this list
 	@echo "Pickaxe: from raw texts to a small, served, watched model"
@@ -36,6 +36,9 @@ test: $(STAMP) ## run every test
 
 test-fast: $(STAMP) ## run the tests that take seconds (at most 90 s in all)
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow"
+
+faults: $(STAMP) ## kill server, workers, PostgreSQL and nodes a thousand times (hours; FAULTS_KILLS=20 for minutes)
+	$(TEST_ENV) FAULTS_KILLS=$${FAULTS_KILLS:-1000} $(BIN)/python -m pytest tests/faults tests/kernel/test_executor_ray.py -s --timeout=0
 
 lint: $(STAMP) ## style, format, types, import law
 	$(BIN)/ruff check .

@@ -20,33 +20,20 @@ from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel.ray_steps import Count, count, total
+from tests.ray_cluster import RayCluster, ray_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'pickaxe[ray]'")
-
-_MEMORY = 80_000_000
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    os.environ |= {
-        "RAY_health_check_period_ms": "1000",
-        "RAY_health_check_failure_threshold": "3",
-        "RAY_health_check_initial_delay_ms": "1000",
-        "PYTHONPATH": os.pathsep.join([str(Path("src").absolute()), str(Path.cwd())]),
-    }
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
-    cluster.add_node(num_cpus=0, node_ip_address="127.0.0.2", object_store_memory=_MEMORY, include_dashboard=False)
-    cluster.add_node(num_cpus=2, node_ip_address="127.0.0.3", object_store_memory=_MEMORY)
-    yield cluster
-    cluster.shutdown()
+def cluster() -> Iterator[RayCluster]:
+    with ray_cluster(cores=2) as made:
+        yield made
 
 
 @pytest.fixture
-def on_ray(cluster: Any, tmp_path: Path) -> Iterator[Workspace]:
-    with Workspace(Location(tmp_path / "workspace", engine=f"ray://{cluster.address}")) as workspace:
+def on_ray(cluster: RayCluster, tmp_path: Path) -> Iterator[Workspace]:
+    with Workspace(Location(tmp_path / "workspace", engine=cluster.url)) as workspace:
         yield workspace
 
 
@@ -101,13 +88,12 @@ def test_a_run_is_cancelled_while_it_runs_and_while_it_waits_for_room(on_ray: Wo
     adds_up(on_ray)
 
 
-def test_a_node_is_killed_in_mid_job_and_the_job_goes_on_where_it_was(on_ray: Workspace, cluster: Any) -> None:
-    extra = cluster.add_node(num_cpus=3, node_ip_address="127.0.0.4", object_store_memory=_MEMORY)
-    cluster.wait_for_nodes()
+def test_a_node_is_killed_in_mid_job_and_the_job_goes_on_where_it_was(on_ray: Workspace, cluster: RayCluster) -> None:
+    extra = cluster.add(3, "127.0.0.4")
     handle = on_ray.submit(count, Count(to=60, pause=0.1), name="t/job", cores=3)  # only the extra node has three
     wait_for(lambda: len(on_ray.events(kind="progress", subject=handle.run_id)) > 1)
-    replacement = cluster.add_node(num_cpus=3, node_ip_address="127.0.0.5", object_store_memory=_MEMORY)
-    cluster.remove_node(extra, allow_graceful=False)
+    replacement = cluster.add(3, "127.0.0.5")
+    cluster.kill(extra)
     result = handle.result(90)
     assert result.run.attempt == 2
     starts = [
@@ -117,7 +103,7 @@ def test_a_node_is_killed_in_mid_job_and_the_job_goes_on_where_it_was(on_ray: Wo
     assert int(starts[1].rpartition(" ")[2]) > 0, "the second attempt took up the first one's checkpoint"
     wait_for(lambda: sum(s.pool_id not in on_ray.stores.executor._pool_ids.values() for s in on_ray.ledger.statements()) >= 2)  # type: ignore[attr-defined]
     adds_up(on_ray)
-    cluster.remove_node(replacement)
+    cluster.kill(replacement)
 
 
 _DRIVER = """
@@ -131,8 +117,8 @@ with Workspace(Location(Path(sys.argv[1]), engine=sys.argv[2])) as workspace:
 """
 
 
-def test_the_driver_is_killed_and_the_run_resumes(cluster: Any, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _DRIVER, str(tmp_path / "w"), f"ray://{cluster.address}"]
+def test_the_driver_is_killed_and_the_run_resumes(cluster: RayCluster, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _DRIVER, str(tmp_path / "w"), cluster.url]
     first = subprocess.Popen(command, start_new_session=True)
     wait_for(lambda: any(tmp_path.glob("w/checkpoints/*/at")) and read(tmp_path) > 5, seconds=60)
     os.killpg(first.pid, signal.SIGKILL)

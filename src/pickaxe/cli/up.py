@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 
@@ -12,8 +14,13 @@ import click
     "--name", "names", multiple=True, help="A name under which others reach it, such as pickaxe.example.org. Repeatable."
 )
 @click.option("--https", is_flag=True, help="Browsers come through a proxy that speaks TLS.")
+@click.option(
+    "--engine",
+    metavar="local|ray://…",
+    help="Where runs go: here, or on the Ray cluster at ray://HOST:PORT, ray://auto, ray://local.",
+)
 @click.pass_obj
-def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], https: bool) -> None:
+def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], https: bool, engine: str | None) -> None:
     """Start everything: the endpoints, the API under /v1, the console, and jobs in the background.
 
     The server is the workspace's one writer. Other commands go through it by themselves: those on the same folder, and those that are
@@ -23,6 +30,8 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
     from pickaxe.kernel.registry import SERVERS, load_named
 
     run = load_named(SERVERS, "up", what="server")
+    if engine is not None:
+        os.environ["PICKAXE_ENGINE"] = "ray://local" if engine == "ray" else engine
     with holding(workspace) as ws:
         serving = [endpoint.name for endpoint in ws.endpoints()]
 

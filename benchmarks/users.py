@@ -1,0 +1,103 @@
+"""200 people at once on pages and API, for five minutes: no error, flat memory. ``python -m benchmarks users``.
+
+A user waits one to five seconds between two calls, as people do; what they call is drawn from pages, lists, predictions and labelling.
+``LOAD_SECONDS`` and ``LOAD_USERS`` set other amounts; ``PICKAXE_SEEDED=FOLDER`` measures on a seeded workspace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.server_idle import started
+
+USERS = int(os.environ.get("LOAD_USERS", "200"))
+SECONDS = float(os.environ.get("LOAD_SECONDS", "300"))
+THINKING = (1.0, 5.0)
+GROWTH = 1.15
+"""Memory at the end against memory after the first fifth: flat means no more than this."""
+
+PAGES = ("/", "/tasks", "/runs", "/artifacts", "/data", "/label", "/endpoints", "/traces", "/bill", "/plan/pool", "/settings")
+LISTS = ("/v1/runs", "/v1/artifacts", "/v1/events?newest_first=true", "/v1/traces?newest_first=true", "/v1/endpoints", "/healthz")
+
+
+def main(out_dir: Path) -> dict[str, Any]:
+    """Serve, load, measure; writes ``users.json`` into `out_dir` and returns what it holds."""
+    given = os.environ.pop("PICKAXE_SEEDED", None)
+    with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
+        folder = Path(given) if given else Path(scratch) / "workspace"
+        if not given:
+            from benchmarks.seed import seed
+
+            seed(folder, runs=2_000, rows=20_000, spans=5_000)
+        with started(folder) as server:
+            calls, memory = asyncio.run(_load(server.url, server.memory_mb))
+    wrong = Counter(f"{call['path']} {call['status']}" for call in calls if call["status"] >= 500 or call["status"] == 0)
+    times = sorted(call["ms"] for call in calls)
+    settled, last = memory[len(memory) // 5], statistics.median(memory[-max(1, len(memory) // 10) :])
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "users": USERS,
+        "seconds": SECONDS,
+        "calls": len(calls),
+        "errors": dict(wrong),
+        "ms": {name: times[int(share * (len(times) - 1))] for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
+        "memory_mb": {"settled": settled, "last": last, "all": memory},
+        "bars": {
+            "errors": {"bar": 0, "measured": sum(wrong.values()), "met": not wrong},
+            "memory, end against settled": {"bar": GROWTH, "measured": last / settled, "met": last / settled <= GROWTH},
+        },
+    }
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "users.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+async def _load(url: str, memory_mb: Any) -> tuple[list[dict[str, Any]], list[float]]:
+    calls: list[dict[str, Any]] = []
+    memory: list[float] = []
+    until = time.monotonic() + SECONDS
+    limits = httpx.Limits(max_connections=USERS, max_keepalive_connections=USERS)
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        endpoints = (await client.get("/v1/endpoints")).json()["data"]["items"]
+        models = [item["name"] for item in endpoints]
+        users = [asyncio.create_task(_user(client, random.Random(number), until, models, calls)) for number in range(USERS)]
+        while time.monotonic() < until:
+            await asyncio.sleep(min(2.0, SECONDS / 20))
+            memory.append(memory_mb())
+        await asyncio.gather(*users)
+    return calls, memory
+
+
+async def _user(
+    client: httpx.AsyncClient, chance: random.Random, until: float, models: list[str], calls: list[dict[str, Any]]
+) -> None:
+    await asyncio.sleep(chance.uniform(0, THINKING[1]))
+    while time.monotonic() < until:
+        kind = chance.random()
+        if models and kind < 0.4:
+            path = f"/v1/endpoints/{chance.choice(models)}/predict"
+            work = client.post(path, json={"text": f"a text of user {chance.randrange(1000)}"})
+        else:
+            path = chance.choice(PAGES if kind < 0.7 else LISTS)
+            work = client.get(path)
+        began = time.perf_counter()
+        try:
+            status = (await work).status_code
+        except httpx.HTTPError:
+            status = 0
+        calls.append({"path": path, "status": status, "ms": (time.perf_counter() - began) * 1000})
+        await asyncio.sleep(chance.uniform(*THINKING))

@@ -1,0 +1,186 @@
+"""`pickaxe up` and its workers are killed (-9) at random moments while clients write: what was acknowledged is there, and it adds up.
+
+``FAULTS_KILLS`` sets how often, for a longer run than the usual one: ``make faults`` does a thousand.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pyarrow as pa
+import pytest
+
+import pickaxe
+from pickaxe.data.label.queue import Queue, create_queue
+from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.workspace import Workspace
+from tests.faults import commands
+from tests.flows.tiny import Finished
+
+KILLS = int(os.environ.get("FAULTS_KILLS", "6"))
+ITEMS = 5_000
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + 20 * KILLS)]
+
+
+class Server:
+    """`pickaxe up` on one folder, started again after every kill, on the port that it had first."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.port = 0
+        self.url = ""
+        self.start()
+
+    def start(self) -> None:
+        self.process = commands.start(self.place, "up", "--port", self.port)
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        if not (found := re.search(r"http://127\.0\.0\.1:(\d+)", said)):
+            self.process.kill()
+            raise AssertionError(said + (self.process.stderr.read() if self.process.stderr else ""))
+        self.url, self.port = found.group(0), int(found.group(1))
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def kill_a_worker(self) -> bool:
+        workers = [
+            child for child in psutil.Process(self.process.pid).children() if "pickaxe.kernel.worker" in " ".join(child.cmdline())
+        ]
+        for worker in workers[:1]:
+            worker.kill()
+        return bool(workers)
+
+
+class Client:
+    """Does one thing over and over; what was acknowledged is kept. A server that is away is asked again."""
+
+    def __init__(self, do: Callable[[int], bool], stop: threading.Event) -> None:
+        self.acknowledged: list[int] = []
+        self.wrong: list[str] = []
+        self._do, self._stop = do, stop
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+
+    def _work(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            try:
+                if self._do(number):
+                    self.acknowledged.append(number)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            except AssertionError as error:
+                self.wrong.append(str(error))
+            number += 1
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    place = tmp_path / "workspace"
+    with Workspace(place) as workspace:
+        rows = workspace.import_table(pa.table({"row_key": [f"k{n}" for n in range(ITEMS)], "text": ["x"] * ITEMS}), "storm/rows")
+        create_queue(workspace, "storm", rows, labels=("yes", "no"))
+    return place
+
+
+@pytest.fixture
+def server(place: Path) -> Iterator[Server]:
+    made = Server(place)
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
+    chance, stop = random.Random(11), threading.Event()
+
+    def posted(path: str, **body: object) -> httpx.Response:
+        answer = httpx.post(f"{server.url}{path}", timeout=20, **body)  # type: ignore[arg-type]
+        assert answer.status_code < 500 or answer.status_code == 503, f"{path}: {answer.status_code} {answer.text[:300]}"
+        return answer
+
+    def event(n: int) -> bool:
+        return posted("/v1/events", json={"events": [{"kind": "note", "subject": "storm", "step": n}]}).status_code < 300
+
+    def table(n: int) -> bool:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, pa.schema([("n", pa.int64())])) as writer:
+            writer.write_table(pa.table({"n": [n]}))
+        content, kind = sink.getvalue().to_pybytes(), {"content-type": "application/vnd.apache.arrow.stream"}
+        return posted(f"/v1/imports?name=storm/table{n}&kind=dataset", content=content, headers=kind).status_code < 300
+
+    def label(n: int) -> bool:
+        taken = posted("/v1/queues/storm/take", json={"ahead": 0})
+        if taken.status_code >= 300:
+            return False
+        key = taken.json()["data"][0]["row_key"]
+        given = posted("/v1/queues/storm/answer", json={"row_key": key, "value": "yes", "seconds": n / 1e6})
+        return given.status_code < 300
+
+    clients = {"events": Client(event, stop), "tables": Client(table, stop), "labels": Client(label, stop)}
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 2.5))
+        server.kill()
+        server.start()
+    time.sleep(1.0)
+    stop.set()
+    for client in clients.values():
+        client.thread.join()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(40) == 0
+    done = {name: len(client.acknowledged) for name, client in clients.items()}
+    print(f"{KILLS} kills; acknowledged: {done}")
+    assert [client.wrong for client in clients.values() if client.wrong] == []
+    assert all(done.values()), done
+
+    with pickaxe.open(place) as workspace:
+        kept = {found.step for found in workspace.log.each("note")}
+        assert set(clients["events"].acknowledged) <= kept
+        for n in clients["tables"].acknowledged:
+            assert workspace.read_table(workspace.artifact(f"storm/table{n}"))["n"].to_pylist() == [n]
+        answers = {round(row.seconds * 1e6) for row in Queue(workspace, "storm").answers()}
+        assert set(clients["labels"].acknowledged) <= answers
+        for statement in workspace.ledger.statements():
+            assert statement.charged + statement.idle == statement.cost
+    checked = commands.call(place, "doctor")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server: Server, place: Path, finished: Finished) -> None:
+    """The first tiny task, as a job of the server; its artifacts are those of an undisturbed line."""
+    chance = random.Random(5)
+    task = finished.files.variant(rounds=1).model_dump(mode="json")
+    made = httpx.post(f"{server.url}/v1/jobs", json={"kind": "produce", "task": task}, timeout=20)
+    assert made.status_code < 300, made.text
+    job = made.json()["data"]["id"]
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.2, 2.0))
+        if not (chance.random() < 0.5 and server.kill_a_worker()):
+            server.kill()
+            server.start()
+    deadline, state = time.monotonic() + 600, ""
+    while time.monotonic() < deadline and state not in ("succeeded", "failed", "cancelled"):
+        time.sleep(0.5)
+        state = httpx.get(f"{server.url}/v1/jobs/{job}", timeout=20).json()["data"]["state"]
+    assert state == "succeeded", httpx.get(f"{server.url}/v1/jobs/{job}", timeout=20).text
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(40)
+    with pickaxe.open(place) as workspace, pickaxe.open(finished.workspace, mode="r") as undisturbed:
+        assert [run for run in workspace.runs.list() if run.state is not RunState.SUCCEEDED] == []
+        for name in ("rows", "pool", "gold", "teacher", "auto_labels", "student"):
+            ref = f"{task['name']}/{name}"
+            assert workspace.artifact(ref).digest == undisturbed.artifact(f"{ref}:1").digest, ref
+        for statement in workspace.ledger.statements():
+            assert statement.charged + statement.idle == statement.cost
