@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -237,4 +238,40 @@ def test_a_table_whose_commit_lost_its_answer_is_written_once(
     assert tables.snapshots("t") == [first, second]
     tables.sweep()
     assert tables.read(second)["n"].to_pylist() == [1, 2]
+    tables.close()
+
+
+def test_who_lost_the_turn_does_not_commit(
+    server: PostgresServer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart of the server ends the turn of a writer that is just writing files: somebody else may be writing by then."""
+    tables = LakeTables(tmp_path, metadata=PostgresMetadata(url))
+    first = tables.write("t", pa.table({"n": [1]}))
+    original, cut = tables_write._describe, list[int]()
+
+    def describe(*arguments: Any) -> None:
+        original(*arguments)
+        if not cut:
+            cut.append(1)
+            holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            server.sql(f"SELECT pg_terminate_backend(pid) FROM ({holders}) AS h", url.rpartition("/")[2])
+
+    monkeypatch.setattr(tables_write, "_describe", describe)
+    second = tables.write("t", pa.table({"n": [2]}))
+    assert cut
+    assert tables.snapshots("t") == [first, second]
+    assert second.snapshot_id == first.snapshot_id + 1, "the first try left no snapshot"
+    tables.close()
+
+
+def test_young_leftovers_may_be_anothers_and_stay(url: str, tmp_path: Path) -> None:
+    tables = LakeTables(tmp_path, metadata=PostgresMetadata(url))
+    pin = tables.write("t", pa.table({"n": [1]}))
+    young, old = (tmp_path / "tables" / "main" / f"{name}.parquet" for name in ("young", "old"))
+    young.write_bytes(b"x")
+    old.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    assert tables.sweep() == 1
+    assert (young.exists(), old.exists()) == (True, False)
+    assert tables.read(pin).num_rows == 1
     tables.close()
