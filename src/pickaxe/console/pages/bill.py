@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from pickaxe.console import charts
 from pickaxe.console.site import Site
-from pickaxe.flows.spending import Spending, Spent, last_days
 from pickaxe.kernel.cost import Cost, cost_of
 from pickaxe.kernel.ledger import Statement
+from pickaxe.kernel.spending import Spending, Spent, last_days
 from pickaxe.kernel.workspace import Workspace
 
 SHOWN_DAYS = 30
