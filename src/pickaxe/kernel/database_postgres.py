@@ -23,7 +23,7 @@ from sqlalchemy import exc
 
 from pickaxe.kernel.database import PATIENCE_SECONDS, NotDone, retried
 from pickaxe.kernel.database_json import dumps, loads
-from pickaxe.kernel.errors import NotFound
+from pickaxe.kernel.errors import NotFound, PickaxeError
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
 
 _TURN_SECONDS = 15
@@ -154,7 +154,7 @@ class PostgresDatabase:
             except (exc.DBAPIError, exc.TimeoutError) as error:
                 known = translated(error, self.url)
                 if not known.passing or time.monotonic() + pause > deadline:
-                    raise known.error or error from error
+                    raise _not_done(known.error) if known.passing and known.error else known.error or error from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -204,13 +204,16 @@ class PostgresDatabase:
                 raise
             if not known.passing:
                 raise known.error from error
-            got, remedy = known.error.got or known.error.message, known.error.remedy
-            raise NotDone(f"{doing} was cut off; nothing of it happened", got=got, remedy=remedy) from error
+            raise _not_done(known.error, f"{doing} was cut off; nothing of it happened") from error
         except BaseException:
             _give_up(connection)
             raise
         finally:
             connection.close()
+
+
+def _not_done(error: PickaxeError, message: str | None = None) -> NotDone:
+    return NotDone(message or error.message, got=error.got or error.message, remedy=error.remedy)
 
 
 def _give_up(connection: sa.Connection) -> None:

@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.kernel.database import retried
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.storage_errors import storage_errors
 
@@ -196,6 +197,7 @@ class WorkerContext:
         self._saved.add(name)
         return self._outputs / name
 
+    @retried
     def _workspace(self) -> Workspace:
         if not hasattr(self, "_opened"):
             from pickaxe.kernel.location import Location
