@@ -6,52 +6,19 @@ number of them). In both, write transactions take turns: one that reads before i
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, PickaxeError, StorageFull, Unavailable, WriterBusy
-
-PATIENCE_SECONDS = 30.0
-"""How long work goes on trying to reach a database that restarts before it gives up."""
+from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, PickaxeError, StorageFull, WriterBusy
 
 _BUSY_TIMEOUT_MS = 15_000
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class NotDone(Unavailable):
-    """A transaction that certainly did not happen: the connection broke or a conflict undid it. Doing it again is safe."""
-
-
-def retried(work: Callable[P, T]) -> Callable[P, T]:
-    """Do `work` again while its transaction was `NotDone`, for up to `PATIENCE_SECONDS`.
-
-    For functions of one transaction each: what they did before it would be done twice.
-    """
-
-    @functools.wraps(work)
-    def until_done(*args: P.args, **kwargs: P.kwargs) -> T:
-        deadline, pause = time.monotonic() + PATIENCE_SECONDS, 0.02
-        while True:
-            try:
-                return work(*args, **kwargs)
-            except NotDone:
-                if time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, 1.0)
-
-    return until_done
-
 
 class Database(Protocol):
     """What the catalog asks of a database."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.kernel.artifacts import Stored
 from pickaxe.kernel.attempt import Limits, Outcome
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import Conflict, PickaxeError, RunCancelled, RunFailed
 from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.ledger import Usage

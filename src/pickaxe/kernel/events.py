@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.schema import events
 

@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.nouns import Lease
 from pickaxe.kernel.schema import leases, pools, prices, usage

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.process import is_alive

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 from pickaxe.kernel.storage_errors import storage_errors
 

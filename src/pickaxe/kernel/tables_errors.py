@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pickaxe.kernel.database import NotDone
+from pickaxe.kernel.retry import NotDone
 from pickaxe.kernel.errors import Corrupted, NewerWorkspace, PickaxeError, Unavailable, WriterBusy
 from pickaxe.kernel.storage_errors import storage_errors, storage_full
 

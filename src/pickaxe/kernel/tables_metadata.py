@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pickaxe.kernel.database import PATIENCE_SECONDS
+from pickaxe.kernel.retry import PATIENCE_SECONDS
 from pickaxe.kernel.database_postgres import advisory_id
 from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.location import Location

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.storage_errors import storage_errors
 

@@ -17,7 +17,7 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.content import Content
-from pickaxe.kernel.database import retried
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints, of_all_tenants
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
