@@ -16,7 +16,7 @@ from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 
-PAGE = 12
+PAGE = 6
 SHOWN_MODELS = 6
 METERS = ("human_ms", "cpu", "stored_bytes")
 """The meters that have a price of their own, the dearest first as a rule."""

@@ -36,6 +36,7 @@ async function draw(embed, place) {
   const made = await embed(place, spec, {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true },
   });
+  place.querySelector("svg").setAttribute("aria-hidden", "true"); // the place around it has the role and the words
   place.view = made.view;
   place.shape = onlyFigures(spec);
 }
