@@ -4,12 +4,14 @@ A job is a view over events whose subject is the job's id. Kind ``job``, by name
 whom), ``started``, ``cancel`` (somebody asked), ``ended`` (body: state, result, error). Kind ``stage``: a stage of the line
 started (body: task, round) or ended (also rows, seconds, nano, cached, run_id). Nothing else is stored, so a job that has not
 ended when a server opens the workspace is simply queued again: the line's stages are cached, and it goes on where it was.
+Where several servers share a catalog, a job belongs to the one that queued or ``claimed`` it last, for as long as that one lives.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, RunCancelled
 from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.peers import living_pools
 
 if TYPE_CHECKING:
     from pickaxe.flows.line import StageRecord
@@ -32,6 +35,7 @@ KINDS = ("produce",)
 _ENDED = ("succeeded", "failed", "cancelled")
 _PAGE = 1000
 _MAX_ATTEMPTS = 5
+_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,30 @@ class Jobs:
 
     def start(self) -> list[str]:
         """Take up what an earlier process left undone, oldest first; returns the ids."""
-        left = _undone(self._root)
+        left = self._adopted()
         with self._room:
             self._queue.extend(left)
         self._thread.start()
         return [job_id for _, _, job_id in left]
+
+    def _adopted(self) -> list[tuple[str, str, str]]:
+        """Jobs that nobody living looks after, claimed for this process."""
+        found = _undone(self._root)
+        if not self._root.catalog.shared:
+            return [job for job, _ in found]
+        living = living_pools(self._root.catalog)
+        return [job for job, pool_id in found if pool_id not in living and self._claimed(job, pool_id)]
+
+    def _claimed(self, job: tuple[str, str, str], pool_id: str) -> bool:
+        """Take the job over, unless another server was quicker: the catalog lets one process write at a time."""
+        workspace = self._root.for_tenant(job[0], job[1])
+        with self._root.catalog.write() as connection:
+            facts = workspace.events(kind=JOB, subject=job[2], limit=_PAGE)
+            if [event.body["pool"] for event in facts if "pool" in event.body][-1] != pool_id:
+                return False
+            claim = {"kind": JOB, "subject": job[2], "name": "claimed", "body": {"pool": self._root.stores.pool_id}}
+            workspace.log.emit_many([claim], connection=connection)
+        return True
 
     def stop(self, seconds: float = 20.0) -> None:
         """Interrupt what is under way; it goes on when the next server opens the workspace."""
@@ -130,9 +153,8 @@ class Jobs:
             raise BadInput(f"unknown kind of job {kind!r:.40}", expected=f"one of {', '.join(KINDS)}")
         _task(workspace, spec)
         job_id = f"job-{uuid.uuid4().hex[:24]}"
-        workspace.emit(
-            JOB, job_id, name="queued", body={"kind": kind, "spec": dict(spec), "by": by, "as": workspace.principal_id}
-        )
+        body = {"kind": kind, "spec": dict(spec), "by": by, "as": workspace.principal_id, "pool": workspace.stores.pool_id}
+        workspace.emit(JOB, job_id, name="queued", body=body)
         with self._room:
             self._queue.append((workspace.tenant_id, workspace.principal_id, job_id))
             self._room.notify_all()
@@ -157,9 +179,13 @@ class Jobs:
     def _work(self) -> None:
         while True:
             with self._room:
-                self._room.wait_for(lambda: self._closing or bool(self._queue))
+                self._room.wait_for(lambda: self._closing or bool(self._queue), _LOOK_SECONDS)
                 if self._closing:
                     return
+                if not self._queue and self._root.catalog.shared:  # a peer may have died over its jobs
+                    self._queue.extend(self._adopted())
+                if not self._queue:
+                    continue
                 tenant_id, principal_id, job_id = self._queue.popleft()
                 carrier = self._current = _Carrier(self._root.for_tenant(tenant_id, principal_id), job_id)
             try:
@@ -179,10 +205,13 @@ class _Carrier:
         self.job_id = job_id
         self._cancelled = self._stopped = False
         self._run_id: str | None = None
-        self._told = -1.0
+        self._told = self._looked = -1.0
 
     def run(self) -> None:
         job = job_of(self._ws, self.job_id)
+        if self._is_called_off():  # while it waited, or just before the server was killed
+            _end(self._ws, self.job_id, "cancelled")
+            return
         if job.attempts >= _MAX_ATTEMPTS:
             error = {"code": "run_failed", "message": f"the server died {job.attempts} times over it", "remedy": "see its log"}
             _end(self._ws, self.job_id, "failed", error=error)
@@ -221,8 +250,8 @@ class _Carrier:
         if self._run_id != progress.run.id:
             self._run_id = progress.run.id
             self._ws.emit(STAGE, self.job_id, name=progress.run.name, body={"run_id": progress.run.id, "state": "running"})
-        if self._cancelled:
-            self._ws.engine.cancel(progress.run.id)
+        if self._cancelled or (self._ws.catalog.shared and self._is_called_off()):
+            self.cancel()
 
     def stage_ended(self, record: StageRecord) -> None:
         told = {"task": record.task, "round": record.round, "state": "ended", "rows": record.rows, "seconds": record.seconds}
@@ -244,8 +273,16 @@ class _Carrier:
             self._told = share
             self._ws.emit("progress", self.job_id, name=f"fetching {name}", value=share)
 
+    def _is_called_off(self) -> bool:
+        """Whether somebody asked, perhaps another server of the same catalog; looked up once a second at most."""
+        if time.monotonic() - self._looked > 1:
+            self._looked = time.monotonic()
+            facts = self._ws.events(kind=JOB, subject=self.job_id, limit=_PAGE)
+            self._cancelled = self._cancelled or any(event.name == "cancel" for event in facts)
+        return self._cancelled
+
     def _refuse_if_cancelled(self) -> None:
-        if self._cancelled:
+        if self._cancelled or (self._ws.catalog.shared and self._is_called_off()):
             raise RunCancelled("the job was cancelled")
 
 
@@ -309,13 +346,15 @@ def _end(
     workspace.emit(JOB, job_id, name="ended", body={"state": state, "result": result, "error": error})
 
 
-def _undone(root: Workspace) -> list[tuple[str, str, str]]:
-    """(tenant, principal, job) of every job of any tenant that was queued and has not ended, oldest first."""
-    open_jobs: dict[str, tuple[str, str, str]] = {}
+def _undone(root: Workspace) -> list[tuple[tuple[str, str, str], str]]:
+    """Every job of any tenant that was queued and has not ended, oldest first: (tenant, principal, job), and whose pool has it."""
+    open_jobs: dict[str, tuple[tuple[str, str, str], str]] = {}
     for tenant_id in root.catalog.tenant_ids():
         for event in root.for_tenant(tenant_id, root.principal_id).log.each(JOB):
             if event.name == "queued":
-                open_jobs[event.subject] = (tenant_id, event.body["as"], event.subject)
+                open_jobs[event.subject] = (tenant_id, event.body["as"], event.subject), event.body["pool"]
+            elif event.name == "claimed":
+                open_jobs[event.subject] = open_jobs[event.subject][0], event.body["pool"]
             elif event.name == "ended":
                 open_jobs.pop(event.subject, None)
     return list(open_jobs.values())

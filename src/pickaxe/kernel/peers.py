@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.ledger import Pools
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.process import is_alive
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.runs import GONE_AFTER, interrupt
 from pickaxe.kernel.schema import leases, pools, runs
 
@@ -27,6 +27,11 @@ _LOOK_EVERY = timedelta(seconds=6)
 def living(catalog: Catalog) -> list[str]:
     """Who has the catalog open for writing, for people."""
     return [f"process {machine.get('pid')} on {machine.get('host')}" for _, machine, alive in _open_pools(catalog) if alive]
+
+
+def living_pools(catalog: Catalog) -> set[str]:
+    """The pools whose processes live, as far as one can tell."""
+    return {pool_id for pool_id, _, alive in _open_pools(catalog) if alive}
 
 
 @retried
