@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import aliases, artifacts
 
 _NO_VERSION = 2**31 - 1

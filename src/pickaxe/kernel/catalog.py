@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.clock import SECOND, Clock
 from pickaxe.kernel.database import Database, SqliteDatabase
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import Conflict, NewerWorkspace
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import HEAD, events, pools, principals, runs, tenants
 
 

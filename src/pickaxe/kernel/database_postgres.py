@@ -21,10 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from pickaxe.kernel.retry import PATIENCE_SECONDS, NotDone, retried
 from pickaxe.kernel.database_json import dumps, loads
 from pickaxe.kernel.errors import NotFound, PickaxeError
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
+from pickaxe.kernel.retry import PATIENCE_SECONDS, NotDone, retried
 
 _TURN_SECONDS = 15
 _STALLED_SECONDS = 60

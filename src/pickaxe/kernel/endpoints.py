@@ -11,9 +11,9 @@ from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.kernel.artifacts import Artifacts, checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Endpoint, Route
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import endpoints
 
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.kernel.artifacts import Stored
 from pickaxe.kernel.attempt import Limits, Outcome
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import Conflict, PickaxeError, RunCancelled, RunFailed
 from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.ledger import Usage
 from pickaxe.kernel.nouns import Artifact, Run, RunState
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, RunSpec
 from pickaxe.kernel.worker import address_of
 

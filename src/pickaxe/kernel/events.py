@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import as_datetime
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import events
 
 _PAGE = 10_000

@@ -22,9 +22,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.nouns import Lease
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import leases, pools, prices, usage
 
 HOUR_NS = 3_600 * 1_000_000_000

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id, checked_name
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.clock import SECOND, as_datetime
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import Conflict, NotFound
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.schema import edges, runs
 
 HEARTBEAT_EVERY = timedelta(seconds=2)

@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.storage_errors import storage_errors
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pickaxe.kernel.retry import NotDone
 from pickaxe.kernel.errors import Corrupted, NewerWorkspace, PickaxeError, Unavailable, WriterBusy
+from pickaxe.kernel.retry import NotDone
 from pickaxe.kernel.storage_errors import storage_errors, storage_full
 
 NOT_MADE = re.compile(r"creating a new ducklake is explicitly disabled", re.IGNORECASE)

@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pickaxe.kernel.retry import PATIENCE_SECONDS
 from pickaxe.kernel.database_postgres import advisory_id
 from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
+from pickaxe.kernel.retry import PATIENCE_SECONDS
 from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.tables_errors import ConnectionLost
 

@@ -21,8 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.storage_errors import storage_errors
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.content import Content
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints, of_all_tenants
 from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
@@ -29,6 +28,7 @@ from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
 from pickaxe.kernel.principals import Access, Members
 from pickaxe.kernel.registry import PREDICTORS, own_modules
+from pickaxe.kernel.retry import retried
 from pickaxe.kernel.runs import Runs, RunSpec
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.stores import Mode, Stores
