@@ -74,7 +74,7 @@ def main(out_dir: Path) -> dict[str, Any]:
 
 
 def _places(client: httpx.Client) -> dict[str, str]:
-    after = None
+    after, page = None, {"items": []}
     for _ in range(30):
         page = client.get("/v1/runs", params={"limit": 1000, **({"after": after} if after else {})}).json()["data"]
         after = page["next"]

@@ -50,17 +50,18 @@ class PostgresServer:
         command = [self._binaries / "postgres", "-D", self._home / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
         settings = ["fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=200", "autovacuum=off"]
         log = (self._home / "log").open("ab")
-        self._process = subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             [*map(str, command), *(word for setting in settings for word in ("-c", setting))],
             stdout=log,
             stderr=log,
             cwd="/",
             **self._as,
         )
+        self._process = process
         log.close()
         deadline = time.monotonic() + 30
         while not self._answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise OSError(f"PostgreSQL does not start: {(self._home / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 

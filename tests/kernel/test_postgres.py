@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from pickaxe.kernel import database_postgres, tables_write
 from pickaxe.kernel.catalog import Catalog
@@ -172,7 +173,7 @@ def _broken_commits(monkeypatch: pytest.MonkeyPatch, *, after: bool) -> list[int
             original(self)
         driver: Any = self.connection.driver_connection
         driver.pgconn.finish()
-        raise sa.exc.OperationalError("COMMIT", {}, psycopg.OperationalError("server closed the connection unexpectedly"))
+        raise OperationalError("COMMIT", {}, psycopg.OperationalError("server closed the connection unexpectedly"))
 
     monkeypatch.setattr(sa.Connection, "commit", commit)
     return broken
