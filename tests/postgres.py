@@ -34,7 +34,7 @@ class PostgresServer:
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self._home = Path(tempfile.mkdtemp(prefix="pickaxe-postgres-"))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._mounted: Path | None = None
         self.port = _free_port()
         self._as: dict[str, Any] = {}
@@ -50,7 +50,7 @@ class PostgresServer:
         command = [self._binaries / "postgres", "-D", self._home / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
         settings = ["fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=200", "autovacuum=off"]
         log = (self._home / "log").open("ab")
-        process: subprocess.Popen[bytes] = subprocess.Popen(
+        process: subprocess.Popen[Any] = subprocess.Popen(
             [*map(str, command), *(word for setting in settings for word in ("-c", setting))],
             stdout=log,
             stderr=log,
