@@ -65,7 +65,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(server: Postgre
             "events": Work(lambda n: workspace.emit("log", "events", step=n), stop),
             "batches": Work(lambda n: workspace.emit_many([{"kind": "log", "subject": "batches", "step": n}] * 3), stop),
             "tables": Work(lambda n: workspace.import_table(pa.table({"n": [n]}), f"t/table{n}"), stop),
-            "runs": Work(lambda n: workspace.run(steps.count, steps.Count(upto=3, nap=0.1 + n / 1e6), name=f"r{n}/count"), stop),
+            "runs": Work(lambda n: _run(workspace, n), stop),
             "endpoints": Work(lambda n: _publish(workspace, n), stop),
         }
         for _ in range(KILLS):
@@ -109,6 +109,12 @@ def _until(done: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def _run(workspace: Workspace, number: int) -> None:
+    """A run, and one whose worker reads what the first has made."""
+    made = workspace.run(steps.count, steps.Count(upto=3, nap=0.1 + number / 1e6), name=f"r{number}/count")
+    workspace.run(steps.double, steps.Config(), name=f"r{number}/double", inputs={"total": made["total"]})
+
+
 def _publish(workspace: Workspace, number: int) -> None:
     found = workspace.artifacts.find(name="t/table0")
     if found is None:
@@ -127,9 +133,10 @@ def _check(place: Path, acknowledged: dict[str, list[int]]) -> None:
             assert reader.read_table(reader.artifact(f"t/table{number}")).to_pylist() == [{"n": number}]
         runs = {run.name: run for run in reader.runs.list()}
         for number in acknowledged["runs"]:
-            run = runs[f"r{number}/count"]
-            assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
-            assert reader.read_json(reader.artifact(run.outputs["total"]))["total"] == 3
+            for step, total in (("count", 3), ("double", 6)):
+                run = runs[f"r{number}/{step}"]
+                assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
+                assert reader.read_json(reader.artifact(run.outputs["total"]))["total"] == total
         assert {endpoint.name for endpoint in reader.endpoints()} == {f"e{number}" for number in acknowledged["endpoints"]}
         published = Counter(event.name for event in reader.log.each("publish"))
         assert published == Counter(f"e{number}" for number in acknowledged["endpoints"])
