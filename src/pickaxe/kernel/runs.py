@@ -278,6 +278,8 @@ def interrupt(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[
 @retried
 def beat_under_way(catalog: Catalog, run_ids: Collection[str]) -> None:
     """The heartbeat of a process for its runs, also while they wait or land."""
+    if not run_ids:
+        return
     with catalog.write() as connection:
         beating = runs.update().where(runs.c.id.in_(run_ids), _UNDER_WAY)
         connection.execute(beating.values(heartbeat_ns=catalog.clock.now_ns()))
