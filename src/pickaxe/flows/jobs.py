@@ -291,12 +291,12 @@ def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -
     from pathlib import Path
 
     from pickaxe.flows.produce import produce
-    from pickaxe.flows.reporting import write_report
+    from pickaxe.flows.report_elsewhere import write_report_elsewhere
 
     product = produce(_task(workspace, spec), workspace, watcher=watcher)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
         page = Path(folder) / f"{product.task.name}.html"
-        write_report(workspace, [product], page)
+        write_report_elsewhere(workspace, product, page)
         report = workspace.import_files(page, f"{product.task.name}/report", kind="page")
     return {
         "task": product.task.name,

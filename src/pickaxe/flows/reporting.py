@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _METERS = {"cpu": ("core-seconds", 1e9), "human_ms": ("seconds of people", 1e3), "stored_bytes": ("MB kept", 1e6)}
 
 
-def write_report(workspace: Workspace, products: Sequence[Product], path: Path) -> None:
-    """Write the self-contained HTML report of one or more tasks."""
-    render(report_of(workspace, products), path)
+def write_report(workspace: Workspace, products: Sequence[Product], path: Path, *, cores: int | None = None) -> None:
+    """Write the self-contained HTML report of one or more tasks; `cores` where the workspace is open to read and has none."""
+    render(report_of(workspace, products, cores=cores), path)
 
 
-def report_of(workspace: Workspace, products: Sequence[Product]) -> Report:
+def report_of(workspace: Workspace, products: Sequence[Product], *, cores: int | None = None) -> Report:
     """The report's data: of the first task everything, of the others their stages and what they cost."""
     first = products[0]
     last = first.rounds[-1]
@@ -34,7 +34,7 @@ def report_of(workspace: Workspace, products: Sequence[Product]) -> Report:
         title=first.task.name,
         subtitle=first.task.intended_use or "",
         made_at=f"{last.model.created_at:%Y-%m-%d %H:%M} UTC",
-        machine=_machine(workspace),
+        machine=_machine(cores or workspace.engine.cores),
         simulated=_simulated(workspace, products),
         stages=[_stage(record) for product in products for record in product.records],
         rounds=[_round(workspace, turn) for turn in first.rounds],
@@ -191,5 +191,5 @@ def _simulated(workspace: Workspace, products: Sequence[Product]) -> list[str]:
     return said
 
 
-def _machine(workspace: Workspace) -> dict[str, Any]:
-    return {"processor": platform.machine(), "cores": str(workspace.engine.cores), "python": platform.python_version()}
+def _machine(cores: int) -> dict[str, Any]:
+    return {"processor": platform.machine(), "cores": str(cores), "python": platform.python_version()}
