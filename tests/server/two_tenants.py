@@ -174,7 +174,7 @@ def _plant(server: Server, folder: Path) -> None:
         "job",
         "job-0123456789abcdef01234567",
         name="queued",
-        body={"kind": "produce", "by": MARK, "as": ws.principal_id, "spec": task | {"x": MARK}},
+        body={"kind": "produce", "by": MARK, "as": ws.principal_id, "pool": ws.stores.pool_id, "spec": task | {"x": MARK}},
     )
     ws.emit("job", "job-0123456789abcdef01234567", name="ended", body={"state": "failed", "error": {"message": MARK}})
     server.ids = {
