@@ -31,7 +31,7 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, height: int = 190) 
     ]
     colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else {"title": None}}
     across = {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False, "nice": False},
-              "axis": {"tickMinStep": 1, "tickCount": 6, "format": "~s"}}  # fmt: skip
+              "axis": {"tickMinStep": 1, "format": "~s"}}  # fmt: skip
     pointed = {
         "name": "pointed",
         "select": {"type": "point", "nearest": True, "on": "pointermove", "clear": "pointerout", "fields": ["x"]},

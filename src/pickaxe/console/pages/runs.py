@@ -120,7 +120,8 @@ def _curves(series: Mapping[str, Sequence[charts.Point]], x: str) -> dict[str, c
             shared = grouped.setdefault(name.removeprefix("validation_"), {})
             same_steps = all(0.5 < (points[-1][0] + 1) / (other[-1][0] + 1) < 2 for other in shared.values())
             (shared if same_steps else grouped.setdefault(name, {}))[name] = points
-    return {name: charts.curves(together, x=x) for name, together in grouped.items() if together}
+    drawn = ((name if len(together) > 1 else next(iter(together)), together) for name, together in grouped.items() if together)
+    return {name: charts.curves(together, x=x) for name, together in drawn}
 
 
 def _overlaid(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[charts.Point]]], x: str) -> dict[str, charts.Spec]:
