@@ -226,6 +226,15 @@ def test_configuration_that_is_refused(said: dict[str, str]) -> None:
     assert OpenIdConfig.from_environment({}) is None
 
 
+def test_a_workspace_opens_with_all_of_it_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"ISSUER": "https://id.example", "CLIENT_ID": "x", "CLIENT_SECRET": "y", "TENANT": "local", "ROLE": "viewer"}
+    for name, value in said.items():
+        monkeypatch.setenv(f"PICKAXE_OIDC_{name}", value)
+    with pickaxe.open(tmp_path / "workspace"):
+        found = OpenIdConfig.from_environment()
+    assert found == OpenIdConfig("https://id.example", "x", "y", "local", Role.VIEWER)
+
+
 def test_the_secret_is_not_shown() -> None:
     assert "s3cret" not in repr(OpenIdConfig("https://id.example", "pickaxe", "s3cret"))
 

@@ -21,6 +21,11 @@ _ELSEWHERE = VARIABLES | {
     "PICKAXE_TORCH",
     "PICKAXE_URL",
     "PICKAXE_API_KEY",
+    "PICKAXE_OIDC_ISSUER",
+    "PICKAXE_OIDC_CLIENT_ID",
+    "PICKAXE_OIDC_CLIENT_SECRET",
+    "PICKAXE_OIDC_TENANT",
+    "PICKAXE_OIDC_ROLE",
 }
 """Read by the location, the room, the demo's downloads, the traffic step, the set-up and the command line, not here."""
 
