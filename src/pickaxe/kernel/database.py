@@ -20,6 +20,7 @@ from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, PickaxeError, S
 
 _BUSY_TIMEOUT_MS = 15_000
 
+
 class Database(Protocol):
     """What the catalog asks of a database."""
 

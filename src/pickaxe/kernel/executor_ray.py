@@ -10,6 +10,7 @@ PostgreSQL and an object store. What it saves comes back through Ray's object st
 
 from __future__ import annotations
 
+import os
 import platform
 import queue
 import socket
@@ -28,6 +29,7 @@ from pickaxe.kernel.attempt import Attempt, Limits, Outcome, Output
 from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.ledger import Usage
+from pickaxe.kernel.location import VARIABLES
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.room import plain_place
 
@@ -163,7 +165,9 @@ class _RaySlot:
         asked = False
         with tempfile.TemporaryFile(dir=job["scratch"]) as archive:
             try:
-                for reference in self._host.run.options(num_returns="streaming").remote(dict(job), asdict(limits), threads):
+                for reference in self._host.run.options(num_returns="streaming").remote(
+                    {**job, "environment": _settings()}, asdict(limits), threads
+                ):
                     said = ray.get(reference)
                     if "archive" in said:
                         archive.write(said["archive"])
@@ -197,6 +201,7 @@ class Host:
 
     def run(self, job: dict[str, Any], limits: dict[str, Any], threads: int) -> Iterator[dict[str, Any]]:
         """Messages of the worker, ticks, then how it ended and what it saved."""
+        os.environ.update(job["environment"])  # this process is the attempt's alone
         place = plain_place() if job["location"]["key"] else None
         with tempfile.TemporaryDirectory(prefix="pickaxe-", dir=place, ignore_cleanup_errors=True) as folder:
             here = _at_home(job, Path(folder))
@@ -226,6 +231,12 @@ class Host:
         outputs = {role: (out.stored, out.kind, dict(out.meta), out.path.name) for role, out in outcome.outputs.items()}
         readings = [asdict(reading) for reading in outcome.readings]
         say({"ended": {"state": outcome.state, "error": outcome.error, "outputs": outputs, "readings": readings}})
+
+
+def _settings() -> dict[str, str]:
+    """What this process was told by environment variables of ours, for steps that look there. Not where the stores are: the job says so."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("PICKAXE_")}
+    return {name: value for name, value in ours.items() if name not in VARIABLES}
 
 
 def _at_home(job: dict[str, Any], folder: Path) -> dict[str, Any]:
