@@ -188,3 +188,28 @@ def test_review_finds_what_divides_people(make: Make) -> None:
     assert {each.label: (each.pairs, each.agreed) for each in seen.classes} == {"yes": (5, 3 / 5), "no": (6, 4 / 6)}
     assert seen.alpha is not None
     assert 0.5 < seen.alpha < 1
+
+
+def test_what_is_missing_leaves_out_what_everybody_here_skipped(make: Make) -> None:
+    queue = make(items=3, overlap=2)
+    assert queue.missing() == 6
+    queue.answer("ann", "k0", "yes", seconds=1)
+    queue.skip("ann", "k1")
+    assert queue.missing() == 3, "whoever skips is the only one here: k1 wants no more"
+    queue.answer("bob", "k0", "no", seconds=1)
+    assert queue.missing() == 4, "bob may still answer k1"
+    queue.undo("bob")
+    assert queue.missing() == 3, "what was taken back is no answer, and bob is not here any more"
+
+
+def test_a_new_version_keeps_the_answers_and_asks_its_own_items_with_their_arms(make: Make, workspace: Workspace) -> None:
+    import pyarrow as pa
+
+    make(items=2).answer("ann", "k0", "yes", seconds=1)
+    rows = {"row_key": ["x", "k1"], "text": ["new", "old"], "arm": ["audit", "random"], "round": [3, 3]}
+    create_queue(workspace, "t", workspace.import_table(pa.table(rows), "t/more"), labels=("yes", "no"))
+    newer = Queue(workspace, "t")
+    assert (newer.missing(), newer.counts()["complete"]) == (2, 0)
+    assert newer.undo("ann") is None, "that item is not asked about any more"
+    newer.answer("ann", "x", "no", seconds=1)
+    assert {(row.row_key, row.arm, row.round) for row in newer.answers()} == {("k0", "active", 1), ("x", "audit", 3)}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pickaxe.data.label.annotators import Annotation, Annotator, Quit, SimulatedAnnotator, Undo
 from pickaxe.data.label.config import LabelConfig, RoundsConfig
-from pickaxe.data.label.rounds import label_rounds
+from pickaxe.data.label.rounds import label_batches, label_rounds
 from pickaxe.data.label.rows import AnnotationRow, latest
-from pickaxe.data.label.select import Selector
+from pickaxe.data.label.select import Chosen, Selector
 from pickaxe.kernel.errors import BadInput
 from tests.data.sport_and_money import GOLD, TEXTS
 
@@ -231,3 +231,39 @@ def test_each_answer_comes_out_before_the_next_question() -> None:
     for row in label_rounds(TEXTS, [Watcher()], CLASSES, plan, Selector(TEXTS, strategy="random")):
         keep(row)
     assert len(saved) == 6
+
+
+@pytest.mark.parametrize(("each", "budget"), [(1, 41), (2, 41)])
+def test_batches_for_whoever_comes_keep_to_the_budget_and_go_on_where_they_stopped(each: int, budget: int) -> None:
+    """Every batch stops the campaign until it is answered, as a line does whose people sit elsewhere; one text is skipped."""
+    given: list[AnnotationRow] = []
+    skipped: set[str] = set()
+
+    class Waits(Exception):
+        pass
+
+    def ask(batch: Sequence[Chosen], round_: int) -> None:
+        if {item.row_key for item in batch} <= {row.row_key for row in given} | skipped:
+            return
+        if not skipped:
+            skipped.add(batch[0].row_key)
+        given.extend(
+            AnnotationRow(item.row_key, f"p{n}", GOLD[item.row_key], 2.0, round_, item.arm, False)
+            for item in batch
+            for n in range(each)
+            if item.row_key not in skipped
+        )
+        raise Waits
+
+    stops = 0
+    while True:
+        try:
+            label_batches(RoundsConfig(max_labels=budget, rounds=3), Selector(TEXTS), ask, people=each, done=tuple(given))
+            break
+        except Waits:
+            stops += 1
+    assert stops >= 3
+    assert len(given) == budget - budget % each
+    assert set(Counter((row.row_key, row.annotator) for row in given).values()) == {1}
+    assert {row.round for row in given if row.arm == "audit"} == {0}
+    assert not skipped & {row.row_key for row in given}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import pickaxe
-from pickaxe.flows.jobs import JOB, Jobs, job_of, jobs_page
+from pickaxe.flows.job_view import JOB, job_of, jobs_page
+from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.workspace import Workspace

@@ -1,4 +1,4 @@
-"""What needs a person now: runs that failed and were not made good, drift that nobody answered, corrections that wait."""
+"""What needs a person now: broken runs that were not made good, drift that nobody answered, corrections and lines that wait."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pickaxe.flows.desk import answers_wanted
+from pickaxe.flows.job_view import JOB
 from pickaxe.kernel.nouns import Endpoint, Event, RunState
 
 if TYPE_CHECKING:
@@ -19,9 +21,9 @@ MOST_COUNTED = 500
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """Something to do. `subject` is a run id for ``failed`` and ``interrupted``, else an endpoint's name."""
+    """Something to do. `subject` is a run id for ``failed`` and ``interrupted``, a task for ``answers``, else an endpoint's name."""
 
-    kind: Literal["failed", "interrupted", "drift", "feedback"]
+    kind: Literal["failed", "interrupted", "drift", "feedback", "answers"]
     subject: str
     at: datetime
     said: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -30,7 +32,12 @@ class Matter:
 def attention(workspace: Workspace) -> list[Matter]:
     """The newest matters, the most recent first. Looks at the last few of each kind, so it is quick in any workspace."""
     published = {endpoint.name: _published_seq(workspace, endpoint) for endpoint in workspace.endpoints()}
-    found = [*_broken_runs(workspace), *_drift(workspace, published), *_feedback(workspace, published)]
+    found = [
+        *_broken_runs(workspace),
+        *_drift(workspace, published),
+        *_feedback(workspace, published),
+        *_answers(workspace),
+    ]
     return sorted(found, key=lambda matter: matter.at, reverse=True)
 
 
@@ -68,6 +75,16 @@ def _feedback(workspace: Workspace, published: Mapping[str, int]) -> list[Matter
         if event.seq > published.get(event.name, event.seq):
             found.setdefault(event.name, []).append(event)
     return [Matter("feedback", name, events[0].at, {"count": len(events)}) for name, events in found.items()]
+
+
+def _answers(workspace: Workspace) -> list[Matter]:
+    """Tasks whose job waits for people, each with the number of answers that are missing."""
+    jobs: dict[str, Event] = {}
+    for event in workspace.log.list(kind=JOB, limit=MOST_COUNTED, newest_first=True):
+        jobs.setdefault(event.subject, event)
+    waiting = {event.body["task"]: event for event in jobs.values() if event.name == "waiting"}
+    counts = {task: answers_wanted(workspace, task) for task in waiting}
+    return [Matter("answers", task, event.at, {"count": counts[task]}) for task, event in waiting.items() if counts[task]]
 
 
 def _published_seq(workspace: Workspace, endpoint: Endpoint) -> int:

@@ -1,9 +1,10 @@
 """Work that goes on behind a server: production lines, one at a time, taken up again after a kill.
 
 A job is a view over events whose subject is the job's id. Kind ``job``, by name: ``queued`` (body: what is to be done, and for
-whom), ``started``, ``cancel`` (somebody asked), ``ended`` (body: state, result, error). Kind ``stage``: a stage of the line
-started (body: task, round) or ended (also rows, seconds, nano, cached, run_id). Nothing else is stored, so a job that has not
-ended when a server opens the workspace is simply queued again: the line's stages are cached, and it goes on where it was.
+whom), ``started``, ``waiting`` (for answers of people; body: task, missing, address), ``resumed``, ``cancel`` (somebody asked),
+``ended`` (body: state, result, error). Kind ``stage``: a stage of the line started (body: task, round) or ended (also rows,
+seconds, nano, cached, run_id). Nothing else is stored, so a job that has not ended when a server opens the workspace is simply
+queued again: the line's stages are cached, and it goes on where it was. One that waits for people holds no thread and no cores.
 Where several servers share a catalog, a job belongs to the one that queued or ``claimed`` it last, for as long as that one lives.
 """
 
@@ -15,12 +16,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, RunCancelled
-from pickaxe.kernel.nouns import Event
+from pickaxe.data.label.queue import Queues
+from pickaxe.flows.desk import AnswersWanted, address
+from pickaxe.flows.job_view import JOB, JobView, facts_of, job_of
+from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, RunCancelled
 from pickaxe.kernel.peers import living_pools
 
 if TYPE_CHECKING:
@@ -30,73 +31,17 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 log = logging.getLogger(__name__)
-JOB, STAGE = "job", "stage"
+STAGE = "stage"
 KINDS = ("produce",)
 _ENDED = ("succeeded", "failed", "cancelled")
-_PAGE = 1000
 _MAX_ATTEMPTS = 5
 _LOOK_SECONDS = 10.0
+_COUNT_SECONDS = 1.0
+"""How often the answers of the jobs that wait for people are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as its events tell it. `state`: queued, running, succeeded, failed or cancelled."""
-
-    id: str
-    kind: str
-    name: str
-    state: str
-    queued_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    attempts: int = 0
-    by: str = ""
-    result: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
-    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    seq: int = 0
-
-
-def job_of(workspace: Workspace, job_id: str) -> JobView:
-    """Raises `NotFound`."""
-    facts = workspace.events(kind=JOB, subject=job_id, limit=_PAGE)
-    if not facts or facts[0].name != "queued":
-        raise NotFound(f"no job {job_id!r:.80}", remedy="list them: GET /v1/jobs")
-    return _view(facts)
-
-
-def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[JobView]:
-    """Newest first; go on with ``after=page[-1].seq``."""
-    found: list[JobView] = []
-    while len(found) < limit:
-        page = workspace.events(kind=JOB, after_seq=after, limit=_PAGE, newest_first=True)
-        queued = [event for event in page if event.name == "queued"][: limit - len(found)]
-        found += [job_of(workspace, event.subject) for event in queued]
-        if len(page) < _PAGE:
-            break
-        after = page[-1].seq
-    return found
-
-
-def _view(facts: list[Event]) -> JobView:
-    asked = facts[0]
-    started = [event for event in facts if event.name == "started"]
-    ended = next((event for event in reversed(facts) if event.name == "ended"), None)
-    return JobView(
-        id=asked.subject,
-        kind=asked.body["kind"],
-        name=asked.body["spec"].get("name", ""),
-        state=ended.body["state"] if ended else "running" if started else "queued",
-        queued_at=asked.at,
-        started_at=started[-1].at if started else None,
-        ended_at=ended.at if ended else None,
-        attempts=len(started),
-        by=asked.body["by"],
-        result=ended.body.get("result") if ended else None,
-        error=ended.body.get("error") if ended else None,
-        spec=asked.body["spec"],
-        seq=asked.seq,
-    )
+_Item = tuple[str, str, str]
+"""(tenant, principal, job)"""
 
 
 class Jobs:
@@ -104,7 +49,10 @@ class Jobs:
 
     def __init__(self, workspace: Workspace) -> None:
         self._root = workspace
-        self._queue: deque[tuple[str, str, str]] = deque()
+        self._queue: deque[_Item] = deque()
+        self._waiting: dict[_Item, str] = {}  # -> the task whose queue it waits for
+        self._desks = Queues()
+        self._looked = 0.0
         self._room = threading.Condition()
         self._closing = False
         self._current: _Carrier | None = None
@@ -130,7 +78,7 @@ class Jobs:
         """Take the job over, unless another server was quicker: the catalog lets one process write at a time."""
         workspace = self._root.for_tenant(job[0], job[1])
         with self._root.catalog.write() as connection:
-            facts = workspace.events(kind=JOB, subject=job[2], limit=_PAGE)
+            facts = facts_of(workspace, job[2])
             if [event.body["pool"] for event in facts if "pool" in event.body][-1] != pool_id:
                 return False
             claim = {"kind": JOB, "subject": job[2], "name": "claimed", "body": {"pool": self._root.stores.pool_id}}
@@ -161,15 +109,19 @@ class Jobs:
         return job_of(workspace, job_id)
 
     def cancel(self, workspace: Workspace, job_id: str) -> JobView:
-        """Stop a job: at once when it waits, within a second when it runs. Raises `NotFound`, `Conflict` when it has ended."""
+        """Stop a job: at once when it waits, for its turn or for people, within a second when it runs.
+
+        Raises `NotFound`, `Conflict` when it has ended.
+        """
         job = job_of(workspace, job_id)
         if job.state in _ENDED:
             raise Conflict(f"{job_id} has ended", expected="a job that is queued or running", got=job.state)
         workspace.emit(JOB, job_id, name="cancel")
         with self._room:
-            waiting = next((item for item in self._queue if item[2] == job_id), None)
+            waiting = next((item for item in (*self._queue, *self._waiting) if item[2] == job_id), None)
             if waiting is not None:
-                self._queue.remove(waiting)
+                if self._waiting.pop(waiting, None) is None:
+                    self._queue.remove(waiting)
             elif self._current is not None and self._current.job_id == job_id:
                 self._current.cancel()
         if waiting is not None:
@@ -179,22 +131,48 @@ class Jobs:
     def _work(self) -> None:
         while True:
             with self._room:
-                self._room.wait_for(lambda: self._closing or bool(self._queue), _LOOK_SECONDS)
+                seconds = _COUNT_SECONDS if self._waiting else _LOOK_SECONDS
+                self._room.wait_for(lambda: self._closing or bool(self._queue), seconds)
                 if self._closing:
                     return
-                if not self._queue and self._root.catalog.shared:  # a peer may have died over its jobs
-                    self._queue.extend(self._adopted())
-                if not self._queue:
-                    continue
-                tenant_id, principal_id, job_id = self._queue.popleft()
-                carrier = self._current = _Carrier(self._root.for_tenant(tenant_id, principal_id), job_id)
+                if not self._queue and self._root.catalog.shared and time.monotonic() - self._looked >= _LOOK_SECONDS:
+                    self._looked = time.monotonic()
+                    self._queue.extend(self._adopted())  # a peer may have died over its jobs
+                item = self._queue.popleft() if self._queue else None
+                carrier = _Carrier(self._root.for_tenant(*item[:2]), item[2]) if item is not None else None
+                self._current = carrier
+            if item is not None and carrier is not None:
+                self._carry(item, carrier)
+            self._take_up_answered()
+
+    def _carry(self, item: _Item, carrier: _Carrier) -> None:
+        try:
+            carrier.run()
+        except Exception:
+            log.exception("job %s could not even be recorded as failed; it is tried again at the next start", item[2])
+        finally:
+            with self._room:
+                self._current = None
+                if carrier.waits_for is not None:
+                    self._waiting[item] = carrier.waits_for
+
+    def _take_up_answered(self) -> None:
+        """Queue again what has the answers that it waited for, and what another server of the catalog was told to stop."""
+        with self._room:
+            waiting = list(self._waiting.items())
+        for item, task in waiting:
             try:
-                carrier.run()
+                ready = self._is_ready(self._root.for_tenant(*item[:2]), item[2], task)
             except Exception:
-                log.exception("job %s could not even be recorded as failed; it is tried again at the next start", job_id)
-            finally:
-                with self._room:
-                    self._current = None
+                log.exception("the answers that job %s waits for cannot be counted now", item[2])
+                continue
+            with self._room:
+                if ready and self._waiting.pop(item, None) is not None:
+                    self._queue.append(item)
+
+    def _is_ready(self, workspace: Workspace, job_id: str, task: str) -> bool:
+        facts = facts_of(workspace, job_id)
+        return any(event.name == "cancel" for event in facts) or not self._desks.get(workspace, task).missing()
 
 
 class _Carrier:
@@ -206,22 +184,27 @@ class _Carrier:
         self._cancelled = self._stopped = False
         self._run_id: str | None = None
         self._told = self._looked = -1.0
+        self.waits_for: str | None = None
+        """The task whose queue has to be answered before the job can go on; known after `run`."""
 
     def run(self) -> None:
         job = job_of(self._ws, self.job_id)
         if self._is_called_off():  # while it waited, or just before the server was killed
             _end(self._ws, self.job_id, "cancelled")
             return
-        if job.attempts >= _MAX_ATTEMPTS:
+        waited = job.state == "waiting"
+        if job.attempts >= _MAX_ATTEMPTS and not waited:
             error = {"code": "run_failed", "message": f"the server died {job.attempts} times over it", "remedy": "see its log"}
             _end(self._ws, self.job_id, "failed", error=error)
             return
-        self._ws.emit(JOB, self.job_id, name="started")
+        self._ws.emit(JOB, self.job_id, name="resumed" if waited else "started")
         try:
             result = _produce(self._ws, job.spec, self)
         except RunCancelled as error:
             if not self._stopped:  # a stopped server says nothing: the job is not over
                 _end(self._ws, self.job_id, "cancelled" if self._cancelled else "failed", error=error.as_dict())
+        except AnswersWanted as wanted:
+            self._wait(wanted)
         except PickaxeError as error:
             _end(self._ws, self.job_id, "failed", error=error.as_dict())
         except Exception as error:  # a defect of ours; the job is over all the same
@@ -229,6 +212,14 @@ class _Carrier:
             _end(self._ws, self.job_id, "failed", error={"code": "internal", "message": f"{type(error).__name__}: {error}"})
         else:
             _end(self._ws, self.job_id, "succeeded", result=result)
+
+    def _wait(self, wanted: AnswersWanted) -> None:
+        if self._cancelled and not self._stopped:
+            _end(self._ws, self.job_id, "cancelled")
+            return
+        told = {"task": wanted.task, "missing": wanted.count, "address": address(wanted.task)}
+        self._ws.emit(JOB, self.job_id, name="waiting", body=told)
+        self.waits_for = wanted.task
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -262,9 +253,7 @@ class _Carrier:
         self._ws.emit("log", self.job_id, name="info", body={"text": text})
 
     def asking(self) -> None:
-        raise Conflict(
-            "a server has no terminal to ask people on", remedy="label in the console, or give the data a label column"
-        )
+        """Nobody is asked on a server's terminal: people answer at the desk."""
 
     def fetching(self, name: str, done: float, total: float) -> None:
         self._refuse_if_cancelled()
@@ -277,7 +266,7 @@ class _Carrier:
         """Whether somebody asked, perhaps another server of the same catalog; looked up once a second at most."""
         if time.monotonic() - self._looked > 1:
             self._looked = time.monotonic()
-            facts = self._ws.events(kind=JOB, subject=self.job_id, limit=_PAGE)
+            facts = facts_of(self._ws, self.job_id)
             self._cancelled = self._cancelled or any(event.name == "cancel" for event in facts)
         return self._cancelled
 
@@ -293,7 +282,7 @@ def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -
     from pickaxe.flows.produce import produce
     from pickaxe.flows.report_elsewhere import write_report_elsewhere
 
-    product = produce(_task(workspace, spec), workspace, watcher=watcher)
+    product = produce(_task(workspace, spec), workspace, watcher=watcher, desk=True)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
         page = Path(folder) / f"{product.task.name}.html"
         write_report_elsewhere(workspace, product, page)

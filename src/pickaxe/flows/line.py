@@ -75,6 +75,8 @@ class Line:
     round: int = 1
     records: list[StageRecord] = field(default_factory=list[StageRecord])
     ceiling: Ceiling = field(default_factory=Ceiling)
+    desk: bool = False
+    """People are asked at the desk in the console (`pickaxe.flows.desk`), not at this terminal."""
 
     def stage(
         self,

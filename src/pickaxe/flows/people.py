@@ -1,4 +1,4 @@
-"""People at the terminal: each answer is an event the moment it is given; the campaign goes on where it was left."""
+"""People at the terminal or at the desk: each answer is an event the moment it is given; the campaign goes on where it was left."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pickaxe.data.label.annotators import Annotation, Quit
 from pickaxe.data.label.config import SelectConfig
 from pickaxe.data.label.desk import Budget
-from pickaxe.data.label.rounds import Choose, label_rounds
+from pickaxe.data.label.queue import Standing
+from pickaxe.data.label.rounds import Choose, label_batches, label_rounds
 from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
 from pickaxe.data.label.select import Chosen, Wanted
 from pickaxe.data.label.service import select
 from pickaxe.data.label.terminal import TerminalAnnotator
+from pickaxe.flows.desk import answers_each, wait_for
 from pickaxe.flows.line import Line
 from pickaxe.flows.task import Task
 from pickaxe.kernel.config import Config
@@ -41,20 +43,28 @@ def refuse_early(task: Task) -> None:
 
 
 def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifact:
-    """Let the person in front of the terminal label until the budget is spent; returns all `annotations`.
+    """Let the person in front of the terminal, or whoever comes to the desk, label until the budget is spent; all `annotations`.
 
-    Raises `BadInput` when the task names no classes, `Unavailable` without a terminal, `RunCancelled` when the person quits.
+    Raises `BadInput` when the task names no classes, `Unavailable` without a terminal, `RunCancelled` when the person quits,
+    `AnswersWanted` as long as a batch on the desk is not answered.
     """
     classes = _classes(task)
     pool = line.workspace.read_table(inputs["pool"], ["row_key", "text"]).to_pylist()
     prior = from_table(line.workspace.read_table(inputs["annotations"])) if "annotations" in inputs else []
     done = [row for row in _given_before(line, exclude=prior) if row.arm != _TEST]
+    texts = {row["row_key"]: row["text"] for row in pool}
+    choose = _Chooser(line, task, inputs)
     budget = task.label.max_labels
-    if budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
+    if line.desk:
+        each = answers_each(task)
+
+        def ask(batch: Sequence[Chosen], round_: int) -> None:
+            wait_for(line, task, batch, texts, round=round_, overlap=each, purpose=_PURPOSE["pool"])
+
+        label_batches(task.label, choose, ask, people=each, prior=prior, done=done)
+    elif budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
         goal = min(budget, len(pool)) if budget is not None else None
         person = _Person(line, task, "pool", {row.row_key for row in done}, goal)
-        texts = {row["row_key"]: row["text"] for row in pool}
-        choose = _Chooser(line, task, inputs)
         # `done` as it is now: the list grows below.
         rounds = label_rounds(texts, [person], classes, task.label, choose, prior=prior, done=tuple(done))
         done += person.answers(rounds)
@@ -73,7 +83,10 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     believed = (row for row in _given_before(line, exclude=[]) if not {row.annotator, row.row_key} & set(task.without))
     given = {row.row_key: row for row in believed if row.arm == _TEST}
     waiting = [row for row in sample if row["row_key"] not in given]
-    if waiting:
+    if waiting and line.desk:
+        batch = [Chosen(row["row_key"], _TEST) for row in sample]
+        wait_for(line, task, batch, {row["row_key"]: row["text"] for row in sample}, purpose=_PURPOSE["test sample"])
+    elif waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
         person = _Person(line, task, "test sample", given.keys() & {row["row_key"] for row in sample}, len(sample))
         texts = {row["row_key"]: row["text"] for row in waiting}
@@ -161,10 +174,11 @@ def _all_of(texts: Mapping[str, str]) -> Choose:
 
 
 def _given_before(line: Line, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
-    """Answers of this task on record, oldest first, without those that an earlier round has used."""
+    """Answers of this task on record, oldest first, without those taken back and those that an earlier round has used."""
     used = {(row.row_key, row.annotator) for row in exclude}
     found = [AnnotationRow(**event.body) for event in line.workspace.log.each("annotation") if event.name == line.task]
-    return [row for row in found if (row.row_key, row.annotator) not in used]
+    holds = Standing.of(line.workspace.log, line.task).answers.keys() - used
+    return [row for row in found if (row.row_key, row.annotator) in holds]
 
 
 class KeepConfig(Config):

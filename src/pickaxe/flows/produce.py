@@ -70,10 +70,14 @@ class Elsewhere(Protocol):
     def cost(self, artifact: Artifact, /) -> Cost: ...
 
 
-def produce(task: Task | Path | str, workspace: Workspace | Elsewhere, *, watcher: LineWatcher | None = None) -> Product:
+def produce(
+    task: Task | Path | str, workspace: Workspace | Elsewhere, *, watcher: LineWatcher | None = None, desk: bool = False
+) -> Product:
     """Run the line for `task` (or a task file) and publish its model as ``<task>/model@production`` behind endpoint ``<task>``.
 
     Every stage is cached: after a kill the same call goes on where it stopped, and an identical call ends in seconds.
+    With `desk`, people answer in the console and not at this terminal: `AnswersWanted` is raised whenever they have to, and the
+    same call goes on when they have. A line that a server carries out always does that, and waits by itself.
 
     Raises `BadInput` for data that cannot be used, `GateFailed` when a student is not good enough (nothing is published then).
     """
@@ -81,7 +85,7 @@ def produce(task: Task | Path | str, workspace: Workspace | Elsewhere, *, watche
         return workspace.produce(task, watcher=watcher)
     if not isinstance(task, Task):
         task = Task.load(Path(task))
-    line = Line(workspace, task.name, watcher or Nobody(), ceiling=task.limits.ceiling)
+    line = Line(workspace, task.name, watcher or Nobody(), ceiling=task.limits.ceiling, desk=desk)
     product = Product(task, records=line.records)
     base = _prepare(line, task)
     annotations: Artifact | None = None

@@ -8,10 +8,10 @@ one transaction, so two people never get the same item unless overlap is asked f
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -37,7 +37,10 @@ _MOST_SECONDS = 600.0
 class QueueConfig(Config):
     """What is asked, and how."""
 
-    rows: str = Field(description="id of the table: row_key and text; for pairs also first and second")
+    rows: str = Field(
+        description="id of the table: row_key and text; for pairs also first and second; with columns arm and round each row says "
+        "itself why it is asked about, and in which round"
+    )
     form: Form = Field(default="choice", description="one class, marked spans, or the better of two")
     labels: tuple[str, ...] = Field(default=(), description="the classes, or the labels of spans", max_length=1000)
     guidelines: str = Field(default="", description="shown beside each item", max_length=20_000)
@@ -45,6 +48,7 @@ class QueueConfig(Config):
     prelabels: str | None = Field(default=None, description="id of a table with row_key and label, shown as a suggestion")
     blind: bool = Field(default=True, description="hide the suggestion until the answer is given")
     arm: str = Field(default="active", description="why these items are asked about")
+    after: str | None = Field(default=None, description="id of the version that this one took the place of")
 
     @model_validator(mode="after")
     def _labels_fit_the_form(self) -> QueueConfig:
@@ -65,8 +69,8 @@ class Item:
 
 
 @dataclass(slots=True)
-class _State:
-    """The fold over the queue's events."""
+class Standing:
+    """The fold over the events of one name, whichever version of the queue they were given in."""
 
     seq: int = 0
     answers: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # (row_key, annotator) -> the standing answer
@@ -74,6 +78,35 @@ class _State:
     held: dict[str, dict[str, tuple[int, datetime]]] = field(default_factory=dict)  # row_key -> annotator -> (rank, since when)
     skipped: set[tuple[str, str]] = field(default_factory=set)
     given: dict[str, int] = field(default_factory=dict)  # row_key -> how many standing answers
+
+    @classmethod
+    def of(cls, log: Events, name: str) -> Self:
+        """As it is now."""
+        found = cls()
+        found.catch_up(log, name)
+        return found
+
+    def catch_up(self, log: Events, name: str) -> None:
+        while True:
+            page = log.list(kind=("annotation", "desk"), name=name, after_seq=self.seq, limit=_PAGE)
+            for event in page:
+                self.take_in(event)
+            if len(page) < _PAGE:
+                return
+
+    def missing(self, keys: Collection[str], overlap: int) -> dict[str, int]:
+        """How many answers each of `keys` still wants, those that want none left out.
+
+        An item that somebody skipped wants none once everybody who worked on these keys has answered or skipped it.
+        """
+        here = {who for key, who in (*self.answers, *self.skipped) if key in keys}
+        found: dict[str, int] = {}
+        for key in keys:
+            done = [who for who in here if (key, who) in self.skipped or (key, who) in self.answers]
+            given_up = len(done) == len(here) and any((key, who) in self.skipped for who in here)
+            if (count := overlap - self.given.get(key, 0)) > 0 and not given_up:
+                found[key] = count
+        return found
 
     def take_in(self, event: Event) -> None:
         self.seq = max(self.seq, event.seq)
@@ -122,7 +155,8 @@ class Queue:
         self.config = QueueConfig.parse(workspace.read_json(artifact))
         self.items = {item.row_key: item for item in _items(workspace, self.config)}
         self._order = list(self.items)
-        self._state = _State()
+        self._why = _reasons(workspace, self.config)
+        self._state = Standing()
         self._turn = threading.Lock()
 
     @property
@@ -149,7 +183,8 @@ class Queue:
         if len(note) > 2_000:
             raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)))
         spent = min(max(float(seconds), 0.0), _MOST_SECONDS)
-        row = AnnotationRow(row_key, annotator, label, spent, 1, self.config.arm, simulated=False, note=note)
+        arm, round_ = self._why.get(row_key, (self.config.arm, 1))
+        row = AnnotationRow(row_key, annotator, label, spent, round_, arm, simulated=False, note=note)
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
             if (row_key, annotator) not in self._state.answers and self._state.given.get(row_key, 0) >= self.config.overlap:
@@ -172,14 +207,14 @@ class Queue:
             self._note(log, [(key, "release") for key in mine], annotator)
 
     def undo(self, annotator: str) -> Item | None:
-        """Take back the annotator's last standing answer: the item is in front of them again. None when there is none."""
+        """Take back the annotator's last standing answer to an item of this version: it is in front of them again. None: no such."""
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
-            history = self._state.history.get(annotator)
+            history = [key for key in self._state.history.get(annotator, ()) if key in self.items]
             if not history:
                 return None
             self._note(log, [(history[-1], "undo")], annotator)
-            return self.items[history[-1]] if history else None
+            return self.items[history[-1]]
 
     def answers(self) -> list[AnnotationRow]:
         """Every standing answer, in the order of the items."""
@@ -190,9 +225,15 @@ class Queue:
     def counts(self) -> dict[str, Any]:
         """How far it is: `items`, `complete` (answered often enough), `answers`, and `by` annotator."""
         self.refresh()
-        complete = sum(given >= self.config.overlap for given in self._state.given.values())
+        complete = sum(self._state.given.get(key, 0) >= self.config.overlap for key in self._order)
         by = {who: len(keys) for who, keys in self._state.history.items()}
         return {"items": len(self.items), "complete": complete, "answers": len(self._state.answers), "by": by}
+
+    def missing(self) -> int:
+        """How many answers are still wanted, as `Standing.missing` counts them."""
+        with self._turn:
+            self._catch_up(self._ws.log)
+            return sum(self._state.missing(self.items, self.config.overlap).values())
 
     def refresh(self) -> None:
         with self._turn:
@@ -204,12 +245,7 @@ class Queue:
         return self.items[row_key]
 
     def _catch_up(self, log: Events) -> None:
-        while True:
-            page = log.list(kind=("annotation", "desk"), name=self.name, after_seq=self._state.seq, limit=_PAGE)
-            for event in page:
-                self._state.take_in(event)
-            if len(page) < _PAGE:
-                return
+        self._state.catch_up(log, self.name)
 
     def _free_for(self, annotator: str) -> Iterator[str]:
         """Items that this annotator may still be asked, in order; what others hold or have answered counts towards the overlap."""
@@ -277,6 +313,14 @@ def _items(workspace: Workspace, config: QueueConfig) -> list[Item]:
     suggested = _suggestions(workspace, config)
     rows: list[Mapping[str, Any]] = table.select(list(COLUMNS[config.form])).to_pylist()
     return [Item(**row, prelabel=suggested.get(row["row_key"])) for row in rows]
+
+
+def _reasons(workspace: Workspace, config: QueueConfig) -> dict[str, tuple[str, int]]:
+    """Arm and round of each row_key, where the table has them."""
+    table = workspace.read_table(workspace.artifact(config.rows))
+    if not {"arm", "round"} <= set(table.column_names):
+        return {}
+    return {row["row_key"]: (row["arm"], row["round"]) for row in table.select(["row_key", "arm", "round"]).to_pylist()}
 
 
 def _suggestions(workspace: Workspace, config: QueueConfig) -> dict[str, str]:

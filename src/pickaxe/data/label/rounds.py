@@ -70,6 +70,42 @@ def label_rounds(
         return
 
 
+def label_batches(
+    plan: RoundsConfig,
+    choose: Choose,
+    ask: Callable[[Sequence[Chosen], int], None],
+    *,
+    people: int = 1,
+    prior: Sequence[AnnotationRow] = (),
+    done: Sequence[AnnotationRow] = (),
+) -> None:
+    """The same campaign where whoever comes answers, `people` of them each item: `ask` every batch in turn until the budget is spent.
+
+    Args:
+        ask: called with (batch, in an order that tells nothing about the arm; round). It returns when all of the batch that will
+            ever be answered is in `done`, and raises otherwise.
+        prior, done: as for `label_rounds`.
+
+    Raises `BadInput` for a budget of 0.
+    """
+    budget = Budget(plan)
+    answers, skipped = list(prior), set[str]()
+    first = round_ = 1 + max((row.round for row in prior), default=-1)
+    while (items := budget.left() // people) >= 1:
+        wanted, _ = _wanted(plan, items, round_ - first, annotators=1)
+        batch = choose(answers, round_, wanted, skipped)
+        if not batch:
+            return
+        ask(_shuffled(batch, plan, round_), round_)
+        keys = {item.row_key for item in batch}
+        given = [row for row in done if row.row_key in keys or (row.round == round_ and row not in answers)]
+        for row in given:
+            budget.spend(row)
+        answers += given
+        skipped |= keys - {row.row_key for row in given}
+        round_ += 1
+
+
 def _wanted(plan: RoundsConfig, left: int, nth: int, annotators: int) -> tuple[Wanted, int]:
     """Items of each arm for the round, and how many of the non-audit items get several answers."""
     audit = round(left * plan.audit_share / min(plan.audit_annotators, annotators)) if nth == 0 else 0
@@ -90,8 +126,8 @@ def _unmatched(done: Sequence[AnnotationRow], asks: Sequence[Ask], round_: int) 
 
 
 def _asks(batch: Sequence[Chosen], twice: int, annotators: Sequence[Annotator], plan: RoundsConfig, round_: int) -> list[Ask]:
-    """Who is asked what, in an order that tells nothing about the arm."""
-    shuffled = sorted(batch, key=lambda item: _hash(f"{plan.seed}:{round_}:{item.row_key}"))
+    """Who is asked what."""
+    shuffled = _shuffled(batch, plan, round_)
     several = {item.row_key for item in [item for item in shuffled if item.arm != "audit"][:twice]}
     asks: list[Ask] = []
     for item in shuffled:
@@ -102,6 +138,11 @@ def _asks(batch: Sequence[Chosen], twice: int, annotators: Sequence[Annotator], 
             for turn in range(min(count, len(annotators)))
         ]
     return asks
+
+
+def _shuffled(batch: Sequence[Chosen], plan: RoundsConfig, round_: int) -> list[Chosen]:
+    """In an order that tells nothing about the arm."""
+    return sorted(batch, key=lambda item: _hash(f"{plan.seed}:{round_}:{item.row_key}"))
 
 
 def _refuse(annotators: Sequence[Annotator], classes: Sequence[str]) -> None:

@@ -86,6 +86,13 @@ def batch_schema() -> pa.Schema:
     return pa.schema([("row_key", pa.string()), ("text", pa.string()), ("arm", pa.string())])
 
 
+def queued_schema() -> pa.Schema:
+    """A batch for a queue: with the arm and the round of each row."""
+    import pyarrow as pa
+
+    return batch_schema().append(pa.field("round", pa.int64()))
+
+
 def to_table(rows: Sequence[AnnotationRow]) -> pa.Table:
     import pyarrow as pa
 

@@ -53,6 +53,8 @@ def _tell(watcher: LineWatcher, event: Event) -> None:
         watcher.stage_started(body["task"], body["round"], event.name)
     elif event.kind == "stage" and body["state"] == "ended":
         watcher.stage_ended(_record({"stage": event.name, **body}))
+    elif event.kind == "job" and event.name == "waiting":
+        watcher.note(f"{body['missing']} answers are wanted, in the server's console: {body['address']}")
 
 
 def _record(told: dict[str, Any]) -> StageRecord:

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
-from pickaxe.flows.jobs import ARTIFACT, JOB, STAGE, JobView, job_of, jobs_page
+from pickaxe.flows.job_view import JOB, final_state, job_of, jobs_page
+from pickaxe.flows.jobs import ARTIFACT, STAGE
 from pickaxe.kernel.access import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
@@ -34,7 +35,7 @@ class JobInfo(BaseModel):
     id: str
     kind: str
     name: str = Field(description="the task's name")
-    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    state: Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
     queued_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -44,6 +45,8 @@ class JobInfo(BaseModel):
     error: dict[str, Any] | None = None
     spec: dict[str, Any]
     seq: int
+    waits_at: str | None = Field(default=None, description="the page where people answer, while it waits for them")
+    missing: int = Field(default=0, description="answers that it waits for")
 
 
 class NewJob(RequestBody):
@@ -82,6 +85,8 @@ _EXAMPLE: dict[str, Any] = {
     "error": None,
     "spec": {"name": "headlines", "data": "artifact:uploads/headlines:1", "annotators": "file"},
     "seq": 4711,
+    "waits_at": None,
+    "missing": 0,
 }
 
 
@@ -138,7 +143,7 @@ def router(door: Door) -> APIRouter:
             return workspace.events(subject=job_id, kind=_TOLD, after_seq=seq, limit=limit)
 
         if wants_stream(request):
-            return streamed(door.live.stream(read, resumed_after(request, after), lambda: _final(job_of(workspace, job_id))))
+            return streamed(door.live.stream(read, resumed_after(request, after), lambda: final_state(workspace, job_id)))
         found = read(sequence(after), limit)
         return page_reply(request, [event_json(event) for event in found], str(found[-1].seq) if len(found) == limit else None)
 
@@ -148,10 +153,6 @@ def router(door: Door) -> APIRouter:
         return reply(request, asdict(door.running().cancel(door.seen(request), job_id)), status=202)
 
     return routes
-
-
-def _final(job: JobView) -> str | None:
-    return job.state if job.ended_at else None
 
 
 def _refuse_paths(caller: Caller, values: dict[str, Any]) -> None:

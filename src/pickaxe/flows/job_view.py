@@ -1,0 +1,98 @@
+"""A job as its events tell it: the view that `pickaxe.flows.jobs` explains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pickaxe.flows.desk import address, answers_wanted
+from pickaxe.kernel.errors import NotFound
+from pickaxe.kernel.nouns import Event
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.workspace import Workspace
+
+JOB = "job"
+_PAGE = 1000
+_STATES = {"queued": "queued", "started": "running", "waiting": "waiting", "resumed": "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its events tell it. `state`: queued, running, waiting (for people), succeeded, failed or cancelled."""
+
+    id: str
+    kind: str
+    name: str
+    state: str
+    queued_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    by: str = ""
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seq: int = 0
+    waits_at: str | None = None
+    """The page of this server where people answer; None when the job does not wait."""
+    missing: int = 0
+    """Answers that it waits for."""
+
+
+def job_of(workspace: Workspace, job_id: str) -> JobView:
+    """Raises `NotFound`."""
+    job = _view(facts_of(workspace, job_id))
+    return replace(job, missing=answers_wanted(workspace, job.name)) if job.state == "waiting" else job
+
+
+def final_state(workspace: Workspace, job_id: str) -> str | None:
+    """What the job ended as; None when it has not. Quicker than `job_of`: no answers are counted."""
+    job = _view(facts_of(workspace, job_id))
+    return job.state if job.ended_at else None
+
+
+def facts_of(workspace: Workspace, job_id: str) -> list[Event]:
+    """The events of a job, oldest first. Raises `NotFound`."""
+    facts = workspace.events(kind=JOB, subject=job_id, limit=_PAGE)
+    if not facts or facts[0].name != "queued":
+        raise NotFound(f"no job {job_id!r:.80}", remedy="list them: GET /v1/jobs")
+    return facts
+
+
+def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[JobView]:
+    """Newest first; go on with ``after=page[-1].seq``."""
+    found: list[JobView] = []
+    while len(found) < limit:
+        page = workspace.events(kind=JOB, after_seq=after, limit=_PAGE, newest_first=True)
+        queued = [event for event in page if event.name == "queued"][: limit - len(found)]
+        found += [job_of(workspace, event.subject) for event in queued]
+        if len(page) < _PAGE:
+            break
+        after = page[-1].seq
+    return found
+
+
+def _view(facts: list[Event]) -> JobView:
+    asked = facts[0]
+    started = [event for event in facts if event.name == "started"]
+    ended = next((event for event in reversed(facts) if event.name == "ended"), None)
+    state = ended.body["state"] if ended else [_STATES[event.name] for event in facts if event.name in _STATES][-1]
+    return JobView(
+        id=asked.subject,
+        kind=asked.body["kind"],
+        name=asked.body["spec"].get("name", ""),
+        state=state,
+        queued_at=asked.at,
+        started_at=started[-1].at if started else None,
+        ended_at=ended.at if ended else None,
+        attempts=len(started),
+        by=asked.body["by"],
+        result=ended.body.get("result") if ended else None,
+        error=ended.body.get("error") if ended else None,
+        spec=asked.body["spec"],
+        seq=asked.seq,
+        waits_at=address(asked.body["spec"].get("name", "")) if state == "waiting" else None,
+    )
