@@ -98,6 +98,24 @@ def test_the_end_of_the_queue_says_so_and_two_people_share_it(
     ann.wait_for_selector("text=Nothing is left for you")
 
 
+def test_whoever_has_nothing_left_is_shown_the_next_batch(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    import pyarrow as pa
+
+    desk = queue(items=1)
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    page.keyboard.press("1")
+    page.wait_for_selector("text=Nothing is left for you")
+    rows = workspace.import_table(pa.table({"row_key": ["next"], "text": ["The next batch"]}), "mail/rows")
+    create_queue(workspace, "mail", rows, labels=("urgent", "not urgent"), after=desk.artifact.id)
+    expect_text(page, "The next batch")
+    page.keyboard.press("2")
+    wait_until(lambda: {row.row_key: row.label for row in desk.answers()} == {"k0": "urgent", "next": "not urgent"})
+    browser.clean(page)
+
+
 def test_spans_are_marked_by_keyboard_in_characters(workspace: Workspace, queue: Callable[..., Queue], browser: Browser) -> None:
     desk = queue(items=2, form="spans")
     page = browser.open(workspace, "/label/mail")

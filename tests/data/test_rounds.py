@@ -256,14 +256,31 @@ def test_batches_for_whoever_comes_keep_to_the_budget_and_go_on_where_they_stopp
         raise Waits
 
     stops = 0
+    later = AnnotationRow("unheard of", "p0", "sport", 2.0, 7, "active", False)  # of a later campaign
     while True:
         try:
-            label_batches(RoundsConfig(max_labels=budget, rounds=3), Selector(TEXTS), ask, people=each, done=tuple(given))
+            plan = RoundsConfig(max_labels=budget, rounds=3)
+            used = label_batches(plan, Selector(TEXTS), ask, people=each, done=[*given, later])
             break
         except Waits:
             stops += 1
     assert stops >= 3
+    assert sorted(used) == sorted(given)
     assert len(given) == budget - budget % each
     assert set(Counter((row.row_key, row.annotator) for row in given).values()) == {1}
     assert {row.round for row in given if row.arm == "audit"} == {0}
     assert not skipped & {row.row_key for row in given}
+
+
+def test_a_batch_that_was_chosen_differently_before_is_not_asked_on_top() -> None:
+    """The answers given to the earlier choice hold and are paid from the round."""
+    other = [AnnotationRow(key, "p0", GOLD[key], 2.0, 0, "active", False) for key in sorted(TEXTS)[:6]]
+    asked: list[list[Chosen]] = []
+
+    def choose(answers: Sequence[AnnotationRow], round_: int, *_: Any) -> list[Chosen]:
+        return [Chosen(key, "active") for key in sorted(TEXTS)[4:14]] if round_ == 0 else []
+
+    plan = RoundsConfig(max_labels=10, rounds=1, audit_share=0.2)
+    used = label_batches(plan, choose, lambda batch, _: asked.append(list(batch)), done=other)
+    assert [len(batch) for batch in asked] == [2 + 10 - 6], "what both choices have, and what the budget still pays for"
+    assert used == other

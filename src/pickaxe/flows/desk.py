@@ -53,6 +53,7 @@ def answers_each(task: Task) -> int:
 def wait_for(
     line: Line,
     task: Task,
+    standing: Standing,
     batch: Sequence[Chosen],
     texts: Mapping[str, str],
     *,
@@ -60,8 +61,8 @@ def wait_for(
     overlap: int = 1,
     purpose: str = "",
 ) -> None:
-    """Return when `batch` has been answered; else see to it that it is the task's queue, and raise `AnswersWanted`."""
-    missing = Standing.of(line.workspace.log, task.name).missing([item.row_key for item in batch], overlap)
+    """Return when `batch` has been answered in `standing`; else see to it that it is the task's queue, and raise `AnswersWanted`."""
+    missing = standing.missing([item.row_key for item in batch], overlap)
     if not missing:
         return
     _put(line, task, batch, texts, round=round, overlap=overlap, purpose=purpose)

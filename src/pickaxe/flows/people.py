@@ -51,7 +51,8 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
     classes = _classes(task)
     pool = line.workspace.read_table(inputs["pool"], ["row_key", "text"]).to_pylist()
     prior = from_table(line.workspace.read_table(inputs["annotations"])) if "annotations" in inputs else []
-    done = [row for row in _given_before(line, exclude=prior) if row.arm != _TEST]
+    standing = Standing.of(line.workspace.log, line.task)  # one moment's view: answers may come in while the line chooses
+    done = [row for row in _given_before(line, standing, exclude=prior) if row.arm != _TEST]
     texts = {row["row_key"]: row["text"] for row in pool}
     choose = _Chooser(line, task, inputs)
     budget = task.label.max_labels
@@ -59,9 +60,9 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
         each = answers_each(task)
 
         def ask(batch: Sequence[Chosen], round_: int) -> None:
-            wait_for(line, task, batch, texts, round=round_, overlap=each, purpose=_PURPOSE["pool"])
+            wait_for(line, task, standing, batch, texts, round=round_, overlap=each, purpose=_PURPOSE["pool"])
 
-        label_batches(task.label, choose, ask, people=each, prior=prior, done=done)
+        done = label_batches(task.label, choose, ask, people=each, prior=prior, done=done)
     elif budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
         goal = min(budget, len(pool)) if budget is not None else None
         person = _Person(line, task, "pool", {row.row_key for row in done}, goal)
@@ -80,12 +81,13 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     if all(row["label"] is not None for row in rows):
         return test
     sample = sorted(rows, key=lambda row: row["row_key"])[: task.test_labels]
-    believed = (row for row in _given_before(line, exclude=[]) if not {row.annotator, row.row_key} & set(task.without))
+    standing = Standing.of(line.workspace.log, line.task)
+    believed = (row for row in _given_before(line, standing, exclude=[]) if not {row.annotator, row.row_key} & set(task.without))
     given = {row.row_key: row for row in believed if row.arm == _TEST}
     waiting = [row for row in sample if row["row_key"] not in given]
     if waiting and line.desk:
         batch = [Chosen(row["row_key"], _TEST) for row in sample]
-        wait_for(line, task, batch, {row["row_key"]: row["text"] for row in sample}, purpose=_PURPOSE["test sample"])
+        wait_for(line, task, standing, batch, {row["row_key"]: row["text"] for row in sample}, purpose=_PURPOSE["test sample"])
     elif waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
         person = _Person(line, task, "test sample", given.keys() & {row["row_key"] for row in sample}, len(sample))
@@ -173,11 +175,11 @@ def _all_of(texts: Mapping[str, str]) -> Choose:
     return choose
 
 
-def _given_before(line: Line, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
-    """Answers of this task on record, oldest first, without those taken back and those that an earlier round has used."""
+def _given_before(line: Line, standing: Standing, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
+    """The answers of this task that stand, and what they corrected, oldest first, without those that an earlier round has used."""
     used = {(row.row_key, row.annotator) for row in exclude}
     found = [AnnotationRow(**event.body) for event in line.workspace.log.each("annotation") if event.name == line.task]
-    holds = Standing.of(line.workspace.log, line.task).answers.keys() - used
+    holds = standing.answers.keys() - used
     return [row for row in found if (row.row_key, row.annotator) in holds]
 
 

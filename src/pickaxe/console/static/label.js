@@ -163,3 +163,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 queued(refill).catch((error) => tell(`${words.failed} ${error.message}`, true));
+
+// A line that waits for people brings its next batch by and by: whoever has nothing left is shown it, with what it is for.
+setInterval(async () => {
+  if (items.length || pending.length || document.hidden) return;
+  const taken = await ask("take", { ahead: 0 }).catch(() => []);
+  if (taken.length) location.reload();
+}, 5000);

@@ -78,13 +78,16 @@ def label_batches(
     people: int = 1,
     prior: Sequence[AnnotationRow] = (),
     done: Sequence[AnnotationRow] = (),
-) -> None:
+) -> list[AnnotationRow]:
     """The same campaign where whoever comes answers, `people` of them each item: `ask` every batch in turn until the budget is spent.
+
+    Returns the rows of `done` that belong to this campaign: those of its batches, and of its rounds.
 
     Args:
         ask: called with (batch, in an order that tells nothing about the arm; round). It returns when all of the batch that will
             ever be answered is in `done`, and raises otherwise.
-        prior, done: as for `label_rounds`.
+        prior: as for `label_rounds`.
+        done: every answer that stands; those of later campaigns may be among them.
 
     Raises `BadInput` for a budget of 0.
     """
@@ -95,15 +98,24 @@ def label_batches(
         wanted, _ = _wanted(plan, items, round_ - first, annotators=1)
         batch = choose(answers, round_, wanted, skipped)
         if not batch:
-            return
+            break
+        used = {row.row_key for row in answers}
+        batch = _still_wanted(batch, {row.row_key for row in done if row.round == round_} - used)
         ask(_shuffled(batch, plan, round_), round_)
         keys = {item.row_key for item in batch}
-        given = [row for row in done if row.row_key in keys or (row.round == round_ and row not in answers)]
+        given = [row for row in done if row.row_key in keys or (row.round == round_ and row.row_key not in used)]
         for row in given:
             budget.spend(row)
         answers += given
         skipped |= keys - {row.row_key for row in given}
         round_ += 1
+    return answers[len(prior) :]
+
+
+def _still_wanted(batch: Sequence[Chosen], answered: Collection[str]) -> list[Chosen]:
+    """The batch without as many open items as the round has answers to others: it was chosen differently before, and those hold."""
+    known = [item for item in batch if item.row_key in answered]
+    return known + [item for item in batch if item.row_key not in answered][: max(len(batch) - len(answered), 0)]
 
 
 def _wanted(plan: RoundsConfig, left: int, nth: int, annotators: int) -> tuple[Wanted, int]:
