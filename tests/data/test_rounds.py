@@ -283,4 +283,12 @@ def test_a_batch_that_was_chosen_differently_before_is_not_asked_on_top() -> Non
     plan = RoundsConfig(max_labels=10, rounds=1, audit_share=0.2)
     used = label_batches(plan, choose, lambda batch, _: asked.append(list(batch)), done=other)
     assert [len(batch) for batch in asked] == [2 + 10 - 6], "what both choices have, and what the budget still pays for"
-    assert used == other
+    assert sorted(used) == other
+
+
+def test_what_a_queue_made_by_hand_asked_counts_in_the_arm_that_the_batch_draws_it_for() -> None:
+    by_hand = [AnnotationRow(key, "p0", label, 2.0, 1, "active", False) for key, label in GOLD.items() if key in TEXTS]
+    used = label_batches(
+        RoundsConfig(max_labels=40, rounds=2, audit_share=0.25), Selector(TEXTS), lambda batch, round_: None, done=by_hand
+    )
+    assert Counter(row.arm for row in used if row.round == 0)["audit"] == 10

@@ -62,6 +62,7 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
         def ask(batch: Sequence[Chosen], round_: int) -> None:
             wait_for(line, task, standing, batch, texts, round=round_, overlap=each, purpose=_PURPOSE["pool"])
 
+        done = [row for row in done if row.row_key in texts]
         done = label_batches(task.label, choose, ask, people=each, prior=prior, done=done)
     elif budget is None or len({(row.row_key, row.annotator) for row in done}) < budget:
         goal = min(budget, len(pool)) if budget is not None else None
@@ -83,14 +84,15 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
     sample = sorted(rows, key=lambda row: row["row_key"])[: task.test_labels]
     standing = Standing.of(line.workspace.log, line.task)
     believed = (row for row in _given_before(line, standing, exclude=[]) if not {row.annotator, row.row_key} & set(task.without))
-    given = {row.row_key: row for row in believed if row.arm == _TEST}
+    keys = {row["row_key"] for row in sample}
+    given = {row.row_key: row for row in believed if row.row_key in keys}
     waiting = [row for row in sample if row["row_key"] not in given]
     if waiting and line.desk:
         batch = [Chosen(row["row_key"], _TEST) for row in sample]
         wait_for(line, task, standing, batch, {row["row_key"]: row["text"] for row in sample}, purpose=_PURPOSE["test sample"])
     elif waiting:
         plan = task.label.model_copy(update={"max_labels": len(waiting), "audit_share": 0.0, "overlap_share": 0.0, "rounds": 1})
-        person = _Person(line, task, "test sample", given.keys() & {row["row_key"] for row in sample}, len(sample))
+        person = _Person(line, task, "test sample", given.keys(), len(sample))
         texts = {row["row_key"]: row["text"] for row in waiting}
         for row in person.answers(label_rounds(texts, [person], _classes(task), plan, _all_of(texts))):
             given[row.row_key] = row

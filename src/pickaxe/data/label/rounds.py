@@ -102,12 +102,13 @@ def label_batches(
         used = {row.row_key for row in answers}
         batch = _still_wanted(batch, {row.row_key for row in done if row.round == round_} - used)
         ask(_shuffled(batch, plan, round_), round_)
-        keys = {item.row_key for item in batch}
-        given = [row for row in done if row.row_key in keys or (row.round == round_ and row.row_key not in used)]
+        arm = {item.row_key: item.arm for item in batch}  # holds, whatever a queue that somebody made by hand said
+        given = [row._replace(arm=arm[row.row_key], round=round_) for row in done if row.row_key in arm]
+        given += [row for row in done if row.round == round_ and row.row_key not in used | arm.keys()]
         for row in given:
             budget.spend(row)
         answers += given
-        skipped |= keys - {row.row_key for row in given}
+        skipped |= arm.keys() - {row.row_key for row in given}
         round_ += 1
     return answers[len(prior) :]
 
