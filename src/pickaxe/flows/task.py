@@ -42,7 +42,7 @@ class Task(Config):
     encoder: str = Field("demo:minilm", description="folder of a Hugging Face encoder, or demo:minilm")
     annotators: Literal["people", "file", "simulated"] = Field(
         "people",
-        description="people label in the terminal; file takes the labels that the data has; simulated answers from them, with errors",
+        description="people label in the terminal, or in the console when the line is a job; file takes the labels that the data has; simulated answers from them, with errors",
     )
     rounds: int = Field(1, ge=1, le=10, description="turns of the whole line; each next one labels more and learns from feedback")
     more_labels: int = Field(300, ge=1, description="answers bought in each further round")
