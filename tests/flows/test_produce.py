@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -129,9 +128,7 @@ def test_an_identical_call_comes_from_the_cache(finished: Finished, again: Works
     monkeypatch.setattr("pickaxe.flows.watching.load_named", no_server)
     facts = {kind: again.log.count(kind) for kind in ("trace", "feedback", "alert", "publish", "progress")}
     endpoint, runs = again.endpoint("tiny"), len(again.runs.list())
-    started = time.monotonic()
     product = produce(finished.files.task, again)
-    assert time.monotonic() - started < 10  # a run from scratch takes minutes where this limit is tight
     assert all(record.cached for record in product.records)
     assert [record.stage for record in product.records] == [record.stage for record in finished.first.records]
     assert product.model.id == finished.first.model.id

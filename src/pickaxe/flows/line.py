@@ -94,8 +94,12 @@ class Line:
         started = time.monotonic()
         available = self.workspace.engine.cores
         name, held = f"{scope or self.task}/{stage}", min(cores or available, available)
-        self._foresee(stage, self.workspace.spec(step, config, name=name, inputs=inputs), held)
-        result = self.workspace.run(step, config, name=name, inputs=inputs, cores=held, watcher=self.watcher.progress)
+        spec = self.workspace.spec(step, config, name=name, inputs=inputs)
+        if (known := self.workspace.runs.cached(spec.key)) is not None:
+            result = self.workspace.result(known, cached=True)
+        else:
+            self._foresee(stage, spec, held)
+            result = self.workspace.run(step, config, name=name, inputs=inputs, cores=held, watcher=self.watcher.progress)
         charges = self.workspace.ledger.charges([result.run.id])
         record = StageRecord(
             task=self.task,
@@ -112,9 +116,7 @@ class Line:
         return result
 
     def _foresee(self, stage: str, spec: RunSpec, cores: int) -> None:
-        """Forecast a stage that is not in the cache, keep the forecast beside what will be read, and hold it against the ceiling."""
-        if self.workspace.runs.cached(spec.key) is not None:
-            return
+        """Forecast a stage, keep the forecast beside what will be read, and hold it against the ceiling."""
         forecast = forecast_run(self.workspace, spec, cores)
         if forecast.meters:
             self.workspace.emit(EVENT, spec.run_id, name=stage, value=forecast.seconds, body=forecast.body())
