@@ -25,9 +25,10 @@ def _address_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
     """A workspace with something in it, held by a server, and the server's address."""
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
     base = tmp_path_factory.mktemp("held")
-    with library.open(base / "shop") as workspace:
+    with pytest.MonkeyPatch.context() as patch, library.open(base / "shop") as workspace:
+        # Taken back afterwards: the formats of models are part of the key of every step that is handed one.
+        patch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
         counted = workspace.run(count, Count(upto=2), name="words/count", cores=1)
         workspace.run(double, library.Config(), name="words/double", inputs={"total": counted["total"]}, cores=1)
         model = workspace.import_files(write_model(base / "model"), "words/model", kind="model")

@@ -43,7 +43,7 @@ def test_the_line_goes_on_and_nothing_has_a_negative_length(
         with pytest.raises(Stopped):
             produce(files.task, workspace, watcher=StopAt("teacher"))
         runs = list(reversed(workspace.runs.list()))
-        assert [run.name for run in runs] == ["tiny/ingest", "tiny/curate", "tiny/label", "tiny/divide"]
+        assert [run.name for run in runs] == ["tiny/ingest", "tiny/curate", "tiny/label", "tiny/adjudicate", "tiny/divide"]
         moments = [at for run in runs for at in (run.created_at, run.started_at, run.ended_at)]
         assert all(before is not None and after is not None and before <= after for before, after in pairwise(moments))
         assert all(before.at <= after.at for before, after in pairwise(workspace.events(limit=10_000)))

@@ -43,7 +43,7 @@ def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path) -> None:
         pass
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = call(tmp_path / "workspace", "serve", "--port", port)
+        done = call(tmp_path / "workspace", "up", "--port", port)
     assert done.returncode == 10
     assert f"port {port} is in use" in done.stderr
     assert "--port 0" in done.stderr

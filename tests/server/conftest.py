@@ -12,9 +12,12 @@ from pickaxe.server.app import create_app
 from tests.serve.fakes import MemoryStore, write_model
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _fake_format() -> None:
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
+@pytest.fixture(autouse=True, scope="module")
+def _fake_format() -> Iterator[None]:
+    """Taken back after each module: the formats of models are part of the key of every step that is handed one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
+        yield
 
 
 @pytest.fixture
