@@ -298,9 +298,9 @@ print(f"{slowest:.3f}", flush=True)
 
 
 def test_readers_see_whole_writes_and_never_wait(tmp_path: Path) -> None:
-    readers = [python(READER, tmp_path) for _ in range(2)]
+    readers = [python(READER, tmp_path / "lake") for _ in range(2)]
     assert [line(reader) for reader in readers] == ["ready"] * 2
-    writer = python(WRITER, tmp_path, 0)
+    writer = python(WRITER, tmp_path, 0, "local", "sqlite-lake")
     try:
         slowest = [float(line(reader) or "nan") for reader in readers]
     finally:
@@ -312,12 +312,12 @@ def test_readers_see_whole_writes_and_never_wait(tmp_path: Path) -> None:
 
 
 def test_two_writers_that_ignore_the_workspaces_lock_take_turns(tmp_path: Path) -> None:
-    writers = [python(WRITER, tmp_path, first) for first in (0, 1000)]
+    writers = [python(WRITER, tmp_path, first, "local", "sqlite-lake") for first in (0, 1000)]
     acknowledged = [line(writer).split() for _ in range(3) for writer in writers]
     for writer in writers:
         writer.kill()
         writer.wait()
-    tables = LakeTables(tmp_path, "r")
+    tables = LakeTables(tmp_path / "lake", "r")
     for number, _, a, b, _ in acknowledged:
         for text, rows in ((a, [int(number)] * 500), (b, [int(number)])):
             name, snapshot, count, size = text.split(":")
