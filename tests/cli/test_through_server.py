@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import pickaxe as library
-from pickaxe.kernel import registry
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
@@ -26,9 +25,7 @@ def _address_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
     """A workspace with something in it, held by a server, and the server's address."""
     base = tmp_path_factory.mktemp("held")
-    with pytest.MonkeyPatch.context() as patch, library.open(base / "shop") as workspace:
-        # Taken back afterwards: the formats of models are part of the key of every step that is handed one.
-        patch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
+    with library.open(base / "shop") as workspace:
         counted = workspace.run(count, Count(upto=2), name="words/count", cores=1)
         workspace.run(double, library.Config(), name="words/double", inputs={"total": counted["total"]}, cores=1)
         model = workspace.import_files(write_model(base / "model"), "words/model", kind="model")

@@ -26,9 +26,12 @@ def client(empty: Workspace) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[object]:
-    """The system's Chromium, headless; without one these tests say so and are skipped."""
+    """The system's Chromium, headless; without one these tests say so and are skipped.
+
+    Closed with the last test here: Playwright keeps an event loop running in this thread, where no other test could run its own.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine: apt install chromium")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pickaxe
-from pickaxe.flows.job_view import JOB, job_of, jobs_page
+from pickaxe.flows.job_view import JOB, STAGE, job_of, jobs_page, starts_in_vain
 from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.settings import Settings
@@ -44,6 +44,39 @@ def test_what_was_called_off_just_before_a_kill_is_not_begun_again(tmp_path: Pat
             time.sleep(0.05)
         jobs.stop()
         assert job_of(workspace, job.id).attempts == 0
+
+
+def test_only_deaths_without_a_stage_done_in_between_count_against_a_job(tmp_path: Path) -> None:
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        job = Jobs(workspace).submit(workspace, "produce", TASK, by="ada").id
+
+        def told(kind: str, name: str, **body: object) -> int:
+            workspace.emit(kind, job, name=name, body=body)
+            return starts_in_vain(workspace, job)
+
+        assert [told(JOB, "started") for _ in range(3)] == [1, 2, 3]
+        assert told(STAGE, "ingest", state="ended", cached=True) == 3  # what was there before is no step forward
+        assert told(STAGE, "curate", state="ended", cached=False) == 0
+        assert told(JOB, "started") == 1
+        assert told(JOB, "stopped") == 0
+        assert job_of(workspace, job).state == "queued"
+
+
+def test_a_job_that_kills_its_server_every_time_is_given_up(tmp_path: Path) -> None:
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        job = Jobs(workspace).submit(workspace, "produce", TASK, by="ada")
+        for _ in range(5):
+            workspace.emit(JOB, job.id, name="started")
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        jobs = Jobs(workspace)
+        jobs.start()
+        end = time.monotonic() + 20
+        while (ended := job_of(workspace, job.id)).state != "failed":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        jobs.stop()
+        assert ended.error is not None
+        assert "5 times" in ended.error["message"]
 
 
 def test_a_job_is_taken_over_from_a_dead_server_only_and_by_one(tmp_path: Path) -> None:

@@ -4,14 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.kernel import registry
 from pickaxe.kernel.nouns import Route
 from tests.serve.fakes import MemoryStore, write_model
-
-
-@pytest.fixture(autouse=True)
-def _fake_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
 
 
 @pytest.fixture

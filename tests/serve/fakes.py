@@ -48,7 +48,7 @@ class WordsPredictor:
 
 
 def write_model(folder: Path, **options: Any) -> Path:
-    """A model folder in the format ``fake-words`` (registered by the fixtures)."""
+    """A model folder in the format ``fake-words`` (registered as a plug-in, `tests/plugins`)."""
     folder.mkdir(parents=True)
     manifest = {"format": "fake-words", "classes": list(CLASSES), **options}
     (folder / "pickaxe.json").write_text(json.dumps(manifest), encoding="utf-8")

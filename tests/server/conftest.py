@@ -6,18 +6,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from pickaxe.kernel import registry
 from pickaxe.kernel.nouns import Route
 from pickaxe.server.app import create_app
 from tests.serve.fakes import MemoryStore, write_model
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fake_format() -> Iterator[None]:
-    """Taken back after each module: the formats of models are part of the key of every step that is handed one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry._OWN[registry.PREDICTORS], "fake-words", "tests.serve.fakes:WordsPredictor")
-        yield
 
 
 @pytest.fixture

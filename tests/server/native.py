@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 
 import pickaxe
-from pickaxe.kernel import registry
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
@@ -23,7 +22,6 @@ Served = tuple[Workspace, str]
 
 @contextmanager
 def serving(base: Path) -> Iterator[Served]:
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
     with pickaxe.open(base / "workspace") as workspace:
         counted = workspace.run(count, Count(upto=2), name="words/count", cores=1)
         workspace.run(double, pickaxe.Config(), name="words/double", inputs={"total": counted["total"]}, cores=1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pickaxe
-from pickaxe.kernel import registry
 from pickaxe.server.up import up
 
 if __name__ == "__main__":
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
+    sys.path.append(str(Path(__file__).parents[1] / "plugins"))
     with pickaxe.open(sys.argv[1]) as workspace:
         up(workspace, port=0, ready=lambda url: print(url, flush=True))
         print("drained", flush=True)

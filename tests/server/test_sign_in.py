@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel import passwords, registry
+from pickaxe.kernel import passwords
 from pickaxe.kernel.access import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Route
@@ -310,7 +310,6 @@ def test_no_secret_is_told(client: TestClient, access: Access, workspace: Worksp
 def test_the_server_of_a_step_acts_for_its_tenant_and_answers_nobody_else(
     workspace: Workspace, access: Access, tmp_path: Path
 ) -> None:
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
     access.add_tenant("acme", admin="eve", password=PASSWORD)
     acme = workspace.for_tenant("tenant-acme", access.person("tenant-acme", "eve").id)
     for view, word in ((workspace, "area"), (acme, "senate")):

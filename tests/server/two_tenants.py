@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from pickaxe.kernel import registry
 from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Role
 from pickaxe.kernel.artifacts import artifact_id
 from pickaxe.kernel.nouns import Route
@@ -92,7 +91,6 @@ def bearer(secret: str) -> dict[str, str]:
 
 def start(workspace: Workspace, folder: Path) -> Server:
     """Everything in place; call it inside ``with server.client``."""
-    registry._OWN[registry.PREDICTORS]["fake-words"] = "tests.serve.fakes:WordsPredictor"
     access, app = Access.of(workspace.catalog), whole_app(workspace)
     app.state.drain()  # streams end at once instead of waiting for what comes
     server = Server(workspace, access, app, TestClient(app, base_url=ORIGIN, raise_server_exceptions=False))

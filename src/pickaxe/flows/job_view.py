@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 JOB = "job"
+STAGE = "stage"
 _PAGE = 1000
-_STATES = {"queued": "queued", "started": "running", "waiting": "waiting", "resumed": "running"}
+_STATES = {"queued": "queued", "started": "running", "waiting": "waiting", "resumed": "running", "stopped": "queued"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,20 @@ def facts_of(workspace: Workspace, job_id: str) -> list[Event]:
     if not facts or facts[0].name != "queued":
         raise NotFound(f"no job {job_id!r:.80}", remedy="list them: GET /v1/jobs")
     return facts
+
+
+def starts_in_vain(workspace: Workspace, job_id: str) -> int:
+    """How often the job was started and neither got a stage further nor was stopped in order nor came to wait for people."""
+    stages = workspace.events(kind=STAGE, subject=job_id, limit=_PAGE, newest_first=True)
+    further = (event.seq for event in stages if event.body.get("state") == "ended" and not event.body.get("cached"))
+    last = next(further, 0)
+    since = 0
+    for event in facts_of(workspace, job_id):
+        if event.name == "started" and event.seq > last:
+            since += 1
+        elif event.name in ("stopped", "waiting"):
+            since = 0
+    return since
 
 
 def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[JobView]:

@@ -1,8 +1,8 @@
 """Work that goes on behind a server: production lines, one at a time, taken up again after a kill.
 
 A job is a view over events whose subject is the job's id. Kind ``job``, by name: ``queued`` (body: what is to be done, and for
-whom), ``started``, ``waiting`` (for answers of people; body: task, missing, address), ``resumed``, ``cancel`` (somebody asked),
-``ended`` (body: state, result, error). Kind ``stage``: a stage of the line started (body: task, round) or ended (also rows,
+whom), ``started``, ``stopped`` (with its server, in order), ``waiting`` (for answers of people; body: task, missing, address),
+``resumed``, ``cancel`` (somebody asked), ``ended`` (body: state, result, error). Kind ``stage``: a stage of the line started (body: task, round) or ended (also rows,
 seconds, nano, cached, run_id). Nothing else is stored, so a job that has not ended when a server opens the workspace is simply
 queued again: the line's stages are cached, and it goes on where it was. One that waits for people holds no thread and no cores.
 Where several servers share a catalog, a job belongs to the one that queued or ``claimed`` it last, for as long as that one lives.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.data.label.queue import Queues
 from pickaxe.flows.desk import AnswersWanted, address
-from pickaxe.flows.job_view import JOB, JobView, facts_of, job_of
+from pickaxe.flows.job_view import JOB, STAGE, JobView, facts_of, job_of, starts_in_vain
 from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, RunCancelled
 from pickaxe.kernel.peers import living_pools
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 log = logging.getLogger(__name__)
-STAGE = "stage"
 KINDS = ("produce",)
 _ENDED = ("succeeded", "failed", "cancelled")
-_MAX_ATTEMPTS = 5
+_MAX_IN_VAIN = 5
+"""Servers that may die over a job, one after the other, without a stage done in between."""
 _LOOK_SECONDS = 10.0
 _COUNT_SECONDS = 1.0
 """How often the answers of the jobs that wait for people are counted."""
@@ -79,7 +79,7 @@ class Jobs:
         workspace = self._root.for_tenant(job[0], job[1])
         with self._root.catalog.write() as connection:
             facts = facts_of(workspace, job[2])
-            if [event.body["pool"] for event in facts if "pool" in event.body][-1] != pool_id:
+            if [event.body.get("pool", "") for event in facts if event.name in ("queued", "claimed")][-1] != pool_id:
                 return False
             claim = {"kind": JOB, "subject": job[2], "name": "claimed", "body": {"pool": self._root.stores.pool_id}}
             workspace.log.emit_many([claim], connection=connection)
@@ -193,15 +193,19 @@ class _Carrier:
             _end(self._ws, self.job_id, "cancelled")
             return
         waited = job.state == "waiting"
-        if job.attempts >= _MAX_ATTEMPTS and not waited:
-            error = {"code": "run_failed", "message": f"the server died {job.attempts} times over it", "remedy": "see its log"}
+        in_vain = 0 if waited else starts_in_vain(self._ws, self.job_id)
+        if in_vain >= _MAX_IN_VAIN:
+            said = f"the server died {in_vain} times over it without getting a stage further"
+            error = {"code": "run_failed", "message": said, "remedy": "see the server's log, and free memory"}
             _end(self._ws, self.job_id, "failed", error=error)
             return
         self._ws.emit(JOB, self.job_id, name="resumed" if waited else "started")
         try:
             result = _produce(self._ws, job.spec, self)
         except RunCancelled as error:
-            if not self._stopped:  # a stopped server says nothing: the job is not over
+            if self._stopped:  # the job is not over
+                self._ws.emit(JOB, self.job_id, name="stopped")
+            else:
                 _end(self._ws, self.job_id, "cancelled" if self._cancelled else "failed", error=error.as_dict())
         except AnswersWanted as wanted:
             self._wait(wanted)
@@ -341,7 +345,7 @@ def _undone(root: Workspace) -> list[tuple[tuple[str, str, str], str]]:
     for tenant_id in root.catalog.tenant_ids():
         for event in root.for_tenant(tenant_id, root.principal_id).log.each(JOB):
             if event.name == "queued":
-                open_jobs[event.subject] = (tenant_id, event.body["as"], event.subject), event.body["pool"]
+                open_jobs[event.subject] = (tenant_id, event.body["as"], event.subject), event.body.get("pool", "")
             elif event.name == "claimed":
                 open_jobs[event.subject] = open_jobs[event.subject][0], event.body["pool"]
             elif event.name == "ended":

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
-from pickaxe.flows.job_view import JOB, final_state, job_of, jobs_page
-from pickaxe.flows.jobs import ARTIFACT, STAGE
+from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
+from pickaxe.flows.jobs import ARTIFACT
 from pickaxe.kernel.access import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
