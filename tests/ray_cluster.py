@@ -36,8 +36,14 @@ class RayCluster:
         return node
 
     def kill(self, node: Any) -> None:
-        """As a power cut would: no goodbye."""
+        """As a power cut would: no goodbye. The cluster notices in a few seconds; see `without`."""
         self._cluster.remove_node(node, allow_graceful=False)
+
+    def without(self, address: str) -> bool:
+        """Whether the cluster knows that there is no such node any more."""
+        import ray
+
+        return all(node["NodeManagerAddress"] != address for node in ray.nodes() if node["Alive"])
 
     def close(self) -> None:
         self._cluster.shutdown()

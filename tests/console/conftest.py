@@ -26,11 +26,11 @@ def client(empty: Workspace) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
     """The system's Chromium, headless; without one these tests say so and are skipped.
 
-    Closed with the last test here: Playwright keeps an event loop running in this thread, where no other test could run its own.
+    Closed with each module: Playwright keeps an event loop running in this thread, where no other test could run its own.
     """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

@@ -180,7 +180,7 @@ def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server:
     def done() -> int:
         """Stages that were carried out, not found in the cache."""
         told = httpx.get(f"{server.url}/v1/events", params={"kind": "stage", "subject": job, "limit": 1000}, timeout=20).json()
-        return sum(event["body"].get("cached") is False for event in told["data"])
+        return sum(event["body"].get("cached") is False for event in told["data"]["items"])
 
     kills = 0
     while kills < KILLS and state() not in ENDED:

@@ -104,6 +104,7 @@ def test_a_node_is_killed_in_mid_job_and_the_job_goes_on_where_it_was(on_ray: Wo
     wait_for(lambda: sum(s.pool_id not in on_ray.stores.executor._pool_ids.values() for s in on_ray.ledger.statements()) >= 2)  # type: ignore[attr-defined]
     adds_up(on_ray)
     cluster.kill(replacement)
+    wait_for(lambda: cluster.without("127.0.0.5"))  # the next run would ask for as many cores as this node had
 
 
 _DRIVER = """

@@ -10,6 +10,7 @@ PostgreSQL and an object store. What it saves comes back through Ray's object st
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import queue
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
     from pickaxe.kernel.ledger import Pools
     from pickaxe.kernel.location import Location
 
+log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _KNOCK_SECONDS = 5.0
+_PATIENCE_SECONDS = 10.0
+_PLACEMENTS = 10
 _CHUNK = 32 << 20
 
 
@@ -62,9 +66,15 @@ class RayExecutor:
     def slot(self, cores: int, unless: Callable[[], bool]) -> Iterator[Slot | None]:
         ray = _ray()
         self._connect()
-        host = ray.remote(Host).options(num_cpus=cores, max_restarts=0, max_concurrency=2).remote()
+        for number in range(_PLACEMENTS):
+            host = ray.remote(Host).options(num_cpus=cores, max_restarts=0, max_concurrency=2).remote()
+            try:
+                node_id = self._placed(host.node_id.remote(), cores, unless)
+                break
+            except ray.exceptions.RayActorError:  # its node died before the actor began: nothing was lost
+                if number == _PLACEMENTS - 1:
+                    raise
         try:
-            node_id = _placed(host.node_id.remote(), unless)
             yield None if node_id is None else _RaySlot(host, self._pool_of(node_id))
         finally:
             ray.kill(host)
@@ -87,6 +97,20 @@ class RayExecutor:
             self._pools.close(pool_id)
         if self._connected:
             _ray().shutdown()
+
+    def _placed(self, where: Any, cores: int, unless: Callable[[], bool]) -> str | None:
+        """The node that Ray chose, once it has; None when `unless` came true first."""
+        ray, asked = _ray(), time.monotonic()
+        told = False
+        while True:
+            done, _ = ray.wait([where], timeout=_POLL_SECONDS)
+            if done:
+                return ray.get(where)
+            if unless():
+                return None
+            if not told and time.monotonic() - asked > _PATIENCE_SECONDS and cores > (largest := self.largest):
+                log.warning("a run waits for a node of %d cores; the largest of the cluster has %d", cores, largest)
+                told = True
 
     def _connect(self) -> None:
         ray = _ray()
@@ -130,17 +154,6 @@ def _knock(address: str) -> None:
     host, separator, port = address.rpartition(":")
     if separator and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-
-
-def _placed(where: Any, unless: Callable[[], bool]) -> str | None:
-    """The node that Ray chose, once it has; None when `unless` came true first."""
-    ray = _ray()
-    while True:
-        done, _ = ray.wait([where], timeout=_POLL_SECONDS)
-        if done:
-            return ray.get(where)
-        if unless():
-            return None
 
 
 class _RaySlot:
