@@ -40,7 +40,7 @@ class RayCluster:
         self._cluster.remove_node(node, allow_graceful=False)
 
     def without(self, address: str) -> bool:
-        """Whether the cluster knows that there is no such node any more."""
+        """Whether the cluster knows that the node at `address` is gone (asked of the Ray that this process is connected to)."""
         import ray
 
         return all(node["NodeManagerAddress"] != address for node in ray.nodes() if node["Alive"])

@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _KNOCK_SECONDS = 5.0
 _PATIENCE_SECONDS = 10.0
-_PLACEMENTS = 10
 _CHUNK = 32 << 20
 
 
@@ -64,20 +63,23 @@ class RayExecutor:
 
     @contextmanager
     def slot(self, cores: int, unless: Callable[[], bool]) -> Iterator[Slot | None]:
-        ray = _ray()
         self._connect()
-        for number in range(_PLACEMENTS):
-            host = ray.remote(Host).options(num_cpus=cores, max_restarts=0, max_concurrency=2).remote()
-            try:
-                node_id = self._placed(host.node_id.remote(), cores, unless)
-                break
-            except ray.exceptions.RayActorError:  # its node died before the actor began: nothing was lost
-                if number == _PLACEMENTS - 1:
-                    raise
+        host, node_id = self._hosted(cores, unless)
         try:
             yield None if node_id is None else _RaySlot(host, self._pool_of(node_id))
         finally:
-            ray.kill(host)
+            _ray().kill(host)
+
+    def _hosted(self, cores: int, unless: Callable[[], bool], again: int = 10) -> tuple[Any, str | None]:
+        """An actor with `cores` and the node it runs on; None when `unless` came true first."""
+        ray = _ray()
+        host = ray.remote(Host).options(num_cpus=cores, max_restarts=0, max_concurrency=2).remote()
+        try:
+            return host, self._placed(host.node_id.remote(), cores, unless)
+        except ray.exceptions.RayActorError:  # its node died before it began: nothing was lost
+            if not again:
+                raise
+            return self._hosted(cores, unless, again - 1)
 
     def beat(self) -> None:
         if not self._connected:
