@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pickaxe.data.label.queue import KIND, Queue, QueueConfig, Standing, create_queue
+from pickaxe.data.label.queue import KIND, QueueConfig, Queues, create_queue
 from pickaxe.data.label.rows import queued_schema
 from pickaxe.data.label.select import Chosen
+from pickaxe.data.label.standing import Standing
 from pickaxe.kernel.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def address(task: str) -> str:
 def answers_wanted(workspace: Workspace, task: str) -> int:
     """How many answers the newest batch of `task` still wants; 0 when it has no queue."""
     try:
-        return Queue(workspace, task).missing()
+        return Queues.of(workspace).get(workspace, task).missing()
     except NotFound:
         return 0
 

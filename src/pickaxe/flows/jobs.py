@@ -51,7 +51,6 @@ class Jobs:
         self._root = workspace
         self._queue: deque[_Item] = deque()
         self._waiting: dict[_Item, str] = {}  # -> the task whose queue it waits for
-        self._desks = Queues()
         self._looked = 0.0
         self._room = threading.Condition()
         self._closing = False
@@ -172,7 +171,7 @@ class Jobs:
 
     def _is_ready(self, workspace: Workspace, job_id: str, task: str) -> bool:
         facts = facts_of(workspace, job_id)
-        return any(event.name == "cancel" for event in facts) or not self._desks.get(workspace, task).missing()
+        return any(event.name == "cancel" for event in facts) or not Queues.of(workspace).get(workspace, task).missing()
 
 
 class _Carrier:

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pickaxe.data.label.annotators import Annotation, Quit
 from pickaxe.data.label.config import SelectConfig
 from pickaxe.data.label.desk import Budget
-from pickaxe.data.label.queue import Standing
 from pickaxe.data.label.rounds import Choose, label_batches, label_rounds
 from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
 from pickaxe.data.label.select import Chosen, Wanted
 from pickaxe.data.label.service import select
+from pickaxe.data.label.standing import Standing
 from pickaxe.data.label.terminal import TerminalAnnotator
 from pickaxe.flows.desk import answers_each, wait_for
 from pickaxe.flows.line import Line

@@ -10,7 +10,7 @@ import weakref
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pickaxe.kernel.catalog import Catalog
 from pickaxe.kernel.content import Content
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.tables import LakeTables
 
 Mode = Literal["w", "r"]
+T = TypeVar("T")
 
 
 class Stores:
@@ -49,6 +50,7 @@ class Stores:
         self.mode: Mode = mode
         self.handles: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictionary()
         """Runs under way in this process, of every tenant."""
+        self._kept: dict[type[Any], Any] = {}
         self._closing = threading.Event()
         self._making = threading.Lock()
         self._lock = self._acquire() if mode == "w" else None
@@ -90,6 +92,13 @@ class Stores:
         if self.mode == "w":
             lake.sweep()  # files of a writer that was killed before its commit
         return lake
+
+    def kept(self, make: type[T]) -> T:
+        """The one `make` of this process: what a room folds from events once, for every tenant's view."""
+        with self._making:
+            if make not in self._kept:
+                self._kept[make] = make()
+            return self._kept[make]
 
     def announce(self, url: str) -> None:
         """Say in the writer's lock where this process can be reached: whoever finds the workspace held goes there."""

@@ -25,13 +25,13 @@ async def _new_queue(request: Request) -> dict[str, str]:
 
 
 def router(site: Site) -> APIRouter:
-    routes, queues = APIRouter(), Queues()
+    routes = APIRouter()
     reading, labelling, writing = site.router(), site.router("label"), site.router("write")
 
     @reading.get("/label")
     def listed(request: Request) -> Response:
         workspace, caller = site.workspace_of(request), caller_of(request)
-        found = [(queue, queue.counts()) for queue in queues.list(workspace)]
+        found = [(queue, queue.counts()) for queue in Queues.of(workspace).list(workspace)]
         return site.page(
             request,
             "label.html",
@@ -65,7 +65,8 @@ def router(site: Site) -> APIRouter:
 
     @labelling.get("/label/{name:path}")
     def desk(request: Request, name: str) -> Response:
-        queue = queues.get(site.workspace_of(request), name)
+        workspace = site.workspace_of(request)
+        queue = Queues.of(workspace).get(workspace, name)
         return site.page(request, "label_desk.html", queue=queue, counts=queue.counts(), me=caller_of(request).name)
 
     for part in (reading, writing, labelling):

@@ -13,16 +13,18 @@ _SHOWN = 100
 
 
 def router(site: Site) -> APIRouter:
-    routes, queues = site.router(), Queues()
+    routes = site.router()
 
     @routes.get("/review")
     def listed(request: Request) -> Response:
-        found = [(queue, review(queue.answers())) for queue in queues.list(site.workspace_of(request))]
+        workspace = site.workspace_of(request)
+        found = [(queue, review(queue.answers())) for queue in Queues.of(workspace).list(workspace)]
         return site.page(request, "review.html", queues=[(queue, seen) for queue, seen in found if seen.items])
 
     @routes.get("/review/{name:path}")
     def one(request: Request, name: str) -> Response:
-        queue = queues.get(site.workspace_of(request), name)
+        workspace = site.workspace_of(request)
+        queue = Queues.of(workspace).get(workspace, name)
         seen = review(queue.answers())
         return site.page(request, "review_queue.html", queue=queue, seen=seen, shown=seen.disagreements[:_SHOWN])
 

@@ -8,28 +8,29 @@ one transaction, so two people never get the same item unless overlap is asked f
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer
 from pickaxe.data.label.rows import AnnotationRow
+from pickaxe.data.label.standing import Standing
 from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 
 if TYPE_CHECKING:
     from pickaxe.kernel.events import Events
-    from pickaxe.kernel.nouns import Artifact, Event
+    from pickaxe.kernel.nouns import Artifact
     from pickaxe.kernel.workspace import Workspace
 
 KIND = "queue"
 HELD_FOR = timedelta(minutes=15)
 """An item that somebody took and neither answered nor skipped goes back to the others after this time."""
-_PAGE = 5_000
 _MOST_SECONDS = 600.0
 """Longer than this nobody looks at one item: the person was away, and the time is not charged."""
 
@@ -68,81 +69,6 @@ class Item:
     prelabel: str | None = None
 
 
-@dataclass(slots=True)
-class Standing:
-    """The fold over the events of one name, whichever version of the queue they were given in."""
-
-    seq: int = 0
-    answers: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # (row_key, annotator) -> the standing answer
-    history: dict[str, list[str]] = field(default_factory=dict)  # annotator -> row_keys answered, oldest first
-    held: dict[str, dict[str, tuple[int, datetime]]] = field(default_factory=dict)  # row_key -> annotator -> (rank, since when)
-    skipped: set[tuple[str, str]] = field(default_factory=set)
-    given: dict[str, int] = field(default_factory=dict)  # row_key -> how many standing answers
-
-    @classmethod
-    def of(cls, log: Events, name: str) -> Self:
-        """As it is now."""
-        found = cls()
-        found.catch_up(log, name)
-        return found
-
-    def catch_up(self, log: Events, name: str) -> None:
-        while True:
-            page = log.list(kind=("annotation", "desk"), name=name, after_seq=self.seq, limit=_PAGE)
-            for event in page:
-                self.take_in(event)
-            if len(page) < _PAGE:
-                return
-
-    def missing(self, keys: Collection[str], overlap: int) -> dict[str, int]:
-        """How many answers each of `keys` still wants, those that want none left out.
-
-        An item that somebody skipped wants none once everybody who worked on these keys has answered or skipped it.
-        """
-        here = {who for key, who in (*self.answers, *self.skipped) if key in keys}
-        found: dict[str, int] = {}
-        for key in keys:
-            done = [who for who in here if (key, who) in self.skipped or (key, who) in self.answers]
-            given_up = len(done) == len(here) and any((key, who) in self.skipped for who in here)
-            if (count := overlap - self.given.get(key, 0)) > 0 and not given_up:
-                found[key] = count
-        return found
-
-    def take_in(self, event: Event) -> None:
-        self.seq = max(self.seq, event.seq)
-        key = event.subject
-        if event.kind == "annotation":
-            row = AnnotationRow(**event.body)
-            if (key, row.annotator) not in self.answers:
-                self.given[key] = self.given.get(key, 0) + 1
-            self.answers[key, row.annotator] = row
-            history = self.history.setdefault(row.annotator, [])
-            if key in history:
-                history.remove(key)
-            history.append(key)
-            self._let_go(key, row.annotator)
-            self.skipped.discard((key, row.annotator))
-            return
-        who = event.body["annotator"]
-        if event.body["action"] == "take":
-            self.held.setdefault(key, {})[who] = (event.seq, event.at)
-        elif event.body["action"] == "skip":
-            self.skipped.add((key, who))
-            self._let_go(key, who)
-        elif event.body["action"] == "release":
-            self._let_go(key, who)
-        elif event.body["action"] == "undo" and self.answers.pop((key, who), None):
-            self.given[key] -= 1
-            self.history[who].remove(key)
-            self.held.setdefault(key, {})[who] = (-event.seq, event.at)  # before whatever waits, the last one first
-
-    def _let_go(self, key: str, who: str) -> None:
-        holders = self.held.get(key, {})
-        holders.pop(who, None)
-        if not holders:
-            self.held.pop(key, None)
-
-
 class Queue:
     """One queue of a workspace, kept in memory between calls. Safe for threads and for several processes."""
 
@@ -157,6 +83,7 @@ class Queue:
         self._order = list(self.items)
         self._why = _reasons(workspace, self.config)
         self._state = Standing()
+        self._complete_below = 0, 0  # items, in order, that have all their answers; true while so many were taken back
         self._turn = threading.Lock()
 
     @property
@@ -210,11 +137,12 @@ class Queue:
         """Take back the annotator's last standing answer to an item of this version: it is in front of them again. None: no such."""
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
-            history = [key for key in self._state.history.get(annotator, ()) if key in self.items]
-            if not history:
+            newest_first = reversed(self._state.history.get(annotator, {}))
+            last = next((key for key in newest_first if key in self.items), None)
+            if last is None:
                 return None
-            self._note(log, [(history[-1], "undo")], annotator)
-            return self.items[history[-1]]
+            self._note(log, [(last, "undo")], annotator)
+            return self.items[last]
 
     def answers(self) -> list[AnnotationRow]:
         """Every standing answer, in the order of the items."""
@@ -250,12 +178,22 @@ class Queue:
     def _free_for(self, annotator: str) -> Iterator[str]:
         """Items that this annotator may still be asked, in order; what others hold or have answered counts towards the overlap."""
         state, now = self._state, as_datetime(self._ws.catalog.clock.now_ns())
-        for key in self._order:
+        for key in islice(self._order, self._first_open(), None):
             if (key, annotator) in state.answers or (key, annotator) in state.skipped:
                 continue
             holders = {who for who, (_, since) in state.held.get(key, {}).items() if now - since < HELD_FOR}
             if annotator not in holders and state.given.get(key, 0) + len(holders) < self.config.overlap:
                 yield key
+
+    def _first_open(self) -> int:
+        """Where in the order the first item stands that wants an answer: a long queue is not gone through from its start each time."""
+        at, taken_back = self._complete_below
+        if taken_back != self._state.taken_back:
+            at = 0
+        while at < len(self._order) and self._state.given.get(self._order[at], 0) >= self.config.overlap:
+            at += 1
+        self._complete_below = at, self._state.taken_back
+        return at
 
     def _note(self, log: Events, actions: Sequence[tuple[str, str]], annotator: str) -> None:
         facts = [
@@ -266,19 +204,24 @@ class Queue:
 
 
 class Queues:
-    """The queues of a workspace, each opened once and kept."""
+    """The queues of a workspace, each opened once and kept for whoever in this process asks. Use `Queues.of`."""
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Queues:
+        """Those of this process, for every tenant's view of the workspace."""
+        return workspace.stores.kept(cls)
 
     def __init__(self) -> None:
-        self._open: dict[str, Queue] = {}
+        self._open: dict[tuple[str, str], Queue] = {}
         self._turn = threading.Lock()
 
     def get(self, workspace: Workspace, name: str) -> Queue:
         """The newest version of the queue. Raises `NotFound`."""
-        artifact = workspace.artifact(f"{name}/{KIND}")
+        artifact, key = workspace.artifact(f"{name}/{KIND}"), (workspace.tenant_id, name)
         with self._turn:
-            if artifact.id not in self._open:
-                self._open[artifact.id] = Queue(workspace, name)
-            return self._open[artifact.id]
+            if key not in self._open or self._open[key].artifact.id != artifact.id:
+                self._open[key] = Queue(workspace, name)
+            return self._open[key]
 
     def list(self, workspace: Workspace) -> list[Queue]:
         """Every queue, by name."""

@@ -119,14 +119,15 @@ _REVIEW = {
 
 def router(door: Door) -> APIRouter:
     routes = APIRouter(prefix="/v1/queues", tags=["labelling"])
-    queues = Queues()
 
     def opened(request: Request, name: str) -> Queue:
-        return queues.get(door.seen(request), name)
+        workspace = door.seen(request)
+        return Queues.of(workspace).get(workspace, name)
 
     @routes.get("", summary="Every queue", **declared("read", list[QueueInfo], [_QUEUE]))
     def listed(request: Request) -> Response:
-        return reply(request, [_info(queue) for queue in queues.list(door.seen(request))])
+        workspace = door.seen(request)
+        return reply(request, [_info(queue) for queue in Queues.of(workspace).list(workspace)])
 
     told = declared(
         "write",
@@ -143,7 +144,7 @@ def router(door: Door) -> APIRouter:
         settings = body.model_dump(exclude={"name", "rows", "prelabels"})
         prelabels = workspace.artifact(body.prelabels).id if body.prelabels else None
         create_queue(workspace, body.name, workspace.artifact(body.rows), **settings, prelabels=prelabels)
-        return reply(request, _info(queues.get(workspace, body.name)), status=201)
+        return reply(request, _info(Queues.of(workspace).get(workspace, body.name)), status=201)
 
     told = declared("label", list[ItemInfo], [_ITEM], form=Take, body_example={"ahead": 1})
 
