@@ -132,6 +132,14 @@ def test_cpu_time_is_measured_from_outside(workspace: Workspace) -> None:
     assert read["cpu"].nano > 0
 
 
+def test_what_a_run_takes_of_the_machine_is_a_curve(workspace: Workspace) -> None:
+    result = workspace.run(steps.count, steps.Count(upto=30, nap=0.1), name="t/long")
+    curve = workspace.events(kind="system", subject=result.run.id)
+    assert len(curve) >= 2
+    assert [event.step for event in curve] == sorted({event.step for event in curve})
+    assert all(event.body["memory_mb"] > 10 and 0 <= event.body["cpu_cores"] < 2 for event in curve)
+
+
 def test_two_runs_share_the_pool_and_never_exceed_it(workspace: Workspace) -> None:
     handles = [workspace.submit(steps.count, steps.Count(upto=number, nap=0.1), name="t/count", cores=1) for number in (2, 3, 4)]
     assert [workspace.read_json(handle.result(30)["total"])["total"] for handle in handles] == [2, 3, 4]

@@ -202,10 +202,9 @@ def _preview(workspace: str | None, job: Task) -> None:
         )
         for item in stages
     ]
-    seconds, nano = (
-        sum(item.times * value(item) for item in stages) for value in (lambda i: i.seconds.middle / 1000, lambda i: i.nano)
-    )
     if stages:
+        seconds = sum(item.times * item.seconds.middle / 1000 for item in stages)
+        nano = sum(item.times * item.nano for item in stages)
         memory = max(item.memory.middle for item in stages if item.memory)
         lines.append(("in all", "", duration(seconds), "", size(round(memory)), as_money(round(nano)), ""))
     print_table(

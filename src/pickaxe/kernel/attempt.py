@@ -20,6 +20,7 @@ from pickaxe.kernel.meter import Meter
 from pickaxe.kernel.nouns import RunState
 
 _TICK = 0.2
+_SYSTEM_EVERY = 1.0
 _LOG_LINE_LIMIT = 4_000
 
 
@@ -56,25 +57,30 @@ class Outcome:
     readings: list[Usage] = field(default_factory=list[Usage])
 
 
-class Attempt:
-    """Runs a job in a worker. `on_message` gets every message of the worker, `on_tick` is called a few times a second."""
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom an attempt tells how it goes on, and asks whether it should.
 
-    def __init__(
-        self,
-        job: Mapping[str, Any],
-        limits: Limits,
-        *,
-        threads: int,
-        cancelled: Callable[[], bool],
-        on_message: Callable[[dict[str, Any]], None],
-        on_tick: Callable[[], None],
-    ) -> None:
+    Attributes:
+        message: gets every message of the worker, and now and then ``{"system": {name: value}, "second": n}``.
+        tick: is called a few times a second.
+        cancelled: whether to stop.
+    """
+
+    message: Callable[[dict[str, Any]], None]
+    tick: Callable[[], None]
+    cancelled: Callable[[], bool]
+
+
+class Attempt:
+    """Runs a job in a worker of `threads` threads."""
+
+    def __init__(self, job: Mapping[str, Any], limits: Limits, listener: Listener, *, threads: int) -> None:
         self._limits = limits
-        self._cancelled = cancelled
-        self._on_message = on_message
-        self._on_tick = on_tick
+        self._listener = listener
         self._outcome = Outcome()
         self._started = time.monotonic()
+        self._next_system = _SYSTEM_EVERY
         self._process, self._messages = _spawn(job, threads)
         self._meter = Meter(self._process.pid)
         self._partial: dict[int, bytes] = {}
@@ -113,7 +119,8 @@ class Attempt:
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + _TICK
                     rss = self._meter.sample()
-                    self._on_tick()
+                    self._listener.tick()
+                    self._tell_system()
                     if self._must_stop(rss):
                         return
 
@@ -137,15 +144,22 @@ class Attempt:
             self._outcome.outputs[message["output"]] = output
         elif "error" in message:
             self._outcome.state, self._outcome.error = RunState.FAILED, message["error"]
-            self._on_message({"log": message["traceback"], "level": "error"})
+            self._listener.message({"log": message["traceback"], "level": "error"})
         elif "done" in message:
             self._outcome.state = RunState.SUCCEEDED
         else:
-            self._on_message(message)
+            self._listener.message(message)
+
+    def _tell_system(self) -> None:
+        """What the worker takes of the machine, the more seldom the longer it runs: a curve of some hundred points at most."""
+        seconds = time.monotonic() - self._started
+        if seconds >= self._next_system:
+            self._next_system = seconds + max(_SYSTEM_EVERY, seconds / 50)
+            self._listener.message({"system": self._meter.system(), "second": round(seconds)})
 
     def _must_stop(self, rss: int) -> bool:
         seconds = time.monotonic() - self._started
-        if self._cancelled():
+        if self._listener.cancelled():
             return self._stop(RunState.CANCELLED, "cancelled", "cancelled on request", "start it again; it resumes")
         if self._limits.seconds is not None and seconds > self._limits.seconds:
             return self._stop(RunState.FAILED, "timeout", f"took longer than {self._limits.seconds:g} s", "raise the timeout")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.artifacts import Stored
-from pickaxe.kernel.attempt import Limits, Outcome
+from pickaxe.kernel.attempt import Limits, Listener, Outcome
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import Conflict, PickaxeError, RunCancelled, RunFailed
 from pickaxe.kernel.executor import Slot
@@ -179,14 +179,8 @@ class Engine:
             outputs.mkdir()
             try:
                 worker_job = self._worker_job(job, scratch, outputs, checkpoint)
-                outcome = slot.run(
-                    worker_job,
-                    job.limits,
-                    threads=job.cores,
-                    cancelled=cancelled,
-                    on_message=teller.take,
-                    on_tick=teller.tick,
-                )
+                listener = Listener(message=teller.take, tick=teller.tick, cancelled=cancelled)
+                outcome = slot.run(worker_job, job.limits, listener, threads=job.cores)
                 teller.end(outcome.state)
                 self._land(job, run, lease_id, outcome)
             except PickaxeError as error:
@@ -274,6 +268,9 @@ class _Teller:
         elif "metric" in message:
             name, value, step = message["metric"]
             self._waiting.append({"kind": "metric", "subject": self._run.id, "name": name, "value": value, "step": step})
+        elif "system" in message:
+            fact = {"kind": "system", "subject": self._run.id, "step": message["second"], "body": message["system"]}
+            self._waiting.append(fact)
         elif "log" in message:
             self._waiting.append(
                 {"kind": "log", "subject": self._run.id, "name": message["level"], "body": {"text": message["log"]}}

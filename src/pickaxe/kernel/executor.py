@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from pickaxe.kernel.attempt import Attempt, Limits, Outcome
+from pickaxe.kernel.attempt import Attempt, Limits, Listener, Outcome
 
 _CANCEL_POLL = 0.2
 
@@ -21,19 +21,10 @@ class Slot(Protocol):
 
     pool_id: str
 
-    def run(
-        self,
-        job: Mapping[str, Any],
-        limits: Limits,
-        *,
-        threads: int,
-        cancelled: Callable[[], bool],
-        on_message: Callable[[dict[str, Any]], None],
-        on_tick: Callable[[], None],
-    ) -> Outcome:
+    def run(self, job: Mapping[str, Any], limits: Limits, listener: Listener, *, threads: int) -> Outcome:
         """Carry out `job` (see `pickaxe.kernel.worker`) to its end; what it saved is then below ``job["outputs"]`` here.
 
-        `on_tick` is called a few times a second. Raises only what keeps an attempt from being made at all.
+        Raises only what keeps an attempt from being made at all.
         """
         ...
 
@@ -130,14 +121,5 @@ class _LocalSlot:
     def __init__(self, pool_id: str) -> None:
         self.pool_id = pool_id
 
-    def run(
-        self,
-        job: Mapping[str, Any],
-        limits: Limits,
-        *,
-        threads: int,
-        cancelled: Callable[[], bool],
-        on_message: Callable[[dict[str, Any]], None],
-        on_tick: Callable[[], None],
-    ) -> Outcome:
-        return Attempt(job, limits, threads=threads, cancelled=cancelled, on_message=on_message, on_tick=on_tick).run()
+    def run(self, job: Mapping[str, Any], limits: Limits, listener: Listener, *, threads: int) -> Outcome:
+        return Attempt(job, limits, listener, threads=threads).run()

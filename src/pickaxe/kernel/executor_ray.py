@@ -26,7 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.attempt import Attempt, Limits, Outcome, Output
+from pickaxe.kernel.attempt import Attempt, Limits, Listener, Outcome, Output
 from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.executor import Slot
 from pickaxe.kernel.ledger import Usage
@@ -165,16 +165,7 @@ class _RaySlot:
         self._host = host
         self.pool_id = pool_id
 
-    def run(
-        self,
-        job: Mapping[str, Any],
-        limits: Limits,
-        *,
-        threads: int,
-        cancelled: Callable[[], bool],
-        on_message: Callable[[dict[str, Any]], None],
-        on_tick: Callable[[], None],
-    ) -> Outcome:
+    def run(self, job: Mapping[str, Any], limits: Limits, listener: Listener, *, threads: int) -> Outcome:
         ray = _ray()
         ended: dict[str, Any] = {}
         asked = False
@@ -189,12 +180,12 @@ class _RaySlot:
                     elif "ended" in said:
                         ended = said["ended"]
                     elif "tick" in said:
-                        on_tick()
-                        if cancelled() and not asked:
+                        listener.tick()
+                        if listener.cancelled() and not asked:
                             asked = True
                             self._host.stop.remote()
                     else:
-                        on_message(said)
+                        listener.message(said)
             except ray.exceptions.RayActorError as error:
                 return _died(error)
             except ray.exceptions.RayTaskError as error:
@@ -232,14 +223,8 @@ class Host:
 
     def _attempt(self, job: dict[str, Any], limits: Limits, threads: int, say: Callable[[dict[str, Any]], None]) -> None:
         try:
-            outcome = Attempt(
-                job,
-                limits,
-                threads=threads,
-                cancelled=self._stop.is_set,
-                on_message=say,
-                on_tick=lambda: say({"tick": time.time()}),
-            ).run()
+            listener = Listener(message=say, tick=lambda: say({"tick": time.time()}), cancelled=self._stop.is_set)
+            outcome = Attempt(job, limits, listener, threads=threads).run()
         except BaseException as error:  # noqa: BLE001 - told to the driver
             failure = {"code": "node_failed", "message": f"{type(error).__name__} on {platform.node()}: {error}"}
             outcome = Outcome(RunState.FAILED, failure)

@@ -31,6 +31,7 @@ class Meter:
         self._rss = 0
         self.peak_bytes = 0
         self._byte_seconds = 0.0
+        self._cpu = 0.0, self._started
         self._energy = _rapl_microjoules()
         self._busy = _busy_seconds()
 
@@ -46,6 +47,19 @@ class Meter:
         self._sampled, self._rss = now, rss
         self.peak_bytes = max(self.peak_bytes, rss)
         return rss
+
+    def system(self) -> dict[str, float]:
+        """Since the last call: ``cpu_cores`` busy on average; now: ``memory_mb`` resident."""
+        try:
+            tree = [self._process, *self._process.children(recursive=True)]
+            times = [process.cpu_times() for process in tree]
+        except psutil.Error:
+            times = []
+        # Of children that have ended, the parent's count has it, so the sum does not fall.
+        used = sum(each.user + each.system + each.children_user + each.children_system for each in times)
+        now, (before, then) = time.monotonic(), self._cpu
+        self._cpu = used, now
+        return {"cpu_cores": round(max(0.0, used - before) / max(now - then, 1e-3), 3), "memory_mb": round(self._rss / 1e6, 1)}
 
     def finish(self, reaped: resource.struct_rusage) -> list[Usage]:
         """The readings of the whole attempt."""

@@ -82,6 +82,7 @@ def router(site: Site) -> APIRouter:
             logs=logs[::-1],
             figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
             charts=_curves(series, site.words_of(request)("runs.step")),
+            system=_curves(system_of(workspace, id), site.words_of(request)("runs.second")),
             artifacts=artifacts,
             settings=_flat(run.config),
         )
@@ -105,6 +106,18 @@ def metrics_of(workspace: Workspace, run_id: str) -> dict[str, list[charts.Point
         if event.value is not None:
             of_name = found.setdefault(event.name, [])
             of_name.append((_step(event, len(of_name)), event.value))
+    return found
+
+
+def system_of(workspace: Workspace, run_id: str) -> dict[str, list[charts.Point]]:
+    """What the run took of its machine: name -> points (second, value), of its newest attempt."""
+    found: dict[str, list[charts.Point]] = {}
+    for event in workspace.log.list(kind="system", subject=run_id, limit=MOST_EVENTS):
+        for name, value in event.body.items():
+            points = found.setdefault(name, [])
+            if points and _step(event, 0) < points[-1][0]:  # another attempt began
+                points.clear()
+            points.append((_step(event, 0), value))
     return found
 
 
