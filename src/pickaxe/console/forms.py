@@ -1,14 +1,20 @@
-"""Reading what a form of ours sends, without trusting it."""
+"""Reading what a page's forms and filters send, without trusting it."""
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import Request
+from fastapi import Query, Request
 
 from pickaxe.kernel.errors import BadInput
 
 _MOST_FIELDS = 30
+
+Text = Annotated[str, Query(max_length=300)]
+"""What somebody typed into a filter."""
+After = Annotated[str | None, Query(max_length=300)]
+"""The key of the last line of the page before."""
 
 
 async def fields_of(request: Request, *, largest: int = 4_000) -> dict[str, str]:

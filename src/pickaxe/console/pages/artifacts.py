@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pickaxe.console import graph
 from pickaxe.console.difference import difference
+from pickaxe.console.forms import After, Text
 from pickaxe.console.site import Site
 from pickaxe.kernel import browse
 from pickaxe.kernel.cost import cost_of
@@ -22,9 +23,6 @@ VERSIONS = 20
 SHOWN_ROWS = 15
 LARGEST_SHOWN = 200_000
 """Bytes of a document that the card quotes."""
-
-Text = Annotated[str, Query(max_length=200)]
-After = Annotated[str | None, Query(max_length=300)]
 
 
 def router(site: Site) -> APIRouter:

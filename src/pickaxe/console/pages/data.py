@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pickaxe.console import charts
 from pickaxe.console.cells import bars, grid
-from pickaxe.console.forms import fields_of
+from pickaxe.console.forms import Text, fields_of
 from pickaxe.console.site import Site, link
 from pickaxe.data.summary import ColumnSummary, summarise
 from pickaxe.flows.query import RECORDS, query
@@ -30,7 +30,6 @@ _LONGEST_QUERY = 20_000
 _ANSWER_ROWS = 1_000
 _SECONDS = 10.0
 
-Text = Annotated[str, Query(max_length=300)]
 Sql = Annotated[str, Query(max_length=_LONGEST_QUERY)]
 
 

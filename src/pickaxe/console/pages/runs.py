@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from pickaxe.console import charts
+from pickaxe.console.forms import After, Text
 from pickaxe.console.site import Site
+from pickaxe.console.words import name_of
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event, Run, RunState
 from pickaxe.kernel.workspace import Workspace
@@ -19,9 +21,6 @@ MOST_COMPARED = 8
 MOST_EVENTS = 5_000
 """Points read of one run, the newest; a chart shows fewer anyway."""
 SHOWN_LOGS = 400
-
-Text = Annotated[str, Query(max_length=200)]
-After = Annotated[str | None, Query(max_length=300)]
 
 
 def router(site: Site) -> APIRouter:
@@ -69,7 +68,8 @@ def router(site: Site) -> APIRouter:
     def one(request: Request, id: str) -> Response:
         workspace = site.workspace_of(request)
         run = workspace.runs.get(id)
-        series = metrics_of(workspace, id)
+        series, language = metrics_of(workspace, id), site.language_of(request)
+        taken = {name_of(language, "meter", name): points for name, points in system_of(workspace, id).items()}
         progress = workspace.log.list(kind="progress", subject=id, limit=1, newest_first=True)
         logs = workspace.log.list(kind="log", subject=id, limit=SHOWN_LOGS, newest_first=True)
         artifacts = workspace.artifacts.many([*run.inputs.values(), *run.outputs.values()])
@@ -82,7 +82,7 @@ def router(site: Site) -> APIRouter:
             logs=logs[::-1],
             figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
             charts=_curves(series, site.words_of(request)("runs.step")),
-            system=_curves(system_of(workspace, id), site.words_of(request)("runs.second")),
+            system=_curves(taken, site.words_of(request)("runs.second")),
             artifacts=artifacts,
             settings=_flat(run.config),
         )
