@@ -9,6 +9,9 @@ TORCH     ?= $(shell grep '^torch==' constraints.txt)
 PIP       := $(BIN)/python -m pip --disable-pip-version-check
 # One thread per process: two OpenMP pools on busy cores fall to a tenth of the speed.
 TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
+# Tests wait more than they work: two processes fit on two cores.
+TEST_JOBS ?= 2
+PYTEST    := $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast faults lint format bench up docs clean
@@ -32,10 +35,10 @@ demo: $(STAMP) ## run the whole production line on real data (about 5 minutes)
 	$(BIN)/pickaxe demo
 
 test: $(STAMP) ## run every test
-	$(TEST_ENV) $(BIN)/python -m pytest
+	$(TEST_ENV) $(PYTEST)
 
 test-fast: $(STAMP) ## run the tests that take seconds (at most 90 s in all)
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow"
+	$(TEST_ENV) $(PYTEST) -m "not slow"
 
 faults: $(STAMP) ## kill server, workers, PostgreSQL and nodes a thousand times (hours; FAULTS_KILLS=20 for minutes)
 	$(TEST_ENV) FAULTS_KILLS=$${FAULTS_KILLS:-1000} $(BIN)/python -m pytest tests/faults tests/kernel/test_executor_ray.py -s --timeout=0

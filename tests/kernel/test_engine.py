@@ -202,24 +202,24 @@ def test_a_reader_sees_a_stale_run_as_interrupted(workspace: Workspace, monkeypa
 def _worker(workspace: Workspace, run_id: str, attempt: int) -> int:
     """Process id of the worker of an attempt, once it is there."""
     _until(lambda: workspace.runs.get(run_id).attempt == attempt, f"attempt {attempt} starts")
-    return _child(os.getpid())
+    return _child(os.getpid(), run_id)
 
 
-def _child(parent: int) -> int:
-    """Process id of the worker that `parent` started."""
+def _child(parent: int, run_id: str = "") -> int:
+    """Process id of the worker that `parent` started for the run: it works in a folder of the run's name."""
 
     def workers() -> list[psutil.Process]:
-        return [child for child in psutil.Process(parent).children() if "pickaxe.kernel.worker" in " ".join(_command(child))]
+        return [child for child in psutil.Process(parent).children() if _is_worker(child, run_id)]
 
     _until(lambda: bool(workers()), "a worker starts")
     return workers()[0].pid
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _is_worker(process: psutil.Process, run_id: str) -> bool:
     try:
-        return process.cmdline()
+        return "pickaxe.kernel.worker" in " ".join(process.cmdline()) and run_id in process.cwd()
     except psutil.Error:
-        return []
+        return False
 
 
 def _until(condition: object, what: str, seconds: float = 15) -> None:
