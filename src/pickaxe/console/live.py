@@ -26,22 +26,38 @@ _NEWEST_RUNS = 20
 
 
 def router(site: Site) -> APIRouter:
-    routes, pulses = site.router(), dict[str, Pulse]()
+    routes, pulses = site.router(), Pulses()
 
     @routes.get("/live")
     async def live(request: Request) -> Response:
         """Server-sent events: ``data: <state>`` at once and at every change."""
         workspace = site.workspace_of(request)
-        pulse = pulses.setdefault(workspace.tenant_id, Pulse(workspace))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(pulse.listen(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(pulses.of(workspace).listen(), media_type="text/event-stream", headers=headers)
 
-    def stop() -> None:
-        for pulse in pulses.values():
-            pulse.stop()
-
-    site.on_drain.append(stop)
+    site.on_drain.append(pulses.stop)
     return routes
+
+
+class Pulses:
+    """The pulse of each tenant."""
+
+    def __init__(self) -> None:
+        self._by_tenant: dict[str, Pulse] = {}
+        self._stopping = False
+
+    def of(self, workspace: Workspace) -> Pulse:
+        """When all is stopped already, one that beats no more."""
+        pulse = self._by_tenant.setdefault(workspace.tenant_id, Pulse(workspace))
+        if self._stopping:
+            pulse.stop()
+        return pulse
+
+    def stop(self) -> None:
+        """End every stream now, and those that are still asked for."""
+        self._stopping = True
+        for pulse in self._by_tenant.values():
+            pulse.stop()
 
 
 class Pulse:
