@@ -23,6 +23,7 @@ settings.register_profile(
 settings.load_profile("pickaxe")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What goes to one process when several share the tests: a file, as it shares what its fixtures made; and all that looks at the
     finished line, which takes a minute to make, or starts a Ray cluster, of which a machine has one."""

@@ -6,7 +6,7 @@ const desk = document.getElementById("desk");
 const [question, choices, said, note] = ["question", "choices", "said", "note"].map((id) => document.getElementById(id));
 const words = desk.dataset, labels = JSON.parse(words.labels), names = JSON.parse(words.names), blind = JSON.parse(words.blind);
 const AHEAD = 3;
-let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [];
+let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [], counting = 0;
 
 async function ask(action, body) {
   const answer = await fetch(`${words.address}/${action}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
@@ -111,14 +111,20 @@ function tell(text, bad = false) {
 }
 
 function count(change) {
-  const mine = document.getElementById("mine"), complete = document.getElementById("complete"), done = document.getElementById("done");
+  const mine = document.getElementById("mine");
   mine.textContent = Number(mine.textContent) + change;
   const now = performance.now();
   answered = change > 0 ? [...answered, now].filter((at) => now - at < 60000) : answered.slice(0, -1);
   if (answered.length > 1) document.getElementById("rate").textContent = Math.round((60000 * (answered.length - 1)) / (now - answered[0]));
+  counting ||= setTimeout(tellComplete, 1000);
+}
+
+// What all of them have done together: asked once a second at most, however fast somebody answers.
+function tellComplete() {
+  counting = 0;
   fetch(words.address).then((answer) => answer.json()).then(({ data }) => {
-    complete.textContent = data.complete;
-    done.value = data.complete;
+    document.getElementById("complete").textContent = data.complete;
+    document.getElementById("done").value = data.complete;
   }).catch(() => {});
 }
 
