@@ -2,13 +2,14 @@
 
 Runs are lines of 18 stages, one after the other, with artifacts, edges, leases, readings and metric points; spans are recorded
 answers of endpoints that serve a real (tiny) model; the rows are one table. The catalog's rows are inserted as the product would
-have written them; the content behind the made-up artifacts is one and the same document.
+have written them; the content behind the made-up artifacts is a small document.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -43,6 +44,20 @@ STAGES = {
     "watch": ("drift", "report"),
 }
 """stage -> its output and the output's kind"""
+
+_ACCURACY = {"value": 0.81, "low": 0.80, "high": 0.82}
+DOCUMENTS: dict[str, Any] = {
+    "verdict": {
+        "passed": True,
+        "statement": "made up",
+        "models": {name: {"accuracy": _ACCURACY} for name in ("candidate", "teacher", "baseline")},
+        "comparisons": {"baseline": {"difference": {"value": 0.03, "low": 0.02, "high": 0.04}}},
+        "rules": [{"name": "accuracy", "passed": True, "explanation": "made up"}],
+        "worst_errors": [],
+    },
+    "drift": {"alarm": False, "statement": "made up", "level": 0.01, "sources": [], "windows": []},
+}
+"""output -> what pages read of it; anything serves for the others"""
 
 _SECOND = 1_000_000_000
 _BATCH = 20_000
@@ -102,11 +117,11 @@ def _table(workspace: Workspace, rows: int) -> None:
 
 def _runs(workspace: Workspace, count: int) -> None:
     """Lines of runs, one task after the other; of a line's runs each reads what the one before made."""
-    pin, digest = _document(workspace)
+    documents = {output: _stored(workspace, output) for output, _ in STAGES.values()}
     tables = (schema.runs, schema.artifacts, schema.edges, schema.leases, schema.usage, schema.events)
     now = workspace.catalog.clock.now_ns()
     versions: dict[str, int] = {}
-    made = iter(_made(workspace, count, now - count * _SECOND, pin, digest, versions))
+    made = iter(_made(workspace, count, now - count * _SECOND, documents, versions))
     while some := list(islice(made, _BATCH // 10)):
         with workspace.catalog.write() as connection:
             for index, table in enumerate(tables):
@@ -115,13 +130,15 @@ def _runs(workspace: Workspace, count: int) -> None:
                     connection.execute(table.insert(), values)
 
 
-def _document(workspace: Workspace) -> tuple[dict[str, Any], str]:
-    digest, _ = workspace.blobs.put_bytes(b'{"passed": true, "made_up": true}')
-    return {"blob": digest}, digest
+def _stored(workspace: Workspace, output: str) -> tuple[str, int]:
+    """Digest and size of the document that stands for every artifact of this output."""
+    content = json.dumps(DOCUMENTS.get(output, {"made_up": True})).encode()
+    digest, _ = workspace.blobs.put_bytes(content)
+    return digest, len(content)
 
 
 def _made(
-    workspace: Workspace, count: int, begin_ns: int, pin: dict[str, Any], digest: str, versions: dict[str, int]
+    workspace: Workspace, count: int, begin_ns: int, documents: dict[str, tuple[str, int]], versions: dict[str, int]
 ) -> Iterator[tuple[list[dict[str, Any]], ...]]:
     """For each run its rows: run, artifact, edges, lease, readings, events."""
     who = {"tenant_id": workspace.tenant_id}
@@ -148,11 +165,12 @@ def _made(
             artifact_name = f"task-{task:02}/{output}"
             versions[artifact_name] = versions.get(artifact_name, 0) + 1
             artifact = {"id": artifact_id, **who, "name": artifact_name, "version": versions[artifact_name], "kind": kind}
+            digest, size = documents[output]
             artifact |= {
                 "digest": digest,
                 "stored": "json",
-                "pin": pin,
-                "size": 33,
+                "pin": {"blob": digest},
+                "size": size,
                 "meta": {},
                 "run_id": run_id,
                 "created_ns": end,

@@ -127,9 +127,20 @@ class MemoryStore:
                 )
 
     def events(
-        self, *, kind: str, subject: str | None = None, after_seq: int = 0, limit: int = 1000, newest_first: bool = False
+        self,
+        *,
+        kind: str,
+        subject: str | None = None,
+        name: str | None = None,
+        after_seq: int = 0,
+        limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[Event]:
-        found = [event for event in self._events if event.kind == kind and subject in (None, event.subject)]
+        found = [
+            event
+            for event in self._events
+            if event.kind == kind and subject in (None, event.subject) and name in (None, event.name)
+        ]
         if newest_first:
             return [event for event in reversed(found) if not after_seq or event.seq < after_seq][:limit]
         return [event for event in found if event.seq > after_seq][:limit]

@@ -106,18 +106,6 @@ def test_pages_cover_every_trace_once_in_order(store: MemoryStore, endpoint: str
     assert pages > 2
 
 
-def test_a_rare_endpoint_among_busy_ones_gives_a_short_page_and_a_way_on(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pickaxe.serve.records._SCAN_PAGE", 10)
-    for number in range(150):
-        answered(store, f"{number:032x}", endpoint="busy")
-    answered(store, endpoint="rare")
-    first = Records(store).traces("rare", 0, 5)
-    assert (first.traces, first.next_after) == ([], 100)
-    assert [event.subject for event in Records(store).traces("rare", 100, 5).traces] == [TRACE]
-
-
 def test_traces_become_rows_that_do_not_depend_on_their_arrival(store: MemoryStore) -> None:
     other = MemoryStore()
     for target, ids in ((store, ("0" * 31 + "1", "0" * 31 + "2")), (other, ("0" * 31 + "2", "0" * 31 + "1"))):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.sealed import SealedJson, SealedName
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. A workspace at any other revision is upgraded, or refused when it is unknown here."""
 
 metadata = sa.MetaData()
@@ -134,6 +134,7 @@ events = sa.Table(
     sa.Column("step", sa.BigInteger),
     sa.Column("body", SealedJson("events.body"), nullable=False),
     sa.Index("events_by_kind", "tenant_id", "kind", "seq"),
+    sa.Index("events_by_name", "tenant_id", "kind", "name", "seq"),
     sa.Index("events_by_subject", "tenant_id", "subject", "kind", "seq"),
     sa.Index("events_by_tenant", "tenant_id", "seq"),
     sqlite_autoincrement=True,

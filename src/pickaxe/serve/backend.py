@@ -55,7 +55,14 @@ class ServingStore(Protocol):
         ...
 
     def events(
-        self, *, kind: str, subject: str | None = None, after_seq: int = 0, limit: int = 1000, newest_first: bool = False
+        self,
+        *,
+        kind: str,
+        subject: str | None = None,
+        name: str | None = None,
+        after_seq: int = 0,
+        limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[Event]:
         """A page in order; with `newest_first`, `after_seq` (when not 0) means: older than that."""
         ...

@@ -11,9 +11,7 @@ from pickaxe.kernel.nouns import Event
 from pickaxe.serve.backend import ServingStore, stored_classes
 from pickaxe.serve.tracecontext import TRACE_ID
 
-_SCAN_PAGE = 1000
-_SCAN_PAGES = 10
-"""A page of one endpoint's traces reads at most this many events; a busier neighbour costs a shorter page, not a long wait."""
+_MOST_OF_ONE_TRACE = 1000
 
 
 class TracePage(NamedTuple):
@@ -65,19 +63,8 @@ class Records:
 
     def traces(self, endpoint: str | None, after: int, limit: int, *, newest_first: bool = False) -> TracePage:
         """Up to `limit` traces beyond event number `after`, of one endpoint or of all; 0 begins at the chosen end."""
-        found: list[Event] = []
-        size = _SCAN_PAGE if endpoint else limit
-        for _ in range(_SCAN_PAGES):
-            page = self._store.events(kind="trace", after_seq=after, limit=size, newest_first=newest_first)
-            for event in page:
-                if endpoint is None or event.name == endpoint:
-                    found.append(event)
-                if len(found) == limit:
-                    return TracePage(found, event.seq)
-            if len(page) < size:
-                return TracePage(found, None)
-            after = page[-1].seq
-        return TracePage(found, after)
+        page = self._store.events(kind="trace", name=endpoint, after_seq=after, limit=limit, newest_first=newest_first)
+        return TracePage(page, page[-1].seq if len(page) == limit else None)
 
     def add_feedback(self, trace_id: str, opinion: Opinion) -> dict[str, Any]:
         """Record `opinion`; returns the event's body.
@@ -115,7 +102,7 @@ class Records:
         return body
 
     def _all(self, kind: str, trace_id: str) -> list[Event]:
-        return list(self._store.events(kind=kind, subject=trace_id, limit=_SCAN_PAGE))
+        return list(self._store.events(kind=kind, subject=trace_id, limit=_MOST_OF_ONE_TRACE))
 
     def _classes_of(self, artifact_id: str) -> tuple[str, ...]:
         if artifact_id not in self._classes:

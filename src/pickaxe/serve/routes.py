@@ -133,7 +133,7 @@ def router(serving: Serving) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         newest_first: bool = False,
     ) -> Response:
-        """Recorded answers in order. A page may be short while `next_after` is set: go on from there."""
+        """Recorded answers in order. Go on with ``after=next_after``."""
         page = await run_in_threadpool(Records(seen(request)).traces, endpoint, after, limit, newest_first=newest_first)
         return reply(request, {"traces": [_answer(event) for event in page.traces], "next_after": page.next_after})
 

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pickaxe.console import charts
+from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site
-from pickaxe.kernel.browse import versions
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
@@ -91,8 +91,7 @@ def router(site: Site) -> APIRouter:
 
 def drift_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """The newest document of the watch over this endpoint, None before there is one."""
-    found = versions(workspace, f"{name}/drift", limit=1)
-    return workspace.read_json(found[0]) if found else None
+    return document_of(workspace, f"{name}/drift", ("alarm", "statement", "level", "sources", "windows"))
 
 
 def _recent(workspace: Workspace, name: str, limit: int) -> Recent:
@@ -112,5 +111,4 @@ def _latency(recent: Recent, answers: str) -> charts.Spec:
 
 
 def _feedback(workspace: Workspace, name: str) -> list[Event]:
-    newest = workspace.log.list(kind="feedback", limit=200, newest_first=True)
-    return [event for event in newest if event.name == name][:SHOWN_FEEDBACK]
+    return workspace.log.list(kind="feedback", name=name, limit=SHOWN_FEEDBACK, newest_first=True)

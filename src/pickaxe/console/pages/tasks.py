@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site
 from pickaxe.flows.standing import standing, tasks
 from pickaxe.kernel.browse import versions
@@ -69,5 +70,4 @@ def router(site: Site) -> APIRouter:
 
 def verdict_of(workspace: Workspace, task: str) -> dict[str, Any] | None:
     """The document of the newest gate, None before there is one."""
-    found = versions(workspace, f"{task}/verdict", limit=1)
-    return workspace.read_json(found[0]) if found else None
+    return document_of(workspace, f"{task}/verdict", ("passed", "statement", "models", "comparisons", "rules", "worst_errors"))
