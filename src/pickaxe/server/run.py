@@ -26,6 +26,8 @@ from pickaxe.server.everybody import NAME, Everybody, acting_for
 from pickaxe.server.listen import host_of, listening, url_of
 
 _DRAIN_SECONDS = 30
+_IDLE_SECONDS = 75
+"""Idle connections are kept for longer than clients and proxies keep theirs, so that none is closed under a request on its way."""
 _START_SECONDS = 300.0
 
 
@@ -167,6 +169,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 ws="none",
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
+                timeout_keep_alive=_IDLE_SECONDS,
             )
         )
 
