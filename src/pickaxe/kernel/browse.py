@@ -39,7 +39,25 @@ def names(
         query = query.where(artifacts.c.name.contains(contains, autoescape=True))
     if after is not None:
         query = query.where(artifacts.c.name > after)
-    named = query.group_by(artifacts.c.name).order_by(artifacts.c.name).limit(limit + 1).subquery()
+    found = _named(workspace, query.group_by(artifacts.c.name).order_by(artifacts.c.name).limit(limit + 1))
+    found.sort(key=lambda item: item.newest.name)
+    return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
+
+
+def tables(workspace: Workspace, *, prefix: str = "", limit: int = 50) -> list[Artifact]:
+    """The newest version of each table whose name begins with `prefix`, the newest first."""
+    columns = artifacts.c.name, sa.func.max(artifacts.c.version).label("version"), sa.func.count().label("versions")
+    query = sa.select(*columns).where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.stored == "table")
+    if prefix:
+        query = query.where(artifacts.c.name.startswith(prefix, autoescape=True))
+    newest_first = query.group_by(artifacts.c.name).order_by(sa.func.max(artifacts.c.created_ns).desc()).limit(limit)
+    found = [item.newest for item in _named(workspace, newest_first)]
+    return sorted(found, key=lambda item: item.created_at, reverse=True)
+
+
+def _named(workspace: Workspace, query: sa.Select[Any, Any, int]) -> list[Named]:
+    """The artifacts that rows of `name`, `version` and `versions` mean, in no order."""
+    named = query.subquery()
     same = sa.and_(
         artifacts.c.tenant_id == workspace.tenant_id,
         artifacts.c.name == named.c.name,
@@ -48,8 +66,7 @@ def names(
     with workspace.catalog.read() as connection:
         rows = connection.execute(sa.select(artifacts.c.id, named.c.versions).select_from(named.join(artifacts, same))).all()
     known = workspace.artifacts.many([row.id for row in rows])
-    found = sorted((Named(known[row.id], int(row.versions)) for row in rows), key=lambda item: item.newest.name)
-    return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
+    return [Named(known[row.id], int(row.versions)) for row in rows]
 
 
 def versions(workspace: Workspace, name: str, *, limit: int = 20) -> list[Artifact]:
@@ -106,12 +123,17 @@ def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[st
 
 
 def newest_of_each_name(workspace: Workspace, scope: str, *, most: int = 100) -> list[Run]:
-    """The newest run of every name under ``scope/``, up to `most` names, by name; reads the scope's part of the index of names."""
-    newest = sa.func.max(runs.c.created_ns).label("created_ns")
-    under = sa.and_(runs.c.name >= f"{scope}/", runs.c.name < f"{scope}{_AFTER_SLASH}", runs.c.tenant_id == workspace.tenant_id)
-    by_name = sa.select(runs.c.name, newest).where(under).group_by(runs.c.name).order_by(runs.c.name).limit(most).subquery()
-    same = sa.and_(runs.c.name == by_name.c.name, runs.c.created_ns == by_name.c.created_ns)
-    query = sa.select(runs.c.id).select_from(by_name.join(runs, same)).where(runs.c.tenant_id == workspace.tenant_id)
+    """The newest run of every name under ``scope/``, up to `most` names, by name.
+
+    From each name the index is asked for the next one, and for the newest of each: the older runs are not read.
+    """
+    ours = runs.c.tenant_id == workspace.tenant_id
+    first = sa.select(sa.func.min(runs.c.name).label("name")).where(ours, runs.c.name >= f"{scope}/")
+    each = first.where(runs.c.name < f"{scope}{_AFTER_SLASH}").cte("each", recursive=True)
+    following = sa.select(sa.func.min(runs.c.name)).where(ours, runs.c.name > each.c.name, runs.c.name < f"{scope}{_AFTER_SLASH}")
+    each = each.union_all(sa.select(following.correlate(each).scalar_subquery()).where(each.c.name.is_not(None)))
+    newest = sa.select(runs.c.id).where(ours, runs.c.name == each.c.name).order_by(runs.c.created_ns.desc(), runs.c.id.desc())
+    query = sa.select(newest.limit(1).correlate(each).scalar_subquery()).where(each.c.name.is_not(None)).limit(most)
     with workspace.catalog.read() as connection:
         ids = connection.execute(query).scalars().all()
     return sorted(workspace.runs.many(ids).values(), key=lambda run: run.name)

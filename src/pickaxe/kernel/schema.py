@@ -99,6 +99,7 @@ artifacts = sa.Table(
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("tenant_id", "name", "version"),
     sa.Index("artifacts_by_time", "tenant_id", "created_ns", "id"),
+    sa.Index("artifacts_by_store", "tenant_id", "stored", "name", "version", "created_ns"),
 )
 
 aliases = sa.Table(

@@ -15,6 +15,7 @@ from pickaxe.console.forms import Text, fields_of
 from pickaxe.console.site import Site, link
 from pickaxe.data.summary import ColumnSummary, summarise
 from pickaxe.flows.query import RECORDS, query
+from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
@@ -44,7 +45,7 @@ def router(site: Site) -> APIRouter:
     @reading.get("/data")
     def tables(request: Request, q: Text = "") -> Response:
         workspace = site.workspace_of(request)
-        found = _tables(workspace, q)
+        found = browse.tables(workspace, prefix=q, limit=TABLES + 1)
         return site.page(
             request,
             "data.html",
@@ -138,12 +139,6 @@ class Summaries:
                     self._found.popitem(last=False)
             self._found.move_to_end(artifact.id)
             return self._found[artifact.id]
-
-
-def _tables(workspace: Workspace, q: str) -> list[Artifact]:
-    """The newest version of each table whose name begins with `q`, the newest first."""
-    newest = {item.name: item for item in workspace.artifacts.list(prefix=q) if item.stored == "table"}
-    return sorted(newest.values(), key=lambda item: item.created_at, reverse=True)
 
 
 def _table(workspace: Workspace, ref: str) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,13 +12,14 @@ from pickaxe.console.forms import fields_of
 from pickaxe.console.site import Site, link
 from pickaxe.data.label.forms import COLUMNS, FORMS
 from pickaxe.data.label.queue import Queues, create_queue
+from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
 
 _LARGEST_FORM = 40_000
-_TABLES_OFFERED = 200
+_TABLES_OFFERED = 100
 
 
 async def _new_queue(request: Request) -> dict[str, str]:
@@ -76,7 +78,8 @@ def router(site: Site) -> APIRouter:
 
 def _askable(workspace: Workspace) -> list[Artifact]:
     """Newest versions of tables that have what a question needs, the newest first."""
-    newest = {artifact.name: artifact for artifact in workspace.artifacts.list() if artifact.stored == "table"}
     needed = set(COLUMNS["choice"])
-    fit = [item for item in newest.values() if needed <= set(item.meta.get("columns", needed))]
-    return sorted(fit, key=lambda item: item.created_at, reverse=True)[:_TABLES_OFFERED]
+    fit = (
+        item for item in browse.tables(workspace, limit=3 * _TABLES_OFFERED) if needed <= set(item.meta.get("columns", needed))
+    )
+    return list(islice(fit, _TABLES_OFFERED))
