@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 # Before any test imports numpy or torch: thread pools read these once, when they are loaded.
 os.environ.update(
@@ -23,11 +27,32 @@ settings.register_profile(
 settings.load_profile("pickaxe")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+_DEAR = ("finished: Finished", "ray_cluster")
+_OTHER_STORES = re.compile(r"\[.*\b(postgres|postgresql|s3|sealed|bucket)\b.*\]")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes to one process when several share the tests: a file, as it shares what its fixtures made; and all that looks at the
-    finished line, which takes a minute to make, or starts a Ray cluster, of which a machine has one."""
+    """What also runs on the stores that a laptop starts with is slow on the others: each of those is a server of its own."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        shared = "finished" in fixtures or "ray" in item.path.stem.split("_")
-        item.add_marker(pytest.mark.xdist_group("line" if shared else str(item.path)))
+        if _OTHER_STORES.search(item.name):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Tests that share what is dear to make go to one process: those of a file, as they share what its fixtures made; and all that
+    look at the finished line, which takes a minute to make, or start a Ray cluster, of which a machine has one."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByWhatIsShared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "line" if _is_dear(config.rootpath / file) else file
+
+    return ByWhatIsShared(config, log)
+
+
+@cache
+def _is_dear(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return any(word in text for word in _DEAR)

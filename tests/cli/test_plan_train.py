@@ -68,6 +68,7 @@ def test_own_model_file(pickaxe: Pickaxe, tmp_path: Path) -> None:
     assert said.code == 0, said.err
 
 
+@pytest.mark.slow
 def test_the_probe_adds_this_machine(pickaxe: Pickaxe, tmp_path: Path) -> None:
     place = tmp_path / "workspace"
     said = pickaxe("-w", place, "plan", "probe", "--seconds", "0.05", "--no-torch")

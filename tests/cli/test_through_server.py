@@ -15,6 +15,8 @@ from tests.cli.conftest import Pickaxe
 from tests.kernel.sample_steps import Count, count, double
 from tests.serve.fakes import write_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _address_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.predictors import load_predictor
 from pickaxe.testing import StepBench
 
+pytestmark = pytest.mark.slow
+
 SMALL = StudentConfig(
     families=("linear", "static"),
     linear=(LinearSettings(bits=12, l2=0.1), LinearSettings(bits=12, l2=0.1, char_ngrams=None)),

@@ -76,6 +76,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
+@pytest.mark.slow
 def test_every_stage_is_forecast_and_the_pairs_are_kept(workspace: Workspace) -> None:
     line = Line(workspace, "t")
     for turn in range(4):

@@ -73,6 +73,7 @@ def test_labels_are_taken_over_with_text_and_source() -> None:
     assert all(item["bound"] == 0.15 and item["curve"] for item in acceptance["classes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["class", "overall"])
 def test_true_error_exceeds_the_bound_in_at_most_five_percent_of_audits(scope: str) -> None:
     world = World(3000, seed=2, noise=1.0)  # 17% wrong in all: the loosest thresholds break the bound

@@ -187,6 +187,7 @@ def test_charts_use_only_colours_that_follow_the_page(report: Any) -> None:
         assert f"var(--{variable})" in css()
 
 
+@pytest.mark.slow
 def test_the_same_report_is_the_same_bytes(report: Any, tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
         render(report, tmp_path / name)
@@ -201,6 +202,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
+@pytest.mark.slow
 def test_hostile_texts_stay_texts(report: Any, tmp_path: Path) -> None:
     """Every text of every document becomes an attack; the page has the tags that it has with harmless texts."""
     kept = {"candidate", "teacher", "baseline", "accuracy"}  # names that the page looks up, never from the data

@@ -123,6 +123,7 @@ def test_a_setting_that_there_is_not_is_refused(setting: str, said: str) -> None
         with_settings(Task.shipped("reuters"), [setting])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [

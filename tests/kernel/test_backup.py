@@ -17,6 +17,8 @@ from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
 from pickaxe.kernel.workspace import Workspace
 from tests.data_workspaces.make import EXPECTED, fill
 
+pytestmark = pytest.mark.slow
+
 STORED = sorted((Path(__file__).parents[1] / "data_workspaces").glob("*.tar.zst"))
 
 

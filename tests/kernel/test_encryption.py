@@ -26,6 +26,8 @@ from pickaxe.kernel.workspace import Workspace
 from tests.kernel import secret_steps as steps
 from tests.kernel.processes import line
 
+pytestmark = pytest.mark.slow
+
 SECRET = "Xyzzy-Plugh-7"
 OTHER = new_master_key()
 

@@ -132,6 +132,7 @@ def test_cpu_time_is_measured_from_outside(workspace: Workspace) -> None:
     assert read["cpu"].nano > 0
 
 
+@pytest.mark.slow
 def test_what_a_run_takes_of_the_machine_is_a_curve(workspace: Workspace) -> None:
     result = workspace.run(steps.count, steps.Count(upto=30, nap=0.1), name="t/long")
     curve = workspace.events(kind="system", subject=result.run.id)
@@ -171,6 +172,7 @@ _ENGINE = """
 """
 
 
+@pytest.mark.slow
 def test_a_killed_engine_takes_its_worker_along_and_the_next_one_knows(folder: Path) -> None:
     root = Path(__file__).parents[2]
     engine = subprocess.Popen(

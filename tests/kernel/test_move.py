@@ -25,6 +25,8 @@ from tests.kernel.conformance.backends import flip_a_bit
 from tests.kernel.processes import python
 from tests.postgres import shared_server
 
+pytestmark = pytest.mark.slow
+
 ODD = {"nan": float("nan"), "deep": [{"inf": float("-inf")}], "text": 'tab\t "quoted" \u0000 ünï 🪓', "none": None}
 ELSEWHERE: dict[str, Callable[[Path], dict[str, str]]] = {
     "postgres": lambda place: {"catalog": shared_server().empty_url()},

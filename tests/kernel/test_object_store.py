@@ -23,6 +23,8 @@ from tests.kernel import object_server
 from tests.kernel.object_server import BUCKET, REGION, client, endpoint, objects, url
 from tests.kernel.test_encryption import SECRET, fill
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def depot(tmp_path: Path) -> ObjectDepot:

@@ -21,6 +21,8 @@ from tests.kernel import sample_steps as steps
 from tests.kernel.processes import line, python
 from tests.postgres import lay_out, shared_server
 
+pytestmark = pytest.mark.slow
+
 _PEER = """
 import sys
 from pathlib import Path

@@ -28,6 +28,8 @@ from pickaxe.kernel.tables import LakeTables
 from pickaxe.kernel.tables_metadata import PostgresMetadata
 from tests.postgres import PostgresServer, shared_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> PostgresServer:

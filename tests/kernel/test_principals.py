@@ -208,6 +208,7 @@ def test_passwords() -> None:
         assert bad == "" or bad not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_an_unknown_name_takes_the_time_of_a_wrong_password(access: Access) -> None:
     def median(name: str) -> float:
         taken: list[float] = []

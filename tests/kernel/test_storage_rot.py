@@ -85,6 +85,7 @@ def test_a_deleted_or_emptied_data_file_is_named(sound: tuple[Path, Pin], tmp_pa
     assert reader.read(first) == numbers(1), "one rotten file leaves the others readable"
 
 
+@pytest.mark.slow
 def test_flipped_bytes_in_the_metadata_never_give_wrong_rows(sound: tuple[Path, Pin], tmp_path: Path) -> None:
     """Right rows (a byte that does not matter) or a clear error; SQLite has no checksums, so the commit record has one."""
     chance = random.Random(3)

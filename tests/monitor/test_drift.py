@@ -25,6 +25,7 @@ def answered(texts: list[str], rng: np.random.Generator) -> Window:
     return Window(texts, rng.choice(["no", "yes"], len(texts)).tolist(), confidence.tolist())
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_stated(usual: Any) -> None:
     """Runs of 5 windows at alpha 20%: the share of runs with any alarm is at most 20%, up to the noise of 150 runs."""
     rng, runs, alpha, config = np.random.default_rng(0), 150, 0.2, WatchConfig(window=60, alpha=0.2, horizon=5, min_window=20)

@@ -252,6 +252,7 @@ def test_one_requests_poison_does_not_spoil_the_batch(store: MemoryStore, tmp_pa
     assert [isinstance(result, ModelFailed) for result in results] == [False, False, True, False]
 
 
+@pytest.mark.slow
 def test_a_model_that_takes_too_long_is_given_up_on(store: MemoryStore, tmp_path: Path) -> None:
     slow_endpoint(store, tmp_path, text_sleep=0.02)
 

@@ -243,6 +243,7 @@ def test_a_defect_of_ours_is_a_500_that_tells_nothing(
     assert answer.headers["x-trace-id"] in answer.json()["error"]["remedy"]
 
 
+@pytest.mark.slow
 def test_busy_says_when_to_come_back(store: MemoryStore, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

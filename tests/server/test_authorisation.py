@@ -15,6 +15,8 @@ from pickaxe.kernel.access import LOCAL_TENANT
 from pickaxe.server.declared import Declared
 from tests.server.two_tenants import MARK, ROW, TRACE, Server, start
 
+pytestmark = pytest.mark.slow
+
 CLOSED = ("revoked key", "expired key", "key of somebody disabled", "stranger with a made-up key", "stranger with a password")
 """What shows something that opens nothing is told so everywhere, also where nothing need be shown."""
 

@@ -18,6 +18,8 @@ from pickaxe.server.run import ServerThread
 from tests.kernel.sample_steps import Count, count
 from tests.server.native import Served, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

@@ -17,6 +17,8 @@ from pydantic import TypeAdapter
 from pickaxe.server.up import whole_app
 from tests.server.native import Served, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

@@ -30,6 +30,8 @@ from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.openid import OpenId, OpenIdConfig, _Flow
 from pickaxe.server.up import whole_app
 
+pytestmark = pytest.mark.slow
+
 mock = pytest.importorskip("oidc_provider_mock")
 werkzeug_serving = pytest.importorskip("werkzeug.serving")
 

@@ -24,6 +24,8 @@ from pickaxe.server.run import ServerThread, serve
 from pickaxe.server.up import whole_app
 from tests.serve.fakes import write_model
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 ORIGIN = {"origin": "http://localhost"}
 FORM = {"name": "ada", "password": PASSWORD, "tenant": "local"}
