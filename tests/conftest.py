@@ -27,7 +27,7 @@ settings.register_profile(
 settings.load_profile("pickaxe")
 
 
-_DEAR = ("finished: Finished", "ray_cluster")
+_DEAR = ("finished_line", "Finished", "ray_cluster")
 _OTHER_STORES = re.compile(r"\[.*\b(postgres|postgresql|s3|sealed|bucket)\b.*\]")
 
 

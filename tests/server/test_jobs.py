@@ -114,7 +114,8 @@ def test_a_line_is_carried_out_by_the_server_as_it_would_be_here(files: Files, t
 def test_a_killed_server_goes_on_with_its_job(files: Files, tmp_path: Path) -> None:
     with server(tmp_path / "workspace") as (process, url):
         job_id = submitted(url, quick_task(files))
-        waiting = submitted(url, quick_task(files) | {"name": "second"})
+        # Another split: found in the cache it would be done before anybody can call it off.
+        waiting = submitted(url, merged(quick_task(files), {"name": "second", "curate": {"split_seed": 99}}))
         until(lambda: run_of(url, "tiny/teacher", "running"))
         process.send_signal(signal.SIGKILL)
         process.wait()
