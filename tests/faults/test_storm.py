@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -56,11 +57,10 @@ class Server:
         self.process.wait()
 
     def kill_a_worker(self) -> bool:
-        workers = [
-            child for child in psutil.Process(self.process.pid).children() if "pickaxe.kernel.worker" in " ".join(child.cmdline())
-        ]
+        workers = commands.workers_of(self.process.pid)
         for worker in workers[:1]:
-            worker.kill()
+            with suppress(psutil.NoSuchProcess):  # it may just be done
+                worker.kill()
         return bool(workers)
 
 

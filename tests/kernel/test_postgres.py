@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pickaxe.kernel.events import Events
 from pickaxe.kernel.postgres import PostgresUrl
 from pickaxe.kernel.tables import LakeTables
 from pickaxe.kernel.tables_metadata import PostgresMetadata
+from tests.faults.commands import until
 from tests.postgres import PostgresServer, shared_server
 
 pytestmark = pytest.mark.slow
@@ -264,6 +266,47 @@ def test_who_lost_the_turn_does_not_commit(
     assert cut
     assert tables.snapshots("t") == [first, second]
     assert second.snapshot_id == first.snapshot_id + 1, "the first try left no snapshot"
+    tables.close()
+
+
+def test_a_writer_that_is_cut_off_while_it_waits_for_its_turn_waits_again(
+    server: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    name, waiting = url.rpartition("/")[2], "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    holder, writer = (LakeTables(tmp_path, metadata=PostgresMetadata(url)) for _ in range(2))
+    pins = [writer.write("t", pa.table({"n": [1]}))]
+    with ThreadPoolExecutor(1) as pool:
+        with holder._turn():
+            late = pool.submit(writer.write, "t", pa.table({"n": [2]}), mode="append")
+            until(lambda: server.sql(f"SELECT 1 {waiting}", name), "the writer waits")
+            [(session,)] = server.sql(f"SELECT pid {waiting}", name)
+            server.sql(f"SELECT pg_terminate_backend({session})")
+            until(lambda: server.sql(f"SELECT 1 {waiting} AND pid <> {session}", name), "it waits again")
+        pins.append(late.result(timeout=30))
+    assert writer.snapshots("t") == pins
+    writer.close()
+
+
+def test_a_lost_question_about_a_lost_commit_is_asked_again(
+    server: PostgresServer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = PostgresMetadata(url)
+    tables = LakeTables(tmp_path, metadata=metadata)
+    pin = tables.write("t", pa.table({"n": [1]}))
+    told = f"SELECT commit_extra_info FROM pickaxe.ducklake_snapshot_changes WHERE snapshot_id = {pin.snapshot_id}"
+    [(record,)] = server.sql(told, url.rpartition("/")[2])
+    made, cut = metadata._connection, list[int]()
+
+    def connection(**settings: int) -> Any:
+        asked = made(**settings)
+        if not cut:
+            cut.append(1)
+            asked.close()
+        return asked
+
+    monkeypatch.setattr(metadata, "_connection", connection)
+    assert metadata.snapshot_of(record) == pin.snapshot_id
+    assert cut
     tables.close()
 
 

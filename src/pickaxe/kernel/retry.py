@@ -21,9 +21,10 @@ class NotDone(Unavailable):
 
 
 def retried(work: Callable[P, T]) -> Callable[P, T]:
-    """Do `work` again while its transaction was `NotDone`, for up to `PATIENCE_SECONDS`.
+    """Do `work` again while its transaction was `NotDone`, for up to `PATIENCE_SECONDS`; then raise a plain `Unavailable`.
 
-    For functions of one transaction each: what they did before it would be done twice.
+    For functions of one transaction each: what they did before it would be done twice. What is given up here is not `NotDone` to
+    whoever called: this may have been the question whether their own transaction came through.
     """
 
     @functools.wraps(work)
@@ -32,9 +33,9 @@ def retried(work: Callable[P, T]) -> Callable[P, T]:
         while True:
             try:
                 return work(*args, **kwargs)
-            except NotDone:
+            except NotDone as error:
                 if time.monotonic() + pause > deadline:
-                    raise
+                    raise Unavailable(error.message, got=error.got, remedy=error.remedy) from error
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 

@@ -141,6 +141,7 @@ class LakeTables:
 
         return read(self._lake_for(pin), pin, columns)
 
+    @retried
     def read_slice(self, pin: Pin, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
         from pickaxe.kernel.tables_read import read_slice
 

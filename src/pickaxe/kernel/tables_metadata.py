@@ -18,7 +18,7 @@ from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.postgres import PostgresUrl, require_driver, translated
-from pickaxe.kernel.retry import PATIENCE_SECONDS
+from pickaxe.kernel.retry import PATIENCE_SECONDS, retried
 from pickaxe.kernel.storage_errors import storage_errors
 from pickaxe.kernel.tables_errors import ConnectionLost
 
@@ -161,6 +161,7 @@ class PostgresMetadata:
         except psycopg.Error as error:
             raise ConnectionLost(f"the turn to write to {self.what} was lost", got=str(error), remedy="do it again") from error
 
+    @retried
     def snapshot_of(self, record: str) -> int | None:
         with self._connected() as connection:
             # The server may still be at work on what the lost connection had asked for.
@@ -178,13 +179,19 @@ class PostgresMetadata:
 
     @contextmanager
     def _connected(self, **settings: int) -> Iterator[psycopg.Connection[Any]]:
+        """A connection for what only reads or waits: `ConnectionLost` when it breaks, as it may be done again."""
         import psycopg
 
         connection = self._connection(**settings)
         try:
             yield connection
         except psycopg.Error as error:
-            raise translated(error, self._url).error or error from error
+            known = translated(error, self._url)
+            if known.error is None:
+                raise
+            if not known.passing:
+                raise known.error from error
+            raise ConnectionLost(known.error.message, got=known.error.got, remedy=known.error.remedy) from error
         finally:
             connection.close()
 
