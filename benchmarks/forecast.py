@@ -5,12 +5,8 @@ that the forecaster had not seen.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +16,8 @@ LEARNT = 20
 BARS = {"wall_ms": 0.15, "memory_peak_bytes": 0.10}
 
 
-def main(out_dir: Path) -> dict[str, Any]:
-    """Run the lines and compare; writes ``forecast.json`` into `out_dir` and returns what it holds."""
+def main() -> dict[str, Any]:
+    """Run the lines and compare."""
     import pickaxe
     from pickaxe.compute.planner.kept import pairs
     from pickaxe.flows.demo_data import fetch
@@ -47,9 +43,7 @@ def main(out_dir: Path) -> dict[str, Any]:
     runs = list(dict.fromkeys(pair.run_id for pair in found))
     later = set(runs[LEARNT:])
     errors = {meter: [abs(pair.error) for pair in found if pair.meter == meter and pair.run_id in later] for meter in BARS}
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+    return {
         "sizes": SIZES,
         "runs_with_a_forecast": len(runs),
         "pairs": [
@@ -65,6 +59,3 @@ def main(out_dir: Path) -> dict[str, Any]:
             if errors[meter]
         },
     }  # fmt: skip
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "forecast.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result

@@ -6,16 +6,13 @@ throughputs: teacher and student answer the same test rows in turn, in one proce
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +26,7 @@ ROUNDS = 3
 TEACHER_TEXTS = 512
 
 
-def main(out_dir: Path) -> dict[str, Any]:
+def main() -> dict[str, Any]:
     """Set PICKAXE_BENCH_WORKSPACE to keep (and reuse) the workspace."""
     kept = os.environ.pop("PICKAXE_BENCH_WORKSPACE", None)
     folder = Path(kept or tempfile.mkdtemp(prefix="pickaxe-bench-"))
@@ -39,8 +36,6 @@ def main(out_dir: Path) -> dict[str, Any]:
         result = _result(workspace, first, again)
     if kept is None:
         shutil.rmtree(folder)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "produce.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
 
 
@@ -77,8 +72,6 @@ def _result(workspace: Workspace, first: dict[str, float], again: dict[str, floa
     answering = (models[0].created_at - min(run.created_at for run in workspace.runs.list())).total_seconds()
     marginal = costs[2].marginal / costs[0].full
     return {
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M} UTC",
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("torch", "transformers", "scikit-learn", "onnxruntime", "duckdb", "numpy")},
         "accuracy": {name: model["accuracy"] for name, model in verdict["models"].items()},
         "gain_over_human_labels_alone": gain,
@@ -125,12 +118,3 @@ def _throughputs(workspace: Workspace) -> dict[str, float]:
             speeds[name].append(len(some) / (time.perf_counter() - started))
     medians = {name: statistics.median(found[1:]) for name, found in speeds.items()}
     return {**medians, "ratio": medians["student"] / medians["teacher"]}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -10,8 +10,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +84,18 @@ def seed(folder: Path, *, runs: int, rows: int, spans: int) -> None:
         told(f"{runs:,} runs")
         _spans(workspace, spans, models)
         told(f"{spans:,} spans")
+
+
+@contextmanager
+def seeded(*, runs: int, rows: int, spans: int) -> Iterator[Path]:
+    """A seeded workspace for as long as the block lasts; PICKAXE_SEEDED=FOLDER gives one that is there already."""
+    if given := os.environ.pop("PICKAXE_SEEDED", None):
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
+        folder = Path(scratch) / "workspace"
+        seed(folder, runs=runs, rows=rows, spans=spans)
+        yield folder
 
 
 def _endpoints(workspace: Workspace, folder: Path) -> list[str]:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,8 +29,8 @@ CONCURRENCY = (1, 16, 32)
 BARS = {"p50_ms": 5.0, "requests_per_second": 600.0}
 
 
-def main(out_dir: Path, *, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Any]:
-    """Measure both servers; writes ``serve_http.json`` into `out_dir` and returns what it holds."""
+def main(*, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Any]:
+    """Measure both servers."""
     server_core, client_core = _two_cores()
     with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as name:
         folder = Path(name)
@@ -49,10 +46,7 @@ def main(out_dir: Path, *, rounds: int = ROUNDS, seconds: float = SECONDS) -> di
                 for concurrency in CONCURRENCY
                 for server in (ours, bare)
             ]
-    result = _result(samples, rounds, seconds, pinned=server_core is not None)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "serve_http.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
+    return _result(samples, rounds, seconds, pinned=server_core is not None)
 
 
 # -- the two servers
@@ -207,10 +201,8 @@ def _result(samples: list[dict[str, Any]], rounds: int, seconds: float, *, pinne
     return {
         "benchmark": "serve_http",
         "what": "one text per request over HTTP keep-alive, one server core; medians of interleaved rounds",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), "pinned": pinned},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("fastapi", "uvicorn", "uvloop", "httptools", "orjson")},
+        "pinned": pinned,
+        "versions": {name: version(name) for name in ("fastapi", "uvicorn", "uvloop", "httptools", "orjson")},
         "rounds": rounds,
         "seconds_per_sample": seconds,
         "medians_by_concurrency": medians,
@@ -228,14 +220,6 @@ def _result(samples: list[dict[str, Any]], rounds: int, seconds: float, *, pinne
         },
         "samples": samples,
     }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _two_cores() -> tuple[int | None, int | None]:

@@ -7,16 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +22,8 @@ BARS = {"seconds until it answers": 2.0, "resident memory, MB": 250.0, "processe
 REPEATS = 3
 
 
-def main(out_dir: Path) -> dict[str, Any]:
-    """Start it a few times; the best start counts, as other processes can only delay one. Writes ``server_idle.json``."""
+def main() -> dict[str, Any]:
+    """Start it a few times; the best start counts, as other processes can only delay one."""
     with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
         folder = Path(scratch) / "workspace"
         _serving_workspace(folder)
@@ -37,15 +33,10 @@ def main(out_dir: Path) -> dict[str, Any]:
         "resident memory, MB": max(sample["memory_mb"] for sample in samples),
         "processes": max(sample["processes"] for sample in samples),
     }
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+    return {
         "samples": samples,
         "bars": {name: {"bar": bar, "measured": measured[name], "met": measured[name] <= bar} for name, bar in BARS.items()},
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "server_idle.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 @dataclass

@@ -6,17 +6,12 @@ loopback; the first call of each is told apart, for what a process keeps afterwa
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
-import tempfile
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.seed import seeded
 from benchmarks.server_idle import started
 
 BAR_MS = 100.0
@@ -75,32 +70,24 @@ PAGES = {
 }
 
 
-def main(out_dir: Path) -> dict[str, Any]:
-    """Measure every list; writes ``server_large.json`` into `out_dir` and returns what it holds."""
-    given = os.environ.pop("PICKAXE_SEEDED", None)
-    with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
-        folder = Path(given) if given else Path(scratch) / "seeded"
-        if not given:
-            from benchmarks.seed import seed
-
-            seed(folder, runs=100_000, rows=1_000_000, spans=1_000_000)
-        with started(folder) as server, httpx.Client(base_url=server.url, timeout=120) as client:
-            places = _places(client)
-            measured = {
-                kind: {what: _measured(client, path.format(**places)) for what, path in paths.items()}
-                for kind, paths in (("lists", LISTS), ("pages", PAGES))
-            }
-            memory = server.memory_mb()
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+def main() -> dict[str, Any]:
+    """Measure every list."""
+    with (
+        seeded(runs=100_000, rows=1_000_000, spans=1_000_000) as folder,
+        started(folder) as server,
+        httpx.Client(base_url=server.url, timeout=120) as client,
+    ):
+        places = _places(client)
+        measured = {
+            kind: {what: _measured(client, path.format(**places)) for what, path in paths.items()}
+            for kind, paths in (("lists", LISTS), ("pages", PAGES))
+        }
+        memory = server.memory_mb()
+    return {
         **measured,
         "memory_mb_afterwards": memory,
         "bars": {f"slowest of the {kind}, median ms": _bar(found) for kind, found in measured.items()},
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "server_large.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 def _bar(found: dict[str, dict[str, Any]]) -> dict[str, Any]:

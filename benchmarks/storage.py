@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,18 +36,15 @@ DOCUMENTS = 20_000
 KINDS = ("plain", "sealed", "s3", "sealed-s3")
 
 
-def main(out_dir: Path) -> dict[str, Any]:
+def main() -> dict[str, Any]:
     """Each figure is a median: seconds on the clock, and seconds of CPU, which other work on the machine does not lengthen."""
     vault = Vault({1: os.urandom(32)})
     with tempfile.TemporaryDirectory() as folder:
         tables = {kind: _table(Path(folder) / "tables" / kind, kind, vault) for kind in KINDS}
         blobs = {kind: _blob(Path(folder) / "blobs" / kind, kind, vault) for kind in KINDS}
     overhead = {act: tables["sealed"][act]["cpu_s"] / tables["plain"][act]["cpu_s"] - 1 for act in ("write", "read")}
-    result = {
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M} UTC",
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+    return {
         "versions": {
-            "python": sys.version.split()[0],
             **{name: version(name) for name in ("duckdb", "pyarrow", "cryptography", "obstore", "moto")},
         },
         "table": {"rows": ROWS, **tables},
@@ -65,9 +59,6 @@ def main(out_dir: Path) -> dict[str, Any]:
             for act, share in overhead.items()
         },
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "storage.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 def _table(place: Path, kind: str, vault: Vault) -> dict[str, Any]:

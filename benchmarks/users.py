@@ -7,20 +7,16 @@ A user waits one to five seconds between two calls, as people do; what they call
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import platform
 import random
 import statistics
-import tempfile
 import time
 from collections import Counter
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.seed import seeded
 from benchmarks.server_idle import started
 
 USERS = int(os.environ.get("LOAD_USERS", "200"))
@@ -33,23 +29,14 @@ PAGES = ("/", "/tasks", "/runs", "/artifacts", "/data", "/label", "/endpoints", 
 LISTS = ("/v1/runs", "/v1/artifacts", "/v1/events?newest_first=true", "/v1/traces?newest_first=true", "/v1/endpoints", "/healthz")
 
 
-def main(out_dir: Path) -> dict[str, Any]:
-    """Serve, load, measure; writes ``users.json`` into `out_dir` and returns what it holds."""
-    given = os.environ.pop("PICKAXE_SEEDED", None)
-    with tempfile.TemporaryDirectory(prefix="pickaxe-bench-") as scratch:
-        folder = Path(given) if given else Path(scratch) / "workspace"
-        if not given:
-            from benchmarks.seed import seed
-
-            seed(folder, runs=2_000, rows=20_000, spans=5_000)
-        with started(folder) as server:
-            calls, memory = asyncio.run(_load(server.url, server.memory_mb))
+def main() -> dict[str, Any]:
+    """Serve, load, measure."""
+    with seeded(runs=2_000, rows=20_000, spans=5_000) as folder, started(folder) as server:
+        calls, memory = asyncio.run(_load(server.url, server.memory_mb))
     wrong = Counter(f"{call['path']} {call['status']}" for call in calls if call["status"] >= 500 or call["status"] == 0)
     tenth = max(1, len(memory) // 10)
     settled, last = (statistics.median(part) for part in (memory[len(memory) // 2 :][:tenth], memory[-tenth:]))
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+    return {
         "users": USERS,
         "seconds": SECONDS,
         "calls": len(calls),
@@ -62,9 +49,6 @@ def main(out_dir: Path) -> dict[str, Any]:
             "memory, end against settled": {"bar": GROWTH, "measured": last / settled, "met": last / settled <= GROWTH},
         },
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "users.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 def _quantiles(calls: list[dict[str, Any]]) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +15,7 @@ from benchmarks.__main__ import available, run
 
 
 def benchmark(monkeypatch: pytest.MonkeyPatch, name: str, result: dict[str, Any] | None) -> None:
-    def main(out_dir: Path) -> dict[str, Any]:
+    def main() -> dict[str, Any]:
         if result is None:
             raise RuntimeError("no such luck")
         return result
@@ -38,6 +40,10 @@ def test_a_broken_one_does_not_cost_the_others(
 def test_all_well_is_zero(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     benchmark(monkeypatch, "quick", {"bars": {"p50_ms": {"bar": 5.0, "measured": 1.0, "met": True}}})
     assert run(["quick"], tmp_path) == 0
+    told = json.loads((tmp_path / "quick.json").read_text(encoding="utf-8"))
+    assert told["bars"]["p50_ms"]["met"]
+    assert told["machine"]["cores"] >= 1
+    assert datetime.fromisoformat(told["at"]) <= datetime.now(UTC)
 
 
 def test_the_runner_is_not_a_benchmark() -> None:
