@@ -106,6 +106,15 @@ def test_pages_cover_every_trace_once_in_order(store: MemoryStore, endpoint: str
     assert pages > 2
 
 
+def test_a_rare_endpoint_among_busy_ones_is_one_page(store: MemoryStore) -> None:
+    for number in range(150):
+        answered(store, f"{number:032x}", endpoint="busy")
+    answered(store, endpoint="rare")
+    for newest_first in (False, True):
+        page = Records(store).traces("rare", 0, 5, newest_first=newest_first)
+        assert ([event.subject for event in page.traces], page.next_after) == ([TRACE], None)
+
+
 def test_traces_become_rows_that_do_not_depend_on_their_arrival(store: MemoryStore) -> None:
     other = MemoryStore()
     for target, ids in ((store, ("0" * 31 + "1", "0" * 31 + "2")), (other, ("0" * 31 + "2", "0" * 31 + "1"))):

@@ -38,8 +38,7 @@ class Meter:
     def sample(self) -> int:
         """Resident bytes of the process tree now, 0 once it is gone."""
         try:
-            tree = [self._process, *self._process.children(recursive=True)]
-            rss = sum(process.memory_info().rss for process in tree)
+            rss = sum(process.memory_info().rss for process in self._tree())
         except psutil.Error:
             return 0
         now = time.monotonic()
@@ -51,8 +50,7 @@ class Meter:
     def system(self) -> dict[str, float]:
         """Since the last call: ``cpu_cores`` busy on average; now: ``memory_mb`` resident."""
         try:
-            tree = [self._process, *self._process.children(recursive=True)]
-            times = [process.cpu_times() for process in tree]
+            times = [process.cpu_times() for process in self._tree()]
         except psutil.Error:
             times = []
         # Of children that have ended, the parent's count has it, so the sum does not fall.
@@ -76,6 +74,9 @@ class Meter:
             ),
             self._joules(cpu_seconds),
         ]
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
 
     def _joules(self, cpu_seconds: float) -> Usage:
         now = _rapl_microjoules()
