@@ -14,8 +14,11 @@ import pickaxe
 from pickaxe.kernel.backup import back_up, read_back, restore
 from pickaxe.kernel.doctor import examine
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
+from pickaxe.kernel.keyring import new_master_key
+from pickaxe.kernel.move import move
 from pickaxe.kernel.workspace import Workspace
 from tests.data_workspaces.make import EXPECTED, fill
+from tests.kernel.test_move import ELSEWHERE
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +96,48 @@ def test_a_workspace_in_use_is_backed_up_at_one_instant(tmp_path: Path) -> None:
         for item in tables:
             restored.read_table(item)
         assert examine(restored).sound
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_a_workspace_in_a_database_and_a_bucket_is_backed_up_while_it_is_in_use(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("THE_KEY", new_master_key())
+    there, stop, acknowledged = tmp_path / "there", threading.Event(), list[int]()
+    move(filled, there, ELSEWHERE[kind](tmp_path / "bucket"))
+    with pickaxe.open(there, mode="r") as workspace:
+        before = facts(workspace)
+    with pickaxe.open(there) as workspace:
+
+        def write() -> None:
+            while not stop.is_set():
+                workspace.import_table(pa.table({"number": [len(acknowledged)]}), "busy/rows")
+                workspace.emit("busy", "rows", value=float(len(acknowledged)), body={"note": "planted text"})
+                acknowledged.append(len(acknowledged))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while len(acknowledged) < 3:
+            assert writer.is_alive()
+        known = len(acknowledged)
+        back_up(there, tmp_path / "backup.tar.zst")
+        stop.set()
+        writer.join()
+    assert len(acknowledged) > known
+    with pa.CompressedInputStream(str(tmp_path / "backup.tar.zst"), "zstd") as archive:
+        assert (b"planted text" in archive.read()) is not kind.startswith("encrypted")
+    restore(tmp_path / "backup.tar.zst", tmp_path / "restored")
+    with pickaxe.open(tmp_path / "restored") as restored:
+        noted = [int(event.value or 0) for event in restored.events(kind="busy", limit=100_000)]
+        assert noted[:known] == list(range(known))
+        assert noted == list(range(len(noted)))
+        numbers = [restored.read_table(item)["number"].to_pylist() for item in restored.artifacts.list(prefix="busy/")]
+        assert sorted(numbers) in ([[n] for n in range(len(noted))], [[n] for n in range(len(noted) + 1)])
+        assert examine(restored).sound
+        after = facts(restored)
+        assert {name: after[name] for name in ("runs", "endpoints", "charges")} == {
+            name: before[name] for name in ("runs", "endpoints", "charges")
+        }
 
 
 def test_a_backup_is_never_overwritten_and_never_unpacked_over_something(filled: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Backup of a workspace in a folder, while it is in use, into one file; and back.
+"""Backup of a workspace, while it is in use, into one file; and back.
 
-The catalog is copied first, through SQLite's online backup, so it is the state of one instant. Everything that a catalog row
+What is in a database or a bucket is first gathered in a folder (see `move.gather`), so an archive always holds a folder. The catalog is copied first, through SQLite's online backup, so it is the state of one instant. Everything that a catalog row
 means was in its store before the row (see `content`), is never changed and never removed, so the tables' metadata and the files
 that are copied afterwards hold at least that. The archive is a zstd-compressed tar; its last member lists every other one with its
 digest. Left out: scratch, caches, and the checkpoints of runs under way, which begin anew after a restore.
@@ -48,11 +48,26 @@ class Backup:
 def back_up(folder: Path, target: Path, tell: Tell = lambda done, total: None) -> Backup:
     """Write the workspace in `folder` to the file `target`, and read it back: every digest, and that nothing pinned is missing.
 
-    The workspace may be written meanwhile. Raises `NotFound` (no workspace), `Conflict` (the target exists; parts of the workspace
-    are in a database or a bucket of their own), `Corrupted` (what was written cannot be read back, or the workspace lacks a file).
+    The workspace may be written meanwhile. One in a database or a bucket is gathered beside `target` first, which takes as much room
+    as it has content. Raises `NotFound` (no workspace), `Conflict` (the target exists), `Corrupted` (what was written cannot be read
+    back, or the workspace lacks a file).
     """
     location = Location.of(folder)
-    _refuse(location, target)
+    _refuse(target)
+    if not location.elsewhere:
+        return _backed_up(location, target, tell)
+    from pickaxe.kernel.move import gather
+
+    with storage_errors(target.parent), tempfile.TemporaryDirectory(prefix="pickaxe-backup-", dir=target.parent) as scratch:
+        gathered = Path(scratch) / "workspace"
+        gather(location, gathered, lambda stage, done, total: tell(done, total))
+        return _backed_up(Location.of(gathered, {}), target, tell)
+
+
+def _backed_up(location: Location, target: Path, tell: Tell) -> Backup:
+    folder = location.folder
+    if not (folder / _DATABASES[0]).exists():
+        raise NotFound(f"no workspace at {folder}", remedy="check the path: -w FOLDER")
     partial = target.with_name(target.name + ".partial")
     with storage_errors(target.parent):
         try:
@@ -91,15 +106,7 @@ def read_back(source: Path, tell: Tell = lambda done, total: None) -> Backup:
     return _checked(source, tell, None)
 
 
-def _refuse(location: Location, target: Path) -> None:
-    if location.elsewhere:
-        raise Conflict(
-            "parts of this workspace are not in its folder",
-            got=", ".join(f"{name}: {place}" for name, place in location.describe().items() if name in ("catalog", "objects")),
-            remedy="back up the database and the bucket with their own means, or carry it into a folder first: pickaxe move",
-        )
-    if not (location.folder / _DATABASES[0]).exists():
-        raise NotFound(f"no workspace at {location.folder}", remedy="check the path: -w FOLDER")
+def _refuse(target: Path) -> None:
     if target.exists():
         raise Conflict(f"{target} exists", remedy="choose another name; backups are never overwritten")
     if not target.parent.is_dir():

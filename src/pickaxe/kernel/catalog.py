@@ -29,6 +29,7 @@ class Catalog:
 
     def __init__(self, place: Path | str, *, writable: bool) -> None:
         self.writable = writable
+        self._instant: sa.Connection | None = None
         self._database = _database(place, writable=writable)
         try:
             self._check_schema()
@@ -50,8 +51,21 @@ class Catalog:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent snapshot."""
+        if self._instant is not None:
+            yield self._instant
+            return
         with self._database.reading() as connection:
             yield connection
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """One snapshot for everything that is read in the block, by the one thread that uses this catalog."""
+        with self._database.reading() as connection:
+            self._instant = connection
+            try:
+                yield
+            finally:
+                self._instant = None
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

@@ -72,8 +72,26 @@ def move(source: Path, target: Path, to: Mapping[str, str], tell: Tell = lambda 
         )
     with _quiet(_location(source)) as from_, _Journal(target, from_.location, to) as journal:
         with _opened(_location(target), journal) as there:
+            _send_checkpoints(from_, there)
             moved = _carry(from_, there, journal, tell)
         journal.remove()
+    return moved
+
+
+def gather(source: Location, target: Path, tell: Tell = lambda stage, done, total: None) -> Moved:
+    """Carry a workspace that may be in use, as it is at one instant, into the new folder `target`; encrypted with the same key, if it is.
+
+    Whatever the catalog means at that instant is never changed and never removed, so it can be read at leisure. Left out are the
+    checkpoints of runs under way. Raises `NotFound`, `Conflict` (something is in `target`), `Corrupted`, as `move` does.
+    """
+    stores = Stores(source, "r")
+    try:
+        with stores.catalog.frozen(), _Journal(target, source, {"key": source.key} if source.key else {}) as journal:
+            with _opened(_location(target), journal) as there:
+                moved = _carry(stores, there, journal, tell)
+            journal.remove()
+    finally:
+        stores.close()
     return moved
 
 
@@ -82,7 +100,6 @@ def _carry(from_: Stores, to: Stores, journal: _Journal, tell: Tell) -> Moved:
     if is_empty(to.catalog):
         blobs = _send_blobs(from_, to, items, tell)
         pins = _send_tables(from_, to, items, journal, tell)
-        _send_checkpoints(from_, to)
         tell("rows", 0, 1)
         copy_rows(from_.catalog, to.catalog, pins)
         tell("rows", 1, 1)
