@@ -25,9 +25,12 @@ from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.faults import commands
+from tests.faults.slow_disk import slow_down
 from tests.flows.tiny import Finished
 
 KILLS = int(os.environ.get("FAULTS_KILLS", "6"))
+LATE = 0.3
+"""Seconds of one `fsync` on a slow disk."""
 ITEMS = 5_000
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -104,11 +107,35 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def slow_disk(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the server, not for whoever made the place."""
+    slow_down(monkeypatch, tmp_path, seconds=LATE)
+
+
+@pytest.fixture
 def server(place: Path) -> Iterator[Server]:
     made = Server(place)
     yield made
     made.process.kill()
     made.process.wait()
+
+
+def test_nothing_acknowledged_is_lost_on_a_slow_disk(slow_disk: None, server: Server, place: Path) -> None:
+    test_nothing_acknowledged_is_lost(server, place)
+
+
+def test_a_slow_disk_holds_up_who_writes_and_nobody_else(slow_disk: None, server: Server) -> None:
+    """Whatever waits for the disk does so off the event loop."""
+    stop = threading.Event()
+    kept = Client(lambda n: _imported(server, n).status_code < 300, stop)
+    asked: list[float] = []
+    while len(kept.acknowledged) < 3:
+        asked.append(httpx.get(f"{server.url}/healthz", timeout=20).elapsed.total_seconds())
+        time.sleep(0.02)
+    stop.set()
+    kept.thread.join()
+    assert len(asked) > 10
+    assert sorted(asked)[int(0.9 * len(asked))] < LATE / 2
 
 
 def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
@@ -123,11 +150,9 @@ def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
         return posted("/v1/events", json={"events": [{"kind": "note", "subject": "storm", "step": n}]}).status_code < 300
 
     def table(n: int) -> bool:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, pa.schema([("n", pa.int64())])) as writer:
-            writer.write_table(pa.table({"n": [n]}))
-        content, kind = sink.getvalue().to_pybytes(), {"content-type": "application/vnd.apache.arrow.stream"}
-        return posted(f"/v1/imports?name=storm/table{n}&kind=dataset", content=content, headers=kind).status_code < 300
+        answer = _imported(server, n)
+        assert answer.status_code < 500 or answer.status_code == 503, f"{answer.status_code} {answer.text[:300]}"
+        return answer.status_code < 300
 
     def label(n: int) -> bool:
         taken = posted("/v1/queues/storm/take", json={"ahead": 0})
@@ -164,6 +189,14 @@ def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
             assert statement.charged + statement.idle == statement.cost
     checked = commands.call(place, "doctor")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _imported(server: Server, n: int) -> httpx.Response:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("n", pa.int64())])) as writer:
+        writer.write_table(pa.table({"n": [n]}))
+    content, kind = sink.getvalue().to_pybytes(), {"content-type": "application/vnd.apache.arrow.stream"}
+    return httpx.post(f"{server.url}/v1/imports?name=storm/table{n}&kind=dataset", content=content, headers=kind, timeout=20)
 
 
 def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server: Server, place: Path, finished: Finished) -> None:
