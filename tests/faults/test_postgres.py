@@ -20,6 +20,7 @@ from pickaxe.kernel.errors import StorageFull
 from pickaxe.kernel.nouns import Event, Route, RunState
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.workspace import Workspace
+from tests.faults.served import Work
 from tests.kernel import sample_steps as steps
 from tests.postgres import PostgresServer, lay_out, new_server
 
@@ -34,28 +35,6 @@ def server() -> Iterator[PostgresServer]:
     made = new_server()
     yield made
     made.remove()
-
-
-class Work:
-    """Does one thing over and over in a thread; `acknowledged` are those whose call returned."""
-
-    def __init__(self, do: Callable[[int], object], stop: threading.Event) -> None:
-        self.acknowledged: list[int] = []
-        self.refused: list[Exception] = []
-        self._do = do
-        self._stop = stop
-        self.thread = threading.Thread(target=self._work)
-        self.thread.start()
-
-    def _work(self) -> None:
-        number = 0
-        while not self._stop.is_set():
-            try:
-                self._do(number)
-                self.acknowledged.append(number)
-            except Exception as error:  # whatever a caller would have seen
-                self.refused.append(error)
-            number += 1
 
 
 def test_no_acknowledged_write_is_lost_when_the_server_is_killed(server: PostgresServer, tmp_path: Path) -> None:
@@ -78,7 +57,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(server: Postgre
         stop.set()
         for work in works.values():
             work.thread.join()
-        assert {str(error) for work in works.values() for error in work.refused} == set()
+        assert {error for work in works.values() for error in work.refused} == set()
         print({name: len(work.acknowledged) for name, work in works.items()}, f"acknowledged through {KILLS} kills")
     _check(place, {name: work.acknowledged for name, work in works.items()})
 

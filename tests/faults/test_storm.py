@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -25,6 +21,7 @@ from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.faults import commands
+from tests.faults.served import Server, Work
 from tests.faults.slow_disk import slow_down
 from tests.flows.tiny import Finished
 
@@ -35,59 +32,6 @@ ITEMS = 5_000
 ENDED = ("succeeded", "failed", "cancelled")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + 20 * KILLS)]
-
-
-class Server:
-    """`pickaxe up` on one folder, started again after every kill, on the port that it had first."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.port = 0
-        self.url = ""
-        self.start()
-
-    def start(self) -> None:
-        self.process = commands.start(self.place, "up", "--port", self.port)
-        assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        if not (found := re.search(r"http://127\.0\.0\.1:(\d+)", said)):
-            self.process.kill()
-            raise AssertionError(said + (self.process.stderr.read() if self.process.stderr else ""))
-        self.url, self.port = found.group(0), int(found.group(1))
-
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def kill_a_worker(self) -> bool:
-        workers = commands.workers_of(self.process.pid)
-        for worker in workers[:1]:
-            with suppress(psutil.NoSuchProcess):  # it may just be done
-                worker.kill()
-        return bool(workers)
-
-
-class Client:
-    """Does one thing over and over; what was acknowledged is kept. A server that is away is asked again."""
-
-    def __init__(self, do: Callable[[int], bool], stop: threading.Event) -> None:
-        self.acknowledged: list[int] = []
-        self.wrong: list[str] = []
-        self._do, self._stop = do, stop
-        self.thread = threading.Thread(target=self._work)
-        self.thread.start()
-
-    def _work(self) -> None:
-        number = 0
-        while not self._stop.is_set():
-            try:
-                if self._do(number):
-                    self.acknowledged.append(number)
-            except httpx.TransportError:
-                time.sleep(0.05)
-            except AssertionError as error:
-                self.wrong.append(str(error))
-            number += 1
 
 
 def wait(condition: Callable[[], bool], seconds: float = 600) -> None:
@@ -127,7 +71,7 @@ def test_nothing_acknowledged_is_lost_on_a_slow_disk(slow_disk: None, server: Se
 def test_a_slow_disk_holds_up_who_writes_and_nobody_else(slow_disk: None, server: Server) -> None:
     """Whatever waits for the disk does so off the event loop."""
     stop = threading.Event()
-    kept = Client(lambda n: _imported(server, n).status_code < 300, stop)
+    kept = Work(lambda n: _imported(server, n).status_code < 300, stop)
     asked: list[float] = []
     while len(kept.acknowledged) < 3:
         asked.append(httpx.get(f"{server.url}/healthz", timeout=20).elapsed.total_seconds())
@@ -162,7 +106,7 @@ def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
         given = posted("/v1/queues/storm/answer", json={"row_key": key, "value": "yes", "seconds": n / 1e6})
         return given.status_code < 300
 
-    clients = {"events": Client(event, stop), "tables": Client(table, stop), "labels": Client(label, stop)}
+    clients = {"events": Work(event, stop), "tables": Work(table, stop), "labels": Work(label, stop)}
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.1, 2.5))
         server.kill()
@@ -171,11 +115,10 @@ def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
     stop.set()
     for client in clients.values():
         client.thread.join()
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(40) == 0
+    assert server.stop() == 0
     done = {name: len(client.acknowledged) for name, client in clients.items()}
     print(f"{KILLS} kills; acknowledged: {done}")
-    assert [client.wrong for client in clients.values() if client.wrong] == []
+    assert [client.refused for client in clients.values() if client.refused] == []
     assert all(done.values()), done
 
     with pickaxe.open(place) as workspace:
@@ -229,8 +172,7 @@ def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server:
     wait(lambda: state() in ENDED)
     print(f"{kills} kills until the job had ended")
     assert state() == "succeeded", httpx.get(f"{server.url}/v1/jobs/{job}", timeout=20).text
-    server.process.send_signal(signal.SIGTERM)
-    server.process.wait(40)
+    server.stop()
     with pickaxe.open(place) as workspace, pickaxe.open(finished.workspace, mode="r") as undisturbed:
         assert [run for run in workspace.runs.list() if run.state is not RunState.SUCCEEDED] == []
         for name in ("rows", "pool", "gold", "teacher", "auto_labels", "student"):
