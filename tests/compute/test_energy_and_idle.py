@@ -26,7 +26,7 @@ def charge(meter: str, quantity: int, basis: str) -> Charge:
 def test_a_metered_run() -> None:
     found = metered([charge("energy_mj", 3_600_000, "measured"), charge("tokens_out", 500, "measured")], WORLD)
     assert found.energy.to("Wh") == pytest.approx(1)
-    assert found.carbon.to("gCO2") == pytest.approx(0.48)
+    assert found.carbon.to("gCO2") == pytest.approx(0.473)
     assert found.energy_per_token is not None
     assert found.energy_per_token.to("J") == pytest.approx(7.2)
     assert found.basis == "measured"
@@ -43,7 +43,7 @@ def test_the_weakest_reading_names_the_basis(bases: list[str], basis: str) -> No
 def test_an_estimate_by_hand() -> None:
     found = estimated(Watts(700), Seconds.parse("10 h"), WORLD, devices=8, busy=0.5, idle_power=0.2, pue=1.25, tokens=Tokens(1e6))
     assert found.energy.to("kWh") == pytest.approx(0.7 * 10 * 8 * 0.6 * 1.25)
-    assert found.carbon.to("kgCO2") == pytest.approx(0.7 * 10 * 8 * 0.6 * 1.25 * 0.48)
+    assert found.carbon.to("kgCO2") == pytest.approx(0.7 * 10 * 8 * 0.6 * 1.25 * 0.473)
     assert found.basis == "estimated"
 
 

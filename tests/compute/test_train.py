@@ -120,6 +120,6 @@ def test_reinforcement_learning_takes_longer() -> None:
 
 def test_carbon_follows_the_grid() -> None:
     world, france = plan_training(BASE), plan_training({**BASE, "grid": "france"})
-    assert float(france.centre("carbon")) == pytest.approx(float(world.centre("carbon")) * 56 / 480)
+    assert float(france.centre("carbon")) == pytest.approx(float(world.centre("carbon")) * 44 / 473)
     with pytest.raises(NotFound, match="grid"):
         plan_training({**BASE, "grid": "frence"})
