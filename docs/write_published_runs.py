@@ -1,22 +1,27 @@
-"""Writes docs/published-runs.md: each published training run with the planner's forecast; `--check` only says whether it is up to date."""
+"""Writes docs/published-runs.md: published training runs, memory tables and speeds of serving with the planner's forecast of each.
+
+`--check` only says whether it is up to date.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import median
 
 import click
 
 from pickaxe.compute.planner import hardware, utilisation
 from pickaxe.compute.planner.published import RUNS, TOLERANCE, Comparison, compare
 from pickaxe.compute.planner.published_memory import TABLES
+from pickaxe.compute.planner.published_serving import SPEEDS, PublishedSpeed, defaults, sources
 from pickaxe.compute.planner.units import DeviceTime
 
 TARGET = Path(__file__).parent / "published-runs.md"
-HEAD = f"""# Published training runs and memory tables, and what the planner says of them
+HEAD = f"""# Published training runs, memory tables and speeds of serving, and what the planner says of them
 
-Written by `make docs` from `compute/planner/published.py` and `published_memory.py`; do not edit. The tests hold every line: a run counts as reproduced when the
+Written by `make docs` from `compute/planner/published.py`, `published_memory.py` and `published_serving.py`; do not edit. The tests hold every line: a run counts as reproduced when the
 forecast of its device time is within {TOLERANCE:.0%} of what was published, and a run that is not is asserted not to be.
 
 Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products. Where the MFU is from:
@@ -31,7 +36,7 @@ Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, ou
 
 def page() -> str:
     found = [compare(run) for run in RUNS.values()]
-    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_memory()) + "".join(_prior())
+    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_memory()) + "".join(_serving()) + "".join(_prior())
 
 
 def _table(found: list[Comparison]) -> Iterator[str]:
@@ -76,6 +81,54 @@ def _memory() -> Iterator[str]:
                 + " | ".join(f"{at[row, it].computed:,.4g} / {at[row, it].published:,.4g}" for it in columns)
                 + " |\n"
             )
+
+
+def _serving() -> Iterator[str]:
+    steady = [row for row in SPEEDS if row.is_steady]
+    held_out = [row for row in steady if not row.calibration and not row.unlike]
+    yield "\n## Speeds of serving\n\n"
+    yield (
+        f"Forecasts with the default shares, none of its own for a row. Of {len(held_out)} rows that the defaults were not derived from, "
+        f"{_share(row.inside for row in held_out)} lie in the forecast's 5-95% band and {_share(abs(row.error) < 0.25 for row in held_out)} "
+        f"are within 25%; the median error is {median(row.error for row in held_out):+.0%}. {len(SPEEDS) - len(steady)} rows are left out: "
+        "their calls fill the replica fewer than four times, which is filling and draining more than a steady state.\n\n"
+    )
+    yield "| share of | lowest | likeliest | highest |\n|---|---:|---:|---:|\n"
+    names = {"prefill": "arithmetic", "decode": "bandwidth of the memory", "link": "bandwidth of the links"}
+    for share, name in names.items():
+        item = defaults()[share]
+        yield f"| {name} | {item.low:.0%} | {float(item.centre):.0%} | {item.high:.0%} |\n"
+    yield "\nThese are what the rows marked *calibration* imply: the lowest, the highest, and the median of the settings' medians.\n"
+    yield "Rows that the planner does not describe, as their error showed, bear a number; they do not count above, and the tests assert it:\n\n"
+    reasons = list(dict.fromkeys(row.unlike for row in steady if row.unlike))
+    yield "".join(f"{number}. {reason}\n" for number, reason in enumerate(reasons, start=1))
+    for key, source in sources().items():
+        yield from _speeds(source, [row for row in steady if row.source == key], reasons)
+
+
+def _speeds(source: dict[str, str], rows: list[PublishedSpeed], reasons: list[str]) -> Iterator[str]:
+    yield f"\n### {source['name']}\n\n{source['citation']}.\n\n"
+    yield "| model | devices | weights | in / out | calls | measured | forecast | 5-95% | published | error | use |\n"
+    yield "|---|---|---|---:|---:|---|---:|---:|---:|---:|---|\n"
+    for row in rows:
+        shown = [_speed(float(value), row) for value in (row.band.low, row.band.centre, row.band.high, row.published)]
+        use = "calibration" if row.calibration else "held out" + (f" ({reasons.index(row.unlike) + 1})" if row.unlike else "")
+        yield (
+            f"| {row.replica.model.name} | {row.replica.devices} x {row.replica.device.key} | {row.replica.weights} | {row.lengths} "
+            f"| {row.batch or 'all that fit'} | {row.measures} | {shown[1]} | {shown[0]} - {shown[2]} | {shown[3]} | {row.error:+.0%} | {use} |\n"
+        )
+
+
+def _speed(value: float, row: PublishedSpeed) -> str:
+    """Tokens a second; a first token in milliseconds."""
+    if row.measures == "first token":
+        return f"{value * 1000:,.1f} ms"
+    return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _share(found: Iterable[bool]) -> str:
+    every = list(found)
+    return f"{sum(every) / len(every):.0%}"
 
 
 def _prior() -> Iterator[str]:

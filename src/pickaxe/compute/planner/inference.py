@@ -1,9 +1,10 @@
 """Serving a language model: the roofline of prefill and decode, what fits, and how fast one replica goes.
 
 Prefill is bound by arithmetic: 2 FLOP for each weight and token, and attention. Decode is bound by memory: each step reads the weights once for the
-whole batch and every sequence's keys and values. The time of a step is the longer of the two (Williams et al. 2009; for transformers
-Pope et al. 2022, arXiv:2211.05102). With continuous batching (Yu et al. 2022, Orca) a replica that holds B sequences gives, in the time in which
-each of them gets its O tokens, B prefills and O steps. The cache is paged (Kwon et al. 2023, arXiv:2309.06180), so it holds what is used.
+whole batch and every sequence's keys and values. Matrices and attention run one after the other, so each takes the longer of its two times (Williams
+et al. 2009; for transformers Pope et al. 2022, arXiv:2211.05102). With continuous batching (Yu et al. 2022, Orca) a replica that holds B sequences
+gives, in the time in which each of them gets its O tokens, B prefills and O steps. The cache is paged (Kwon et al. 2023, arXiv:2309.06180), so it
+holds what is used. `published_serving` holds all this against measurements.
 
 Inside this file numbers are floats in base units (second, byte, FLOP, token), for speed; names say which.
 """
@@ -34,9 +35,12 @@ WEIGHT_BYTES = {
 KV_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 _NATIVE = {"fp8": "fp8", "fp4": "fp4", "fp32": "fp32"}
 _REDUCES_PER_LAYER = 2
-_LINK_LATENCY, _NETWORK_LATENCY = 10e-6, 40e-6
-"""Seconds that a small all-reduce takes within a fast domain and beyond it; measured values lie between half and twice these."""
+_LINK_LATENCY, _NETWORK_LATENCY = 20e-6, 40e-6
+"""Seconds of a small all-reduce within a fast domain and beyond it; measured values lie between half and twice these. Within: Llama 2 7B
+loses 18 to 29 us an all-reduce against an even split over 2 to 8 A100 at batch 1 (pytorch-labs/gpt-fast, README at 0f925b5)."""
 _MAX_BATCH = 4096
+_PASS_TOKENS = 8192
+"""Prompt tokens that pass together at most: TensorRT-LLM's 'Max Runtime Tokens' (perf-overview.md at 258c754)."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,13 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What the engine reaches: shares of the peaks, seconds that every step costs besides, share of the memory that is kept free."""
+    """Shares that the engine reaches of arithmetic, memory and links, seconds that a step costs besides, share of memory kept free."""
 
     prefill: float
     decode: float
     overhead: float
     reserve: float
+    link: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,11 @@ class Request:
     prefix_hit: float = 0.0
 
     @property
+    def fresh(self) -> float:
+        """Tokens in that have to be computed."""
+        return self.tokens_in * (1 - self.prefix_hit)
+
+    @property
     def context(self) -> float:
         """Tokens in the cache half-way through the answer."""
         return self.tokens_in + self.tokens_out / 2
@@ -146,7 +156,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """One replica with `batch` sequences at a time, in its steady state. Seconds and tokens per second; money is added later."""
+    """One replica with `batch` sequences at a time, in its steady state. Seconds and tokens per second; money is added later.
+
+    `prefill_s` is a prompt's share of the pass that it shares with others.
+    """
 
     batch: int
     prefill_s: float
@@ -157,23 +170,25 @@ class Steady:
     prefill_share: float
 
 
-def prefill_seconds(replica: Replica, speed: Speed, request: Request) -> float:
-    """Time in which the prompt's tokens pass, those in the prefix cache left out."""
-    fresh = request.tokens_in * (1 - request.prefix_hit)
-    cached = request.tokens_in - fresh
-    attention = replica.attention_width * (request.tokens_in**2 - cached**2)  # causal: half of 2·n²
-    flop = replica.flop_per_token * fresh + attention
-    arithmetic = flop / (replica.peak * speed.prefill)
-    reading = replica.read_bytes(fresh) / (replica.bandwidth * speed.decode)
-    return max(arithmetic, reading) + _exchange_seconds(replica, fresh) + speed.overhead
+def prefill_seconds(replica: Replica, speed: Speed, request: Request, prompts: float = 1.0) -> float:
+    """Time in which the tokens of `prompts` prompts pass together, those in the prefix cache left out."""
+    cached = request.tokens_in - request.fresh
+    scores = prompts * replica.attention_width * (request.tokens_in**2 - cached**2)  # causal: half of 2·n²
+    return _pass_seconds(replica, speed, prompts * request.fresh, scores, 0.0)
 
 
 def step_seconds(replica: Replica, speed: Speed, batch: int, context: float, *, tokens: int = 1) -> float:
     """Time of one decode step for `batch` sequences of `context` tokens; `tokens` of each are checked at once (speculation)."""
-    flop = batch * tokens * (replica.flop_per_token + 2 * replica.attention_width * context)
-    moved = replica.read_bytes(batch * tokens) + batch * context * replica.kv_bytes
-    roof = max(flop / (replica.peak * speed.prefill), moved / (replica.bandwidth * speed.decode))
-    return roof + _exchange_seconds(replica, batch * tokens) + speed.overhead
+    scores = 2 * batch * tokens * replica.attention_width * context
+    return _pass_seconds(replica, speed, batch * tokens, scores, batch * context * replica.kv_bytes)
+
+
+def _pass_seconds(replica: Replica, speed: Speed, tokens: float, scores: float, cache: float) -> float:
+    """Time in which `tokens` tokens pass, with `scores` FLOP of attention over `cache` bytes of keys and values."""
+    arithmetic, memory = replica.peak * speed.prefill, replica.bandwidth * speed.decode
+    matrices = max(tokens * replica.flop_per_token / arithmetic, replica.read_bytes(tokens) / memory)
+    attention = max(scores / arithmetic, cache / memory)
+    return matrices + attention + _exchange_seconds(replica, speed, tokens) + speed.overhead
 
 
 def most_sequences(replica: Replica, speed: Speed, request: Request) -> int:
@@ -186,16 +201,20 @@ def most_sequences(replica: Replica, speed: Speed, request: Request) -> int:
 def steady(replica: Replica, speed: Speed, request: Request, batch: int, draft: Draft = Draft()) -> Steady:
     """Continuous batching with `batch` sequences: each gets its tokens while the others' prompts pass in between.
 
-    The wait for a first token is that of a queue with a fixed service time (M/D/1) for the prefill, and the step under way.
+    Where several sequences end in a step, the prompts that take their places pass together. The wait for a first token is that of a
+    queue with a fixed service time (M/D/1) for the pass, and a step that is under way.
     """
-    prefill = prefill_seconds(replica, speed, request)
+    steps = request.tokens_out / draft.tokens_per_step
+    together = max(1.0, min(batch / steps, _PASS_TOKENS / request.fresh))
+    passing = prefill_seconds(replica, speed, request, together)
+    prefill = passing / together
     step = step_seconds(replica, speed, batch, request.context, tokens=draft.length + 1)
     if draft.length:
         step += draft.length * draft.cost * step_seconds(replica, speed, batch, request.context)
-    cycle = request.tokens_out / draft.tokens_per_step * step + batch * prefill
+    cycle = steps * step + batch * prefill
     busy = batch * prefill / cycle
-    wait = prefill * busy / (2 * (1 - busy)) if batch > 1 else 0.0
-    return Steady(batch, prefill, step, prefill + wait + step, cycle / request.tokens_out, batch / cycle, busy)
+    wait = passing * busy / (2 * (1 - busy)) + step if batch > 1 else 0.0
+    return Steady(batch, prefill, step, passing + wait, cycle / request.tokens_out, batch / cycle, busy)
 
 
 def fastest_within(
@@ -220,20 +239,12 @@ def fastest_within(
     return best
 
 
-def fewest_devices(model: Architecture, device: Accelerator, weights: str, kv: str, speed: Speed, request: Request) -> int:
-    """The smallest power of two of devices that holds the weights and at least one call's cache."""
-    devices = 1
-    while devices < 2**20 and most_sequences(Replica(model, device, devices, weights, kv), speed, request) < 1:
-        devices *= 2
-    return devices
-
-
-def _exchange_seconds(replica: Replica, tokens: float) -> float:
+def _exchange_seconds(replica: Replica, speed: Speed, tokens: float) -> float:
     """All-reduces of a tensor-parallel pass: two per layer, in a ring, in 16 bits."""
     if replica.devices == 1:
         return 0.0
     inside = replica.devices <= replica.device.domain
-    rate = float(replica.device.link_one_way if inside else replica.device.network)
+    rate = float(replica.device.link_one_way if inside else replica.device.network) * speed.link
     size = tokens * replica.model.hidden * 2.0
     around = 2 * (replica.devices - 1) / replica.devices * size / rate
     return replica.model.layers * _REDUCES_PER_LAYER * (around + (_LINK_LATENCY if inside else _NETWORK_LATENCY))

@@ -24,7 +24,7 @@ from pickaxe.compute.planner.calculator import (
 from pickaxe.compute.planner.checks import count
 from pickaxe.compute.planner.energy import grid, grids
 from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.inference import KV_BYTES, WEIGHT_BYTES, Replica, fewest_devices, most_sequences
+from pickaxe.compute.planner.inference import KV_BYTES, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
 from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
@@ -123,6 +123,14 @@ def read_serving(
     return Serving(replica, inputs, draft_length, tuple(_notes(replica, at, draft_length)))
 
 
+def _fewest_devices(model: Architecture, device: Accelerator, weights: str, kv: str, speed: Speed, request: Request) -> int:
+    """The smallest power of two of devices that holds the weights and at least one call's cache."""
+    devices = 1
+    while devices < 2**20 and most_sequences(Replica(model, device, devices, weights, kv), speed, request) < 1:
+        devices *= 2
+    return devices
+
+
 def _splits(least: int, device: Accelerator) -> list[int]:
     """The fewest devices that hold the model, and more by doubling, within the fast domain."""
     return [least, *(least * 2**step for step in range(1, 5) if least * 2**step <= device.domain)]
@@ -138,7 +146,7 @@ def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values
     if arch.kind != "decoder":
         raise BadInput(f"{arch.name} is an encoder: it gives no tokens out", expected="a model that generates")
     speed, request, _ = speed_request_draft(at, 0)
-    least = fewest_devices(arch, device, weights, kv, speed, request)
+    least = _fewest_devices(arch, device, weights, kv, speed, request)
     if wanted in (0, "auto"):
         devices = _cheapest_split(
             [Replica(arch, device, number, weights, kv) for number in _splits(least, device)], at, draft_length

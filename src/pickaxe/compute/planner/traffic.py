@@ -36,8 +36,9 @@ FIELDS = (
     Field("prefix_hit", Number, 0, 0, 0.99),
     Field("first_token_limit", Seconds, "2 s", "1 ms", "1 h"),
     Field("token_limit", Seconds, "100 ms", "10 us", "10 min"),
-    Field("prefill_efficiency", Number, (0.35, 0.5, 0.7), 0.01, 1),
-    Field("decode_efficiency", Number, (0.5, 0.65, 0.85), 0.01, 1),
+    Field("prefill_efficiency", Number, (0.4, 0.65, 0.85), 0.01, 1),
+    Field("decode_efficiency", Number, (0.75, 0.8, 0.95), 0.01, 1),
+    Field("link_efficiency", Number, (0.1, 0.35, 1), 0.01, 1),
     Field("step_overhead", Seconds, ("0.5 ms", "2 ms", "5 ms"), "0 s", "1 s"),
     Field("memory_reserve", Number, (0.08, 0.1, 0.15), 0, 0.9),
     Field("draft_accepted", Number, 0.7, 0, 0.999),
@@ -49,8 +50,8 @@ FIELDS = (
     Field("pue", Number, (1.1, 1.3, 1.6), 1, 5),
     Field("carbon_intensity", CarbonIntensity, None, "0 gCO2/kWh", "2000 gCO2/kWh"),
 )
-"""Defaults of the efficiencies: MFU of prefill and share of the bandwidth in decode as engines reach them (Pope et al. 2022, figures 1 and C.1:
-prefill 40–76% of the peak; decode at large batches over half of the bandwidth); the overhead is scheduling and launches."""
+"""Defaults of the three efficiencies: what published throughputs of one engine on A100 and H100 imply (`published_serving.derived`);
+the overhead is scheduling and launches."""
 
 
 def outcomes(replica: Replica, values: Values, draft_length: int = 0) -> Results:
@@ -153,6 +154,7 @@ def speed_request_draft(values: Values, draft_length: int) -> tuple[Speed, Reque
         float(values["decode_efficiency"]),
         float(values["step_overhead"]),
         float(values["memory_reserve"]),
+        float(values["link_efficiency"]),
     )
     request = Request(float(values["tokens_in"]), float(values["tokens_out"]), float(values["prefix_hit"]))
     return speed, request, Draft(draft_length, float(values["draft_accepted"]), float(values["draft_cost"]))
