@@ -9,8 +9,8 @@ TORCH     ?= $(shell grep '^torch==' constraints.txt)
 PIP       := $(BIN)/python -m pip --disable-pip-version-check
 # One thread per process: two OpenMP pools on busy cores fall to a tenth of the speed.
 TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
-# Tests wait more than they work: two processes fit on two cores.
-TEST_JOBS ?= 2
+# Tests wait more than they work: three processes fit on two cores.
+TEST_JOBS ?= 3
 PYTEST    := $(BIN)/python -m pytest -n $(TEST_JOBS)
 
 .DEFAULT_GOAL := help
