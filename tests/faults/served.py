@@ -16,6 +16,9 @@ import psutil
 
 from tests.faults import commands
 
+SEED = os.environ.get("FAULTS_SEED", "")
+"""Another one kills at other moments."""
+
 
 class Server:
     """`pickaxe up` on one port, however often it is killed."""

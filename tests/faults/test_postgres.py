@@ -1,6 +1,6 @@
 """PostgreSQL is killed (-9) and started again while a workspace works: what was acknowledged is there, once, and the ledger adds up.
 
-``FAULTS_KILLS`` sets how often, for a longer run than the usual one.
+``FAULTS_KILLS`` sets how often, for a longer run than the usual one, ``FAULTS_SEED`` when.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pickaxe.kernel.errors import StorageFull
 from pickaxe.kernel.nouns import Event, Route, RunState
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.workspace import Workspace
-from tests.faults.served import Work
+from tests.faults.served import SEED, Work
 from tests.kernel import sample_steps as steps
 from tests.postgres import PostgresServer, lay_out, new_server
 
@@ -38,7 +38,11 @@ def server() -> Iterator[PostgresServer]:
 
 
 def test_no_acknowledged_write_is_lost_when_the_server_is_killed(server: PostgresServer, tmp_path: Path) -> None:
-    place, chance, stop = lay_out(tmp_path / "workspace", server.empty_url()), random.Random(7), threading.Event()
+    place, chance, stop = (
+        lay_out(tmp_path / "workspace", server.empty_url()),
+        random.Random(f"postgres {SEED}"),
+        threading.Event(),
+    )
     with Workspace(place, settings=Settings(cores=2)) as workspace:
         works = {
             "events": Work(lambda n: workspace.emit("log", "events", step=n), stop),

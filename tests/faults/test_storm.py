@@ -21,7 +21,7 @@ from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.faults import commands
-from tests.faults.served import Server, Work
+from tests.faults.served import SEED, Server, Work
 from tests.faults.slow_disk import slow_down
 from tests.flows.tiny import Finished
 
@@ -83,7 +83,7 @@ def test_a_slow_disk_holds_up_who_writes_and_nobody_else(slow_disk: None, server
 
 
 def test_nothing_acknowledged_is_lost(server: Server, place: Path) -> None:
-    chance, stop = random.Random(11), threading.Event()
+    chance, stop = random.Random(f"writes {SEED}"), threading.Event()
 
     def posted(path: str, **body: object) -> httpx.Response:
         answer = httpx.post(f"{server.url}{path}", timeout=20, **body)  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ def _imported(server: Server, n: int) -> httpx.Response:
 
 def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server: Server, place: Path, finished: Finished) -> None:
     """The first tiny task, as a job of the server; its artifacts are those of an undisturbed line."""
-    chance = random.Random(5)
+    chance = random.Random(f"job {SEED}")
     task = finished.files.variant(rounds=1).model_dump(mode="json")
     made = httpx.post(f"{server.url}/v1/jobs", json={"kind": "produce", "task": task}, timeout=20)
     assert made.status_code < 300, made.text

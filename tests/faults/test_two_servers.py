@@ -1,7 +1,11 @@
-"""Two servers in folders of their own over one PostgreSQL and one bucket: whoever is asked knows what the other was told."""
+"""Two servers in folders of their own over one PostgreSQL and one bucket: whoever is asked knows what the other was told.
+
+``FAULTS_KILLS`` sets how often one of them is killed.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -23,12 +27,14 @@ from pickaxe.kernel.doctor import examine
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.principals import Access
 from tests.faults.commands import until
-from tests.faults.served import Server, Work
+from tests.faults.served import SEED, Server, Work
 from tests.kernel import object_server
 from tests.postgres import PostgresServer, new_server
 from tests.serve.fakes import write_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+KILLS = int(os.environ.get("FAULTS_KILLS", "4"))
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 20 * KILLS)]
 
 PEOPLE = ("ann", "bob", "cyd", "dee")
 ITEMS = 5_000
@@ -101,7 +107,7 @@ def test_what_one_is_told_the_other_knows(pair: Pair) -> None:
 
 
 def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one_is_killed(pair: Pair) -> None:
-    chance, stop, lock = random.Random(3), threading.Event(), threading.Lock()
+    chance, stop, lock = random.Random(f"two servers {SEED}"), threading.Event(), threading.Lock()
     answers: list[tuple[str, str]] = []
 
     def label(who: str, number: int) -> bool:
@@ -122,7 +128,7 @@ def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one
 
     works = [Work(lambda number, who=who: label(who, number), stop) for who in PEOPLE]
     works.append(Work(lambda number: predict("boss", number), stop))
-    for _ in range(4):
+    for _ in range(KILLS):
         time.sleep(chance.uniform(1, 3))
         server = chance.choice(pair.servers)
         server.kill()
@@ -134,7 +140,7 @@ def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one
     for work in works:
         work.thread.join()
     assert [work.refused for work in works] == [[]] * len(works)
-    print(f"{len(answers)} answers, {len(works[-1].acknowledged)} predictions through 4 kills")
+    print(f"{len(answers)} answers, {len(works[-1].acknowledged)} predictions through {KILLS} kills")
 
     assert max(Counter(key for key, _ in answers).values()) == 1, "an item was given to two people"
     assert [server.stop() for server in pair.servers] == [0, 0]

@@ -39,6 +39,17 @@ def test_evidence_names_people_or_the_model_that_labelled(finished: Finished, ma
     assert by.startswith("tiny/")
 
 
+def test_rows_that_people_labelled_are_always_a_step_away(finished: Finished, made: Workspace) -> None:
+    turn = finished.first.rounds[0]
+    trace = made.read_table(turn.artifacts["traffic_log"])["trace_id"].to_pylist()[0]
+    found = explain(made, trace, count=3)
+    whole = [item.row for item in explain(made, trace, count=100_000).evidence if item.row.origin == "human"]
+    assert len(found.people) == 3
+    # Rarer words weigh more among fewer rows, so similarities differ; the rows are people's all the same.
+    assert {item.row.row_key for item in found.people} <= {row.row_key for row in whole}
+    assert all(name.startswith("simulated-ann-") for item in found.people for name in item.labelled_by)
+
+
 def test_a_trace_or_text_that_is_not_there(finished: Finished, made: Workspace) -> None:
     trace = made.read_table(finished.first.rounds[0].artifacts["traffic_log"])["trace_id"].to_pylist()[0]
     with pytest.raises(NotFound, match="has no text 1"):

@@ -104,16 +104,20 @@ def _print_explanation(found: Explanation) -> None:
     click.echo(f"answer    {found.answer['label']}  ({best:.0%})  at {found.answer['at']:%Y-%m-%d %H:%M:%S}")
     click.echo(f"text      {found.text[:200]}")
     click.echo(f"model     {found.model.ref}  {found.model.id}")
-    click.echo("evidence  the training rows nearest to the text, and who labelled them")
-    print_table(
-        ["similarity", "row", "label", "labelled by", "text"],
-        [
-            [f"{item.row.similarity:.2f}", item.row.row_key, item.row.label, ", ".join(item.labelled_by), item.row.text[:80]]
-            for item in found.evidence
-        ],
-        right={0},
-        empty="the model was not trained in this workspace",
-    )
+    tables = {"the training rows nearest to the text, and who labelled them": found.evidence}
+    if any(item.row.origin == "model" for item in found.evidence):
+        tables["the nearest of those that people labelled"] = found.people
+    for title, rows in tables.items():
+        click.echo(f"evidence  {title}")
+        print_table(
+            ["similarity", "row", "label", "labelled by", "text"],
+            [
+                [f"{item.row.similarity:.2f}", item.row.row_key, item.row.label, ", ".join(item.labelled_by), item.row.text[:80]]
+                for item in rows
+            ],
+            right={0},
+            empty="no such row shares a word with the text, or the model was not trained in this workspace",
+        )
 
 
 def _print_blast(ws: Opened, found: Blast) -> None:

@@ -27,13 +27,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One answered text: what was said, by which model, made of what, and the training rows nearest to it."""
+    """One answered text: what was said, by which model, made of what, and the training rows nearest to it.
+
+    `evidence` is of all rows; `people` of those whose label people gave, so that some are always a step away.
+    """
 
     trace_id: str
     text: str
     answer: Mapping[str, Any]
     model: Artifact
     evidence: tuple[Evidence, ...]
+    people: tuple[Evidence, ...]
 
 
 class Elsewhere(Protocol):
@@ -45,21 +49,27 @@ class Elsewhere(Protocol):
 
 
 def explain(workspace: Workspace | Elsewhere, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
-    """Explain text number `index` of a trace by its `count` nearest training rows.
+    """Explain text number `index` of a trace by its `count` nearest training rows, and as many of those that people labelled.
 
     Raises `NotFound` for an unknown trace or text.
     """
     if not isinstance(workspace, Workspace):
         return workspace.explain(trace_id, index=index, count=count)
+    import pyarrow.compute as pc
+
     event = _answered(workspace, trace_id)
     texts = event.body["texts"]
     if not 0 <= index < len(texts):
         raise NotFound(f"trace {trace_id} has no text {index}", expected=f"0 to {len(texts) - 1}")
     model = workspace.artifact(event.body["artifact_id"])
     training = training_set_of(workspace, model)
-    found = nearest(texts[index], workspace.read_table(training), count) if training else []
     answer = {"label": event.body["labels"][index], "probs": event.body["probs"][index], "at": event.at}
-    return Explanation(trace_id, texts[index], answer, model, tuple(_with_names(workspace, row) for row in found))
+    if training is None:
+        return Explanation(trace_id, texts[index], answer, model, (), ())
+    rows = workspace.read_table(training)
+    by_people = rows.filter(pc.equal(rows["origin"], "human"))
+    evidence, people = (_named(workspace, nearest(texts[index], some, count)) for some in (rows, by_people))
+    return Explanation(trace_id, texts[index], answer, model, evidence, people)
 
 
 def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
@@ -83,6 +93,8 @@ def _answered(workspace: Workspace, trace_id: str) -> Event:
     return found[0]
 
 
-def _with_names(workspace: Workspace, row: Neighbour) -> Evidence:
-    names = [workspace.artifact(name).ref if name.startswith("art-") else name for name in row.labelled_by]
-    return Evidence(row, tuple(names))
+def _named(workspace: Workspace, rows: Sequence[Neighbour]) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(row, tuple(workspace.artifact(name).ref if name.startswith("art-") else name for name in row.labelled_by))
+        for row in rows
+    )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from pickaxe.console import graph
 from pickaxe.console.difference import difference
 from pickaxe.console.forms import After, Text
+from pickaxe.console.markdown import markup
 from pickaxe.console.site import Site
 from pickaxe.kernel import browse
 from pickaxe.kernel.cost import cost_of
@@ -93,4 +94,4 @@ def _content(workspace: Workspace, item: Artifact) -> Mapping[str, Any]:
     files = sorted((file.relative_to(path).as_posix(), file.stat().st_size) for file in path.rglob("*") if file.is_file())
     card = path / "README.md"
     small = card.is_file() and card.stat().st_size <= LARGEST_SHOWN
-    return {"files": files, "card": card.read_text(encoding="utf-8", errors="replace") if small else ""}
+    return {"files": files, "card": markup(card.read_text(encoding="utf-8", errors="replace")) if small else ""}

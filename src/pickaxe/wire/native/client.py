@@ -165,12 +165,15 @@ class RemoteWorkspace:
         from pickaxe.monitor.evidence import Neighbour
 
         told = EvidenceInfo.model_validate(self.api.get(f"/v1/evidence/{quote(trace_id, safe='')}", index=index, count=count))
-        rows = ({**item.row, "labelled_by": tuple(item.row["labelled_by"])} for item in told.evidence)
-        evidence = tuple(
-            Evidence(Neighbour(**row), tuple(item.labelled_by)) for row, item in zip(rows, told.evidence, strict=True)
+        evidence, people = (
+            tuple(
+                Evidence(Neighbour(**{**item.row, "labelled_by": tuple(item.row["labelled_by"])}), tuple(item.labelled_by))
+                for item in rows
+            )
+            for rows in (told.evidence, told.people)
         )
         answer = {**told.answer, "at": datetime.fromisoformat(told.answer["at"])}
-        return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence)
+        return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence, people)
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
         """Rows of the answer to one SELECT; see ``POST /v1/sql``."""

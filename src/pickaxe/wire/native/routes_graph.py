@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -15,6 +16,9 @@ from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import Door, declared
 from pickaxe.wire.native.nouns import ArtifactInfo, EndpointNoun, artifact_json, endpoint_json
+
+if TYPE_CHECKING:
+    from pickaxe.flows.explain import Evidence
 
 
 class RunNode(BaseModel):
@@ -73,6 +77,8 @@ class EvidenceInfo(BaseModel):
     answer: dict[str, Any]
     model: ArtifactInfo
     evidence: list[EvidenceRow]
+    people: list[EvidenceRow]
+    """The nearest of the rows that people labelled."""
 
 
 _GRAPH = {
@@ -96,7 +102,8 @@ _EVIDENCE = {
     "text": "Area man naps",
     "answer": {"label": "sarcastic", "probs": [0.1, 0.9], "at": examples.AT},
     "model": examples.ARTIFACT,
-    "evidence": [{"row": {"row_key": "00f067aa0ba902b7", "text": "Area man wins nap"}, "labelled_by": ["ada"]}],
+    "evidence": [{"row": {"row_key": "00f067aa0ba902b7", "text": "Area man wins nap"}, "labelled_by": ["headlines/onnx:1"]}],
+    "people": [{"row": {"row_key": "a1b2c3d4e5f60718", "text": "Man naps in area"}, "labelled_by": ["ada"]}],
 }
 
 
@@ -142,7 +149,7 @@ def router(door: Door) -> APIRouter:
         index: Annotated[int, Query(ge=0, le=1_000_000, description="which text of the request")] = 0,
         count: Annotated[int, Query(ge=1, le=100)] = 5,
     ) -> Response:
-        """The model, and the training rows nearest to the text with who labelled them."""
+        """The model, and the training rows nearest to the text with who labelled them: of all rows, and of those that people labelled."""
         from pickaxe.flows.explain import explain
 
         found = explain(door.seen(request), trace_id, index=index, count=count)
@@ -151,11 +158,16 @@ def router(door: Door) -> APIRouter:
             "text": found.text,
             "answer": dict(found.answer),
             "model": artifact_json(found.model),
-            "evidence": [{"row": item.row._asdict(), "labelled_by": item.labelled_by} for item in found.evidence],
+            "evidence": _evidence(found.evidence),
+            "people": _evidence(found.people),
         }
         return reply(request, data)
 
     return routes
+
+
+def _evidence(rows: Iterable[Evidence]) -> list[dict[str, Any]]:
+    return [{"row": item.row._asdict(), "labelled_by": item.labelled_by} for item in rows]
 
 
 def _graph(workspace: Workspace, artifact_id: str, direction: Literal["upstream", "downstream"]) -> dict[str, Any]:
