@@ -11,7 +11,7 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
 # Tests wait more than they work: three processes fit on two cores.
 TEST_JOBS ?= 3
-PYTEST    := $(BIN)/python -m pytest -n $(TEST_JOBS)
+PYTEST    := $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast faults lint format bench up docs clean

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 # Before any test imports numpy or torch: thread pools read these once, when they are loaded.
 os.environ.update(
@@ -27,7 +24,6 @@ settings.register_profile(
 settings.load_profile("pickaxe")
 
 
-_DEAR = ("finished_line", "Finished", "ray_cluster")
 _OTHER_STORES = re.compile(r"\[.*\b(postgres|postgresql|s3|sealed|bucket)\b.*\]")
 
 
@@ -36,23 +32,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _OTHER_STORES.search(item.name):
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Tests that share what is dear to make go to one process: those of a file, as they share what its fixtures made; and all that
-    look at the finished line, which takes a minute to make, or start a Ray cluster, of which a machine has one."""
-    from xdist.scheduler.loadscope import LoadScopeScheduling
-
-    class ByWhatIsShared(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "line" if _is_dear(config.rootpath / file) else file
-
-    return ByWhatIsShared(config, log)
-
-
-@cache
-def _is_dear(file: Path) -> bool:
-    text = file.read_text(encoding="utf-8")
-    return any(word in text for word in _DEAR)

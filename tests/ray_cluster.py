@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pickaxe.kernel.lock import WriterLock
 
 MEMORY = 80_000_000
 """Of a node's object store, in bytes."""
@@ -56,10 +59,12 @@ def ray_cluster(cores: int = 2) -> Iterator[RayCluster]:
 
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'pickaxe[ray]'")
     before = dict(os.environ)
-    cluster = RayCluster(cores)
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-        os.environ.clear()
-        os.environ.update(before)
+    # A machine has the addresses of one cluster, whichever process of the tests wants it.
+    with WriterLock(Path(tempfile.gettempdir()) / "pickaxe-tests-ray.lock").acquire(wait=500):
+        cluster = RayCluster(cores)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+            os.environ.clear()
+            os.environ.update(before)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import pickle  # noqa: TID251 (from one process of a session of tests to the others)
 import random
 import shutil
 import tomllib
@@ -18,6 +20,7 @@ import pickaxe
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.produce import Product, produce
 from pickaxe.flows.task import Task
+from pickaxe.kernel.lock import WriterLock
 from tests.train.tiny_task import BAD, GOOD, PLACES, THINGS, make_encoder
 
 GOODS = ("barrels", "shares", "tons", "cents", "bales", "bonds", "crates", "ounces", "bushels", "yards")
@@ -258,23 +261,36 @@ def _value(value: Any) -> str:
 
 
 def shared_files(factory: pytest.TempPathFactory) -> Files:
-    return _files_in(factory.getbasetemp())
+    return _files_in(_session(factory))
 
 
 def finished_line(factory: pytest.TempPathFactory) -> Finished:
     """Run both tasks once for the whole test session. Look, do not write: `copied` makes a workspace to change."""
-    return _finished_in(factory.getbasetemp())
+    return _finished_in(_session(factory))
+
+
+def _session(factory: pytest.TempPathFactory) -> Path:
+    """The folder of all processes of a session: when there are several, each has its own in it."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @functools.cache
-def _files_in(base: Path) -> Files:
-    return make_files(base / "tiny-files")
+def _files_in(session: Path) -> Files:
+    with WriterLock(session / "tiny-files.lock").acquire(wait=60):
+        files = Files(session / "tiny-files")
+        return files if files.second.exists() else make_files(files.folder)
 
 
 @functools.cache
-def _finished_in(base: Path) -> Finished:
-    files, workspace = _files_in(base), base / "tiny-finished"
-    with pickaxe.open(workspace) as opened:
-        first = produce(files.task, opened)
-        second = produce(files.second, opened)
-    return Finished(files, workspace, first, second)
+def _finished_in(session: Path) -> Finished:
+    """The first process that wants it makes it, the others wait."""
+    told = session / "tiny-finished.pickle"
+    with WriterLock(session / "tiny-finished.lock").acquire(wait=900):
+        if not told.exists():
+            files, workspace = _files_in(session), session / "tiny-finished"
+            with pickaxe.open(workspace) as opened:
+                first = produce(files.task, opened)
+                second = produce(files.second, opened)
+            told.write_bytes(pickle.dumps(Finished(files, workspace, first, second)))
+        return pickle.loads(told.read_bytes())
