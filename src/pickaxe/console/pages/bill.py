@@ -1,4 +1,4 @@
-"""The bill: what was spent by meter, task and day, proven against the pools' cost; and the bill of one artifact."""
+"""The bill: what was spent by tenant, task, meter and day, proven against the pools' cost; and the bill of one artifact."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from starlette.responses import Response
 
 from pickaxe.console import charts
 from pickaxe.console.site import Site
+from pickaxe.kernel.access import LOCAL_TENANT, Caller
 from pickaxe.kernel.cost import Cost, cost_of
 from pickaxe.kernel.ledger import Statement
+from pickaxe.kernel.principals import Access
 from pickaxe.kernel.spending import Spending, Spent, last_days
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import caller_of
 
 SHOWN_DAYS = 30
 SHOWN_TASKS = 7
@@ -52,6 +55,7 @@ def router(site: Site) -> APIRouter:
             statements=statements[::-1][:SHOWN_POOLS],
             pools=_total(statements),
             own=_own(spent, statements),
+            tenants=_by_tenant(workspace, sums) if _sees_all(caller_of(request)) else {},
             models=_models(workspace),
         )
 
@@ -71,6 +75,18 @@ class _Sums:
     def of(self, workspace: Workspace) -> Spending:
         with self._turn:
             return self._of.setdefault(workspace.tenant_id, Spending(workspace))
+
+
+def _sees_all(caller: Caller) -> bool:
+    """An admin of the first tenant, who runs the pools, sees what each of them was charged."""
+    return caller.tenant_id == LOCAL_TENANT and caller.may("admin")
+
+
+def _by_tenant(workspace: Workspace, sums: _Sums) -> dict[str, int]:
+    """Name -> what it was charged, the largest first; empty when there is one tenant."""
+    everybody = Access.of(workspace.catalog).tenants()
+    charged = {tenant.name: sums.of(workspace.for_tenant(tenant.id)).spent().charged for tenant in everybody}
+    return dict(sorted(charged.items(), key=lambda item: -item[1])) if len(charged) > 1 else {}
 
 
 def _total(statements: Sequence[Statement]) -> Statement:

@@ -1,0 +1,50 @@
+"""The bill by tenant: for an admin of the tenant that runs the pools, and for nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.ledger import Usage
+from pickaxe.kernel.principals import Access
+from pickaxe.kernel.workspace import Workspace
+from tests.console.site import application, caller
+
+
+@pytest.fixture
+def acme(empty: Workspace) -> str:
+    """Another tenant. People's time costs one unit of money a second: `local` was charged 2, `acme` 6."""
+    tenant = Access.of(empty.catalog).add_tenant("acme", admin="root", password="a long enough password")
+    empty.ledger.set_price("human_ms", 10**9, 1000, source="a test")
+    for view, milliseconds in ((empty, 2_000), (empty.for_tenant(tenant.id), 6_000)):
+        with view.catalog.write() as connection:
+            view.ledger.record(connection, "somebody", 1, [Usage("human_ms", milliseconds, "measured", "a watch")])
+    return tenant.id
+
+
+def page(workspace: Workspace, role: Role, tenant: str = LOCAL_TENANT) -> str:
+    with TestClient(application(workspace, caller(role, tenant)), base_url="http://localhost") as client:
+        answer = client.get("/bill?sums=1")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_an_admin_of_the_first_tenant_sees_what_each_was_charged(empty: Workspace, acme: str) -> None:
+    shown = page(empty, Role.ADMIN)
+    table = shown.partition('id="tenants-title"')[2].partition("</section>")[0]
+    assert table.index("acme") < table.index("local")
+    assert "$6.00" in table
+    assert "$2.00" in table
+    assert "75%" in table
+
+
+def test_nobody_else_does(empty: Workspace, acme: str) -> None:
+    assert "tenants-title" not in page(empty, Role.EDITOR)
+    theirs = page(empty, Role.ADMIN, acme)
+    assert "tenants-title" not in theirs
+    assert "$2.00" not in theirs
+
+
+def test_one_tenant_alone_is_no_table(empty: Workspace) -> None:
+    assert "tenants-title" not in page(empty, Role.ADMIN)
