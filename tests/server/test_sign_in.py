@@ -77,7 +77,7 @@ def test_a_server_that_others_reach_is_never_open(workspace: Workspace) -> None:
 
 def test_there_and_out_again(client: TestClient, access: Access) -> None:
     page = client.get("/v1/runs?limit=5", headers={"accept": "text/html,*/*"})
-    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/v1/runs")
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/v1/runs%3Flimit%3D5")
     assert client.get("/v1/runs").headers["www-authenticate"] == 'Bearer realm="pickaxe"'
     answer = client.post("/sign-in", data=FORM | {"next": "/v1/runs"}, headers=ORIGIN)
     assert (answer.status_code, answer.headers["location"]) == (303, "/v1/runs")

@@ -223,7 +223,8 @@ def same_site(headers: Headers) -> None:
 
 def _refused(scope: Scope, headers: Headers, error: PickaxeError) -> Response:
     if error.status == 401 and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-        return RedirectResponse("/sign-in?next=" + quote(scope["path"], safe="/"), status_code=303)
+        asked = scope["path"] + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
+        return RedirectResponse("/sign-in?next=" + quote(asked, safe="/"), status_code=303)
     response = refusal(scope[TRACE].trace_id, error)
     if error.status == 401:
         response.headers.update(_CHALLENGE)

@@ -68,7 +68,7 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
             return response
         if signed_in is None:
             _write_down(workspace, access, given, place, trace_of(request).trace_id)
-            return _again(request, given, "That name and password do not belong together.", 401)
+            return _again(request, given, "wrong", 401)
         attempts.succeeded(person, place)
         return welcome(request, workspace, cookies, *signed_in, given.next_path)
 

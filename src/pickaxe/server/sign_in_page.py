@@ -16,6 +16,7 @@ _WORDS = {
         "tenant": "Tenant",
         "go": "Sign in",
         "openid": "Sign in with your organisation",
+        "wrong": "That name and password do not belong together.",
     },
     "zh": {
         "title": "登录 Pickaxe",
@@ -24,6 +25,7 @@ _WORDS = {
         "tenant": "租户",
         "go": "登录",
         "openid": "使用组织账号登录",
+        "wrong": "用户名与密码不匹配。",
     },
 }
 _STYLE = """
@@ -48,8 +50,9 @@ _POLICY = (
 def page(
     language: str, *, next_path: str, tenant: str, name: str = "", problem: str = "", openid: bool = False, status: int = 200
 ) -> HTMLResponse:
-    """The form; `problem` says why the last attempt failed."""
+    """The form; `problem` says why the last attempt failed, ``wrong`` in the reader's language."""
     words = _WORDS[language]
+    problem = words.get(problem, problem)
     other = f'<a class="other" href="/sign-in/openid?next={escape(next_path)}">{words["openid"]}</a>' if openid else ""
     markup = f"""<!doctype html>
 <html lang="{"zh-Hans" if language == "zh" else "en"}">
@@ -70,7 +73,8 @@ def page(
 </form>
 {other}
 </main></body></html>"""
-    headers = {"content-security-policy": _POLICY, "cache-control": "no-store", "referrer-policy": "no-referrer"}
+    # With "no-referrer" a browser would not say where the form comes from either, and what says nothing is refused.
+    headers = {"content-security-policy": _POLICY, "cache-control": "no-store", "referrer-policy": "same-origin"}
     return HTMLResponse(markup, status, headers)
 
 
