@@ -83,7 +83,9 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
             return Forbidden(
-                "another site's page may not write here", expected=f"Origin: http://{host}, or none", got=repr(origin[:100].decode("latin-1"))
+                "another site's page may not write here",
+                expected=f"Origin: http://{host}, or none",
+                got=repr(origin[:100].decode("latin-1")),
             )
         return None
 
