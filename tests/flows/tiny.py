@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pickle  # noqa: TID251 (from one process of a session of tests to the others)
 import random
 import shutil
 import tomllib
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 import pickaxe
 from pickaxe.flows.line import Nobody
@@ -285,12 +285,12 @@ def _files_in(session: Path) -> Files:
 @functools.cache
 def _finished_in(session: Path) -> Finished:
     """The first process that wants it makes it, the others wait."""
-    told = session / "tiny-finished.pickle"
+    told = session / "tiny-finished.json"
     with WriterLock(session / "tiny-finished.lock").acquire(wait=900):
         if not told.exists():
             files, workspace = _files_in(session), session / "tiny-finished"
             with pickaxe.open(workspace) as opened:
                 first = produce(files.task, opened)
                 second = produce(files.second, opened)
-            told.write_bytes(pickle.dumps(Finished(files, workspace, first, second)))
-        return pickle.loads(told.read_bytes())
+            told.write_bytes(TypeAdapter(Finished).dump_json(Finished(files, workspace, first, second)))
+        return TypeAdapter(Finished).validate_json(told.read_bytes())
