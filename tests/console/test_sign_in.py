@@ -13,10 +13,12 @@ from pickaxe.kernel.access import LOCAL_TENANT, Role
 from pickaxe.kernel.principals import Access
 from pickaxe.server.run import ServerThread
 from tests.console.tabs import tab
+from tests.server.test_openid import Pkce, provider
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+__all__ = ["provider"]
 pytestmark = pytest.mark.slow
 
 PASSWORD = "a long enough password"
@@ -61,6 +63,28 @@ def test_from_a_page_to_sign_in_and_back(chromium: Browser, address: str) -> Non
         page.wait_for_url(f"{address}/sign-in")
         page.goto(f"{address}/settings")
         assert "/sign-in" in page.url
+
+
+def test_with_the_organisations_own_sign_in(
+    chromium: Browser, provider: tuple[str, Pkce], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PICKAXE_OIDC_ISSUER", provider[0])
+    monkeypatch.setenv("PICKAXE_OIDC_CLIENT_ID", "pickaxe")
+    monkeypatch.setenv("PICKAXE_OIDC_CLIENT_SECRET", "a secret")
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        access = Access.of(workspace.catalog)
+        access.add_person(LOCAL_TENANT, "ada", Role.ADMIN, password=PASSWORD)
+        access.add_person(LOCAL_TENANT, "eve@example.org", Role.LABELLER)
+        with ServerThread(workspace, whole=True) as server, tab(chromium, server.url) as opened:
+            page = opened.page
+            page.goto(f"{server.url}/label?from=there")
+            page.get_by_role("link", name="Sign in with your organisation").click()
+            assert page.url.startswith(provider[0])
+            page.locator("input[name=sub]").fill("eve")
+            opened.complaints.clear()  # the provider's own
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{server.url}/label?from=there")
+            page.get_by_text("eve@example.org").first.wait_for()
 
 
 @pytest.mark.parametrize("problem", [False, True], ids=["first", "after a mistake"])
