@@ -21,8 +21,11 @@ MOST_POINTS = 400
 """Of one series: more than a chart has pixels to show."""
 
 
-def curves(series: Mapping[str, Sequence[Point]], *, x: str, height: int = 190) -> Spec:
-    """Lines over a common x, with the values under the pointer. Names of series become the legend (none for a single one)."""
+def curves(series: Mapping[str, Sequence[Point]], *, x: str, zero: bool = False, height: int = 190) -> Spec:
+    """Lines over a common x, with the values under the pointer. Names of series become the legend (none for a single one).
+
+    `zero`: the axis begins there, for amounts of which nothing is a meaningful one.
+    """
     names = [short(name, 40) for name in series]
     points = [
         {"x": at, "y": value, "series": name}
@@ -30,8 +33,10 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, height: int = 190) 
         for at, value in thinned(found)
     ]
     colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else {"title": None}}
-    across = {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False, "nice": False},
-              "axis": {"tickMinStep": 1, "format": "~s"}}  # fmt: skip
+    axis: dict[str, Any] = {"tickMinStep": 1, "format": "~s"}
+    if all(float(point["x"]).is_integer() for point in points):
+        axis["labelExpr"] = "datum.value % 1 ? '' : datum.label"  # there is no half of a step
+    across = {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False, "nice": False}, "axis": axis}
     pointed = {
         "name": "pointed",
         "select": {"type": "point", "nearest": True, "on": "pointermove", "clear": "pointerout", "fields": ["x"]},
@@ -46,7 +51,7 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, height: int = 190) 
         {
             "encoding": {
                 "x": across,
-                "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 5}},
+                "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": zero}, "axis": {"tickCount": 5}},
                 "color": colour,
             },
             "layer": [

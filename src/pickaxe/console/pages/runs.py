@@ -82,7 +82,7 @@ def router(site: Site) -> APIRouter:
             logs=logs[::-1],
             figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
             charts=_curves(series, site.words_of(request)("runs.step")),
-            system=_curves(taken, site.words_of(request)("runs.second")),
+            system=_curves(taken, site.words_of(request)("runs.second"), zero=True),
             artifacts=artifacts,
             settings=_flat(run.config),
         )
@@ -125,7 +125,7 @@ def _step(event: Event, place: int) -> float:
     return float(place if event.step is None else event.step)
 
 
-def _curves(series: Mapping[str, Sequence[charts.Point]], x: str) -> dict[str, charts.Spec]:
+def _curves(series: Mapping[str, Sequence[charts.Point]], x: str, *, zero: bool = False) -> dict[str, charts.Spec]:
     """A chart for each quantity; training and validation share one when they count the same steps."""
     grouped: dict[str, dict[str, Sequence[charts.Point]]] = {}
     for name, points in series.items():
@@ -134,7 +134,7 @@ def _curves(series: Mapping[str, Sequence[charts.Point]], x: str) -> dict[str, c
             same_steps = all(0.5 < (points[-1][0] + 1) / (other[-1][0] + 1) < 2 for other in shared.values())
             (shared if same_steps else grouped.setdefault(name, {}))[name] = points
     drawn = ((name if len(together) > 1 else next(iter(together)), together) for name, together in grouped.items() if together)
-    return {name: charts.curves(together, x=x) for name, together in drawn}
+    return {name: charts.curves(together, x=x, zero=zero) for name, together in drawn}
 
 
 def _overlaid(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[charts.Point]]], x: str) -> dict[str, charts.Spec]:
