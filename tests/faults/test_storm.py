@@ -160,14 +160,14 @@ def test_a_job_ends_the_same_however_often_server_and_workers_are_killed(server:
 
     kills = 0
     while kills < KILLS and state() not in ENDED:
-        before = done()
         for _ in range(2):
             time.sleep(chance.uniform(0.2, 2.0))
             if not (chance.random() < 0.5 and server.kill_a_worker()):
                 server.kill()
                 server.start()
             kills += 1
-        # What dies over and over at the same place is given up, and rightly: let it get a stage further.
+        # What dies over and over at the same place is given up, and rightly: let it get a stage further after the last kill.
+        before = done()
         wait(lambda before=before: done() > before or state() in ENDED)
     wait(lambda: state() in ENDED)
     print(f"{kills} kills until the job had ended")
