@@ -14,16 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 import pickaxe
+from pickaxe.kernel.access import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.nouns import Route
+from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.traces import materialise_traces
 from pickaxe.server.listen import loopback_address
 from pickaxe.server.run import ServerThread, serve
+from tests.faults import commands
 from tests.serve.fakes import MemoryStore, write_model
 
 pytestmark = pytest.mark.slow  # servers are started, killed and waited for
@@ -125,6 +129,26 @@ def test_other_machines_are_not_served(host: str) -> None:
         serve(MemoryStore(), host=host, port=0)
     with pytest.raises(BadInput, match="loopback only"), ServerThread(MemoryStore(), host=host):
         pass
+
+
+def test_at_every_address_it_knows_itself_by_all_of_them_and_by_this_machines_name(tmp_path: Path) -> None:
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        Access.of(workspace.catalog).add_person(LOCAL_TENANT, "ada", Role.ADMIN, password="a long password")
+    process = commands.start(tmp_path / "workspace", "up", "--host", "0.0.0.0", "--port", 0, "--name", "pickaxe.example.org")
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert f"http://{socket.gethostname()}:" in said
+        port = said.partition("  (")[0].rpartition(":")[2]
+        addresses = [each.address for found in psutil.net_if_addrs().values() for each in found if each.family == socket.AF_INET]
+        for host in (*addresses, socket.gethostname(), "localhost", "pickaxe.example.org"):
+            assert httpx.get(f"http://127.0.0.1:{port}/v1/runs", headers={"host": f"{host}:{port}"}).status_code == 401, host
+        refused = httpx.get(f"http://127.0.0.1:{port}/v1/runs", headers={"host": f"elsewhere.example:{port}"})
+        assert refused.status_code == 403
+        assert "--name" in refused.json()["error"]["remedy"]
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_loopback_has_several_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import click
 
@@ -27,6 +28,7 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
     given its address in $PICKAXE_URL. Killed at any moment, it goes on with its jobs when it is started again.
     """
     from pickaxe.cli.screen import holding
+    from pickaxe.kernel.principals import Access
     from pickaxe.kernel.registry import SERVERS, load_named
 
     run = load_named(SERVERS, "up", what="server")
@@ -36,9 +38,11 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
         serving = [endpoint.name for endpoint in ws.endpoints()]
 
         def ready(url: str) -> None:
-            click.echo(f"{ws.path.name}: {url}  (Ctrl-C stops)")
+            reached = url.replace("//0.0.0.0:", f"//{socket.gethostname()}:").replace("//[::]:", f"//{socket.gethostname()}:")
+            click.echo(f"{ws.path.name}: {reached}  (Ctrl-C stops)")
             if serving:
-                click.echo(f"""try: curl -s {url}/v1/endpoints/{serving[0]}/predict -H 'content-type: application/json' \\
+                key = "" if Access.of(ws.catalog).open else ' -H "authorization: Bearer $PICKAXE_API_KEY"'
+                click.echo(f"""try: curl -s {reached}/v1/endpoints/{serving[0]}/predict -H 'content-type: application/json'{key} \\
        -d '{{"text": "a text of yours"}}'""")
 
         run(ws, host, port, names=names, https=https, ready=ready)

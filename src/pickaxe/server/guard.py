@@ -76,7 +76,10 @@ class Guard:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _without_port(host) not in self._hosts:
             return Forbidden(
-                "this server answers to local names only", expected="Host: localhost or 127.0.0.1", got=host[:100] or "none"
+                "this server does not know itself by that name",
+                expected="its address, or a name that it was given",
+                got=host[:100] or "none",
+                remedy="to be reached by another name as well: pickaxe up --name NAME",
             )
         if method in _READS:
             return None

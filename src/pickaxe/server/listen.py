@@ -72,6 +72,21 @@ def host_of(listener: socket.socket) -> str:
     return f"[{address}]" if ":" in address else address
 
 
+def hosts_of(listener: socket.socket) -> list[str]:
+    """What a Host header may say of the listener itself: its address; of one at every address, all of this machine's, and its name.
+
+    An address is no site's name, so letting in more of them gives nothing away to a page that makes its own name point here.
+    """
+    if not ipaddress.ip_address(listener.getsockname()[0]).is_unspecified:
+        return [host_of(listener)]
+    import psutil
+
+    own = [item for found in psutil.net_if_addrs().values() for item in found]
+    addresses = [item.address for item in own if item.family == socket.AF_INET]
+    addresses += [f"[{item.address.partition('%')[0]}]" for item in own if item.family == socket.AF_INET6]
+    return [*(address for address in addresses if not address.startswith("127.")), socket.gethostname().lower()]
+
+
 def _not_bound(address: str, port: int, error: OSError) -> Unavailable:
     if error.errno == errno.EADDRINUSE:
         owner = _owner(port)

@@ -18,7 +18,7 @@ from pickaxe.server import sign_in
 from pickaxe.server.app import LOCAL_HOSTS, create_app
 from pickaxe.server.authenticate import Authenticate, Cookies, ready_for_strangers
 from pickaxe.server.declared import declared
-from pickaxe.server.listen import host_of, is_loopback, listening
+from pickaxe.server.listen import hosts_of, is_loopback, listening
 from pickaxe.server.run import Server
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
@@ -54,7 +54,7 @@ def up(
     if not loopback:
         ready_for_strangers(workspace)
     with listening(host, port, anywhere=not is_loopback(host)) as listener:
-        hosts = {*LOCAL_HOSTS, host_of(listener), *names}
+        hosts = {*LOCAL_HOSTS, *hosts_of(listener), *names}
         app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https)
 
         def announced(url: str) -> None:
