@@ -1,4 +1,4 @@
-"""What needs a person now: broken runs that were not made good, drift that nobody answered, corrections and lines that wait."""
+"""What needs a person now: broken runs and failed jobs that were not made good, drift that nobody answered, corrections and lines that wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pickaxe.flows.desk import answers_wanted
-from pickaxe.flows.job_view import JOB
+from pickaxe.flows.job_view import JOB, JobView, recent_jobs
+from pickaxe.kernel.browse import newest_of_each_name
 from pickaxe.kernel.nouns import Endpoint, Event, RunState
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ MOST_COUNTED = 500
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """Something to do. `subject` is a run id for ``failed`` and ``interrupted``, a task for ``answers``, else an endpoint's name."""
+    """Something to do. `subject` is a run id for ``failed`` and ``interrupted``, a job id for ``job``, a task for ``answers``, else
+    an endpoint's name."""
 
-    kind: Literal["failed", "interrupted", "drift", "feedback", "answers"]
+    kind: Literal["failed", "interrupted", "job", "drift", "feedback", "answers"]
     subject: str
     at: datetime
     said: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -32,8 +34,10 @@ class Matter:
 def attention(workspace: Workspace) -> list[Matter]:
     """The newest matters, the most recent first. Looks at the last few of each kind, so it is quick in any workspace."""
     published = {endpoint.name: _published_seq(workspace, endpoint) for endpoint in workspace.endpoints()}
+    broken = _broken_runs(workspace)
     found = [
-        *_broken_runs(workspace),
+        *broken,
+        *_failed_jobs(workspace, published, broken),
         *_drift(workspace, published),
         *_feedback(workspace, published),
         *_answers(workspace),
@@ -56,6 +60,25 @@ def _broken_runs(workspace: Workspace) -> list[Matter]:
             {"name": run.name, "message": message, "remedy": (run.error or {}).get("remedy", "")},
         )
     return list(found.values())
+
+
+def _failed_jobs(workspace: Workspace, published: Mapping[str, int], broken: list[Matter]) -> list[Matter]:
+    """Failed jobs whose task has no newer one (but cancelled ones), no newer model, and no broken run that says the same."""
+    newest: dict[str, JobView] = {}
+    for job in recent_jobs(workspace, most=MOST_COUNTED):
+        if job.state != "cancelled":
+            newest.setdefault(job.name, job)
+    failed = [job for job in newest.values() if job.state == "failed" and published.get(job.name, 0) < job.seq]
+    found: list[Matter] = []
+    for job in failed[:_LOOK_BACK]:
+        begun, ended = job.started_at or job.queued_at, job.ended_at or job.queued_at
+        if any(run.said["name"].startswith(f"{job.name}/") and begun <= run.at <= ended for run in broken):
+            continue
+        error = job.error or {}
+        said = {"name": job.name, "message": error.get("message", ""), "remedy": error.get("remedy") or ""}
+        said["task"] = job.name if newest_of_each_name(workspace, job.name) else ""  # it may have failed before the first run
+        found.append(Matter("job", job.id, ended, said))
+    return found
 
 
 def _drift(workspace: Workspace, published: Mapping[str, int]) -> list[Matter]:

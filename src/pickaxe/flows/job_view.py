@@ -90,6 +90,15 @@ def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[
     return found
 
 
+def recent_jobs(workspace: Workspace, *, most: int = 500) -> list[JobView]:
+    """The jobs that the newest `most` events tell of, newest first. Quicker than `jobs_page`: no answers are counted."""
+    facts: dict[str, list[Event]] = {}
+    for event in workspace.log.list(kind=JOB, limit=most, newest_first=True):
+        facts.setdefault(event.subject, []).insert(0, event)
+    whole = [known if known[0].name == "queued" else facts_of(workspace, job_id) for job_id, known in facts.items()]
+    return sorted((_view(known) for known in whole), key=lambda job: job.seq, reverse=True)
+
+
 def _view(facts: list[Event]) -> JobView:
     asked = facts[0]
     started = [event for event in facts if event.name == "started"]
