@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pickaxe
-from pickaxe.flows.attention import Matter, attention
+from pickaxe.flows.attention import MOST_COUNTED, Matter, attention
 from pickaxe.flows.job_view import JOB, STAGE
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Route
@@ -74,3 +74,23 @@ def test_a_job_that_failed_with_its_run_is_told_once(tmp_path: Path) -> None:
         workspace.emit(STAGE, failed, name="refuse", body={"task": "words", "round": 1, "state": "started"})
         ended(workspace, failed, "failed")
         assert [matter.kind for matter in attention(workspace)] == ["failed"]
+
+
+def test_only_corrections_are_counted_and_a_count_that_was_cut_says_so(tmp_path: Path) -> None:
+    def told(workspace: Workspace, label: str, times: int = 1) -> None:
+        body = {"label": label, "predicted": "bad", "by": "ada", "text": "x", "endpoint": "words"}
+        workspace.log.emit_many([{"kind": "feedback", "subject": "t", "name": "words", "body": body}] * times)
+
+    def counted(workspace: Workspace) -> list[dict[str, object]]:
+        return [matter.said for matter in attention(workspace) if matter.kind == "feedback"]
+
+    with pickaxe.open(tmp_path / "w") as workspace:
+        told(workspace, "good")  # before the model: it has learnt from it
+        model = workspace.import_files(write_model(tmp_path / "model"), "words/model", kind="model")
+        workspace.publish("words", [Route(model.id)])
+        told(workspace, "bad", 5)
+        assert counted(workspace) == []
+        told(workspace, "good", 2)
+        assert counted(workspace) == [{"count": 2, "more": False}]
+        told(workspace, "good", MOST_COUNTED - 1)
+        assert counted(workspace) == [{"count": MOST_COUNTED, "more": True}]

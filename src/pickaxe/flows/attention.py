@@ -92,12 +92,18 @@ def _drift(workspace: Workspace, published: Mapping[str, int]) -> list[Matter]:
 
 
 def _feedback(workspace: Workspace, published: Mapping[str, int]) -> list[Matter]:
-    """Corrections that came after the newest model: the next round learns from them."""
+    """Corrections that came after the newest model: the next round learns from them. ``more``: there may be older ones, uncounted."""
+    page = workspace.log.list(kind="feedback", limit=MOST_COUNTED, newest_first=True)
     found: dict[str, list[Event]] = {}
-    for event in workspace.log.list(kind="feedback", limit=MOST_COUNTED, newest_first=True):
-        if event.seq > published.get(event.name, event.seq):
+    for event in page:
+        corrected = event.body["label"] != event.body.get("predicted")
+        if corrected and event.seq > published.get(event.name, event.seq):
             found.setdefault(event.name, []).append(event)
-    return [Matter("feedback", name, events[0].at, {"count": len(events)}) for name, events in found.items()]
+    cut = page[-1].seq if len(page) == MOST_COUNTED else 0
+    return [
+        Matter("feedback", name, events[0].at, {"count": len(events), "more": published[name] < cut})
+        for name, events in found.items()
+    ]
 
 
 def _answers(workspace: Workspace) -> list[Matter]:
