@@ -109,7 +109,7 @@ def test_whoever_has_nothing_left_is_shown_the_next_batch(
     page.keyboard.press("1")
     page.wait_for_selector("text=Nothing is left for you")
     rows = workspace.import_table(pa.table({"row_key": ["next"], "text": ["The next batch"]}), "mail/rows")
-    create_queue(workspace, "mail", rows, labels=("urgent", "not urgent"), after=desk.artifact.id)
+    create_queue(workspace, "mail", rows, labels=("urgent", "not urgent"), after=desk.artifact.id, replaces=True)
     expect_text(page, "The next batch")
     page.keyboard.press("2")
     wait_until(lambda: {row.row_key: row.label for row in desk.answers()} == {"k0": "urgent", "next": "not urgent"})

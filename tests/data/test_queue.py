@@ -207,9 +207,20 @@ def test_a_new_version_keeps_the_answers_and_asks_its_own_items_with_their_arms(
 
     make(items=2).answer("ann", "k0", "yes", seconds=1)
     rows = {"row_key": ["x", "k1"], "text": ["new", "old"], "arm": ["audit", "random"], "round": [3, 3]}
-    create_queue(workspace, "t", workspace.import_table(pa.table(rows), "t/more"), labels=("yes", "no"))
+    create_queue(workspace, "t", workspace.import_table(pa.table(rows), "t/more"), labels=("yes", "no"), replaces=True)
     newer = Queue(workspace, "t")
     assert (newer.missing(), newer.counts()["complete"]) == (2, 0)
     assert newer.undo("ann") is None, "that item is not asked about any more"
     newer.answer("ann", "x", "no", seconds=1)
     assert {(row.row_key, row.arm, row.round) for row in newer.answers()} == {("k0", "active", 1), ("x", "audit", 3)}
+
+
+def test_a_queue_that_is_there_is_not_replaced_by_the_way(make: Make, workspace: Workspace) -> None:
+    import pyarrow as pa
+
+    queue = make(items=2)
+    rows = workspace.import_table(pa.table({"row_key": ["z"], "text": ["another table"]}), "t/others")
+    with pytest.raises(Conflict, match="already") as caught:
+        create_queue(workspace, "t", rows, labels=("red", "green"))
+    assert "another name" in str(caught.value.remedy)
+    assert Queue(workspace, "t").items.keys() == queue.items.keys()

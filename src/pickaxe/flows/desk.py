@@ -89,4 +89,4 @@ def _put(
         known = QueueConfig.parse(workspace.read_json(newest))
         if known == QueueConfig.parse({"rows": rows.id, **settings, "after": known.after}):
             return
-    create_queue(workspace, task.name, rows, **settings, after=newest.id if newest else None)
+    create_queue(workspace, task.name, rows, replaces=True, **settings, after=newest.id if newest else None)

@@ -24,12 +24,16 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{where}.{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r:.80})"
-                for item in error.errors()
-            )
+            problems = "; ".join(_problem(where, item) for item in error.errors())
             raise BadInput(
                 f"{where} is not valid: {problems}",
                 expected=f"keys of {cls.__name__}: {', '.join(cls.model_fields)}",
                 remedy="correct or remove the fields named above",
             ) from None
+
+
+def _problem(where: str, item: Any) -> str:
+    """What a validator said of one field; of several together without their values, which may be a whole document."""
+    place = ".".join([where, *map(str, item["loc"])])
+    said = item["msg"].removeprefix("Value error, ")
+    return f"{place}: {said} (got {item['input']!r:.80})" if item["loc"] else f"{place}: {said}"

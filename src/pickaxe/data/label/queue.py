@@ -229,11 +229,18 @@ class Queues:
         return [self.get(workspace, name) for name in names]
 
 
-def create_queue(workspace: Workspace, name: str, rows: Artifact, **settings: Any) -> Artifact:
+def create_queue(workspace: Workspace, name: str, rows: Artifact, *, replaces: bool = False, **settings: Any) -> Artifact:
     """Make the queue `name` over a table; returns its artifact. `settings` are those of `QueueConfig`.
 
-    Raises `BadInput` when the table lacks columns, holds a row_key twice, or is empty.
+    With `replaces` it may be another version of a queue that is there: people go on with that one, and their answers stay.
+
+    Raises `BadInput` when the table lacks columns, holds a row_key twice, or is empty; `Conflict` when there is such a queue.
     """
+    if not replaces and workspace.artifacts.find(name=f"{name}/{KIND}") is not None:
+        raise Conflict(
+            f"there is a queue {name!r} already",
+            remedy="choose another name; over the API and from Python, replaces=true makes another version of it",
+        )
     config = QueueConfig.parse({"rows": rows.id, **settings})
     items = _items(workspace, config)
     if not items:

@@ -46,6 +46,7 @@ class NewQueue(RequestBody):
     overlap: int = 1
     prelabels: str | None = Field(default=None, description="a table with row_key and label")
     blind: bool = True
+    replaces: bool = Field(default=False, description="make another version of a queue that is there; its answers stay")
 
 
 class ItemInfo(BaseModel):
