@@ -99,7 +99,7 @@ class Authenticate:
                 raise Unauthorised(
                     "this needs a sign-in or a key",
                     expected="Authorization: Bearer KEY, or a signed-in session",
-                    remedy="sign in at /sign-in",
+                    remedy="sign in at /sign-in; a program or the command line shows a key, PICKAXE_API_KEY, made in the console's settings",
                 )
         except PickaxeError as error:
             await _refused(scope, headers, error)(scope, receive, send)
