@@ -7,7 +7,9 @@ from starlette.responses import Response
 
 from pickaxe.console.site import Site
 from pickaxe.flows.attention import attention
+from pickaxe.flows.job_view import jobs_under_way
 from pickaxe.flows.standing import standing, tasks
+from pickaxe.serve.access import caller_of
 
 SHOWN_TASKS = 4
 SHOWN_RUNS = 8
@@ -26,6 +28,8 @@ def router(site: Site) -> APIRouter:
             request,
             "overview.html",
             matters=attention(workspace),
+            jobs=jobs_under_way(workspace),
+            may_cancel=caller_of(request).may("write"),
             lines=sorted(lines, key=lambda line: line.newest.created_at, reverse=True),
             more=more,
             newest=newest,
