@@ -116,8 +116,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\ninterrupted; run the same command again and it resumes", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error  # click puts an Abort in the place of what interrupted
+        said = str(cause) if isinstance(cause, KeyboardInterrupt) else ""
+        click.echo(f"\ninterrupted; {said or 'run the same command again and it resumes'}", err=True)
         sys.exit(130)
     except PickaxeError as error:
         click.echo(f"error: {error}", err=True)

@@ -15,18 +15,42 @@ from pickaxe.kernel.nouns import Event
 if TYPE_CHECKING:
     from pickaxe.wire.native.client import RemoteWorkspace
 
+_LISTED = 50
+
 
 def produce(workspace: RemoteWorkspace, task: Task | Path | str, watcher: LineWatcher | None) -> Product:
-    """Upload what the task names, submit it, and follow the job to its end; raises what the line ended with."""
+    """Upload what the task names, submit it, and follow the job to its end; raises what the line ended with.
+
+    Interrupted, it only follows no longer: the `KeyboardInterrupt` says that the job goes on, and how to stop it.
+    """
     if not isinstance(task, Task):
         task = Task.load(Path(task))
     job = workspace.api.post("/v1/jobs", {"kind": "produce", "task": _sent_along(workspace, task)})
-    for event in workspace.api.follow(f"/v1/jobs/{job['id']}/events"):
-        _tell(watcher or Nobody(), event)
-    ended = workspace.api.get(f"/v1/jobs/{job['id']}")
+    try:
+        ended = _followed(workspace, job, watcher or Nobody())
+    except KeyboardInterrupt:
+        stop = f"cancel it on the overview at {workspace.url}, or POST {workspace.url}/v1/jobs/{job['id']}/cancel"
+        raise KeyboardInterrupt(f"{job['name']} goes on at the server as {job['id']}; to stop it, {stop}") from None
     if ended["state"] != "succeeded":
         raise from_dict(ended["error"] or {"code": "run_cancelled", "message": f"the job was {ended['state']}"})
     return _product(workspace, task, ended["result"])
+
+
+def _followed(workspace: RemoteWorkspace, job: dict[str, Any], watcher: LineWatcher) -> dict[str, Any]:
+    """The job as it ended."""
+    if ahead := _ahead(workspace, job):
+        watcher.note(f"waiting behind {ahead} other job{'s' if ahead > 1 else ''}")
+    for event in workspace.api.follow(f"/v1/jobs/{job['id']}/events"):
+        _tell(watcher, event)
+    return workspace.api.get(f"/v1/jobs/{job['id']}")
+
+
+def _ahead(workspace: RemoteWorkspace, job: dict[str, Any]) -> int:
+    """How many jobs have their turn before this one, among the newest."""
+    listed = workspace.api.get("/v1/jobs", limit=_LISTED)["items"]
+    if any(other["id"] == job["id"] and other["state"] != "queued" for other in listed):
+        return 0
+    return sum(other["state"] in ("queued", "running") and other["seq"] < job["seq"] for other in listed)
 
 
 def _sent_along(workspace: RemoteWorkspace, task: Task) -> dict[str, Any]:
