@@ -12,6 +12,16 @@ button.addEventListener("click", () => {
 
 for (const select of document.querySelectorAll("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 
+// A button that needs some ticks waits for them. Without this the server says the same, later.
+function countTicks() {
+  for (const button of document.querySelectorAll("[data-least]")) {
+    const ticked = button.form.querySelectorAll("input[type=checkbox]:checked").length;
+    button.disabled = ticked < Number(button.dataset.least) || ticked > Number(button.dataset.most);
+  }
+}
+for (const moment of ["change", "swapped"]) document.addEventListener(moment, countTicks);
+addEventListener("pageshow", countTicks); // a browser that goes back brings the ticks with it
+
 // What takes a moment to find comes after the page: the part asks for itself.
 for (const part of document.querySelectorAll("[data-fetch]")) {
   fetch(part.dataset.fetch).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status))).then((text) => {
@@ -29,6 +39,7 @@ for (const place of document.querySelectorAll("[data-centre]")) {
   place.scrollTop = node.y.baseVal.value - place.clientHeight / 2;
 }
 
+countTicks();
 tryForms();
 jumpBox(document.getElementById("jump"));
 drawCharts(document);
