@@ -4,8 +4,10 @@ import { drawCharts } from "./charts.js";
 const LEAST_MS = 1500; // between two fetches of the page, however busy the workspace is
 
 export function keepLive() {
-  if (!document.querySelector("[data-live]")) return;
-  let known = null, last = 0, waiting = null;
+  const parts = document.querySelectorAll("[data-live]");
+  if (!parts.length) return;
+  for (const part of parts) shown.set(part, part.innerHTML);
+  let known = null, last = 0, waiting = null, missed = false;
   const away = document.getElementById("away");
   const stream = new EventSource("/live");
   stream.onmessage = (message) => {
@@ -16,9 +18,14 @@ export function keepLive() {
   // A stream that merely reached its end is opened again at once; only a server that stays away is worth a word.
   let silence = null;
   stream.onopen = () => { clearTimeout(silence); silence = null; away.hidden = true; };
-  stream.onerror = () => { silence ??= setTimeout(() => { away.hidden = false; }, 8000); };
+  stream.onerror = () => {
+    if (stream.readyState === EventSource.CLOSED) soon(); // refused, for good: the page itself is told why
+    silence ??= setTimeout(() => { away.hidden = false; }, 8000);
+  };
   addEventListener("pagehide", () => stream.close());
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting === "shown") refresh(); });
+  // What was left alone because the reader was in it comes when they leave.
+  document.addEventListener("focusout", () => { if (missed) setTimeout(soon); });
 
   function soon() {
     if (document.hidden) { waiting = "shown"; return; }
@@ -30,24 +37,48 @@ export function keepLive() {
     last = Date.now();
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
     if (!answer?.ok) return;
-    swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { // the session ended
+      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+      return;
+    }
+    missed = swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
   }
 }
 
-// Swap the marked parts that differ. What the reader does meanwhile (a selection, a focus, a scrolled log) is left alone.
+const shown = new WeakMap(); // part -> what the server last said is in it
+
+// Swap the marked parts that differ. What the reader does meanwhile (a tick, a focus, a scrolled log) is left alone. A part that
+// holds parts is swapped when they are not the same ones as before, else each of them by itself. Returns whether one was left out.
 export function swap(fresh) {
+  let left = false;
   for (const old of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(old.id);
-    if (!next || next.innerHTML === old.dataset.shown || old.contains(document.activeElement)) continue;
-    old.dataset.shown = next.innerHTML;
-    const log = old.querySelector(".log");
-    const atEnd = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+    if (!old.isConnected || !next || next.innerHTML === shown.get(old) || (inner(old) && inner(old) === inner(next))) continue;
+    if (old.contains(document.activeElement)) { left = true; continue; }
+    shown.set(old, next.innerHTML);
+    for (const part of next.querySelectorAll("[data-live]")) shown.set(part, part.innerHTML);
+    const log = old.querySelector(".log"), at = log?.scrollTop;
+    const atEnd = !log || at + log.clientHeight >= log.scrollHeight - 8;
+    keepChoices(old, next);
     keepCharts(old, next);
     old.replaceChildren(...document.adoptNode(next).childNodes);
     const newLog = old.querySelector(".log");
-    if (newLog) newLog.scrollTop = atEnd ? newLog.scrollHeight : log.scrollTop;
+    if (newLog) newLog.scrollTop = atEnd ? newLog.scrollHeight : at;
     drawCharts(old);
   }
+  document.dispatchEvent(new Event("swapped"));
+  return left;
+}
+
+const inner = (part) => [...part.querySelectorAll("[data-live]")].map((held) => held.id).join(" ");
+
+// What the reader ticked or opened stays so.
+function keepChoices(old, next) {
+  const known = (box) => `${box.name} ${box.value}`;
+  const boxes = new Map([...old.querySelectorAll("input[type=checkbox]")].map((box) => [known(box), box.checked]));
+  for (const box of next.querySelectorAll("input[type=checkbox]")) box.checked = boxes.get(known(box)) ?? box.checked;
+  const details = old.querySelectorAll("details");
+  next.querySelectorAll("details").forEach((made, place) => { if (details[place]) made.open = details[place].open; });
 }
 
 // A chart that is drawn stays in place and gets the new figures, so that nothing flickers.
