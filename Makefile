@@ -40,7 +40,7 @@ test: $(STAMP) ## run every test
 test-fast: $(STAMP) ## run the tests that take seconds (at most 90 s in all)
 	$(TEST_ENV) $(PYTEST) -m "not slow"
 
-faults: $(STAMP) ## kill server, workers, PostgreSQL and nodes a thousand times (hours; FAULTS_KILLS=20 for minutes)
+faults: $(STAMP) ## kill server, workers, PostgreSQL and nodes a thousand times each (hours; FAULTS_KILLS=20 for minutes)
 	$(TEST_ENV) FAULTS_KILLS=$${FAULTS_KILLS:-1000} $(BIN)/python -m pytest tests/faults tests/kernel/test_executor_ray.py -s --timeout=0
 
 lint: $(STAMP) ## style, format, types, import law

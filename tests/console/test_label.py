@@ -35,7 +35,7 @@ def queue(workspace: Workspace) -> Callable[..., Queue]:
         if settings.get("form") == "pairs":
             columns |= {"first": ["good"] * items, "second": ["better"] * items}
         rows = workspace.import_table(pa.table(columns), "mail/rows")
-        labels = {} if settings.get("form") == "pairs" else {"labels": ("urgent", "not urgent")}
+        labels: dict[str, Any] = {} if settings.get("form") == "pairs" else {"labels": ("urgent", "not urgent")}
         create_queue(workspace, "mail", rows, **labels | settings)
         return Queue(workspace, "mail")
 

@@ -34,7 +34,8 @@ def make(workspace: Workspace) -> Make:
         if settings.get("form") == "pairs":
             columns |= {"first": ["a"] * items, "second": ["b"] * items}
         rows = workspace.import_table(pa.table(columns), "t/rows")
-        create_queue(workspace, "t", rows, **({"labels": ("yes", "no")} if settings.get("form") != "pairs" else {}) | settings)
+        labels: dict[str, Any] = {} if settings.get("form") == "pairs" else {"labels": ("yes", "no")}
+        create_queue(workspace, "t", rows, **labels | settings)
         return Queue(workspace, "t")
 
     return of
@@ -171,9 +172,9 @@ def test_a_table_that_cannot_be_asked_about_is_refused(workspace: Workspace) -> 
 
     twice = workspace.import_table(pa.table({"row_key": ["a", "a"], "text": ["x", "y"]}), "twice")
     plain = workspace.import_table(pa.table({"row_key": ["a"], "body": ["x"]}), "plain")
-    for rows, settings in ((twice, {"labels": ("a", "b")}), (plain, {"labels": ("a", "b")}), (plain, {"labels": ("a",)})):
+    for rows, labels in ((twice, ("a", "b")), (plain, ("a", "b")), (plain, ("a",))):
         with pytest.raises(BadInput):
-            create_queue(workspace, "q", rows, **settings)
+            create_queue(workspace, "q", rows, labels=labels)
 
 
 def test_review_finds_what_divides_people(make: Make) -> None:
