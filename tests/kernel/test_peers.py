@@ -76,8 +76,9 @@ def test_events_show_in_the_order_of_their_numbers(place: Path) -> None:
         seen: list[int] = []
 
         def follow() -> None:
-            page = []
-            while page or not done.is_set():
+            page, ended = [], False
+            while page or not ended:
+                ended = done.is_set()  # asked before reading: what was written before it was set is read after it
                 page = workspace.events(kind="log", after_seq=seen[-1] if seen else 0)
                 seen.extend(event.seq for event in page)
 
