@@ -70,12 +70,8 @@ def move(source: Path, target: Path, to: Mapping[str, str], tell: Tell = lambda 
         raise Conflict(
             "a workspace cannot be moved onto itself", remedy="name another folder; the old one may be removed afterwards"
         )
-    with _quiet(_location(source)) as from_, _Journal(target, from_.location, to) as journal:
-        with _opened(_location(target), journal) as there:
-            _send_checkpoints(from_, there)
-            moved = _carry(from_, there, journal, tell)
-        journal.remove()
-    return moved
+    with _quiet(_location(source)) as from_:
+        return _carried(from_, target, to, tell, checkpoints=True)
 
 
 def gather(source: Location, target: Path, tell: Tell = lambda stage, done, total: None) -> Moved:
@@ -86,12 +82,19 @@ def gather(source: Location, target: Path, tell: Tell = lambda stage, done, tota
     """
     stores = Stores(source, "r")
     try:
-        with stores.catalog.frozen(), _Journal(target, source, {"key": source.key} if source.key else {}) as journal:
-            with _opened(_location(target), journal) as there:
-                moved = _carry(stores, there, journal, tell)
-            journal.remove()
+        with stores.catalog.frozen():
+            return _carried(stores, target, {"key": source.key} if source.key else {}, tell, checkpoints=False)
     finally:
         stores.close()
+
+
+def _carried(from_: Stores, target: Path, to: Mapping[str, str], tell: Tell, *, checkpoints: bool) -> Moved:
+    with _Journal(target, from_.location, to) as journal:
+        with _opened(_location(target), journal) as there:
+            if checkpoints:
+                _send_checkpoints(from_, there)
+            moved = _carry(from_, there, journal, tell)
+        journal.remove()
     return moved
 
 
