@@ -32,7 +32,7 @@ class Shot(NamedTuple):
     name: str
     path: str
     about: str
-    """What the page is for; empty: only a picture for elsewhere."""
+    """What the page is for."""
 
 
 QUEUE = "to-label"
