@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from pickaxe.kernel.cost import cost_of
+from pickaxe.kernel.ledger.cost import cost_of
 from pickaxe.kernel.workspace import Workspace
 
 ROUNDS = 3

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel import schema
+from pickaxe.kernel.catalog import schema
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace

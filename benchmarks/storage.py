@@ -14,20 +14,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.blobs_kept import KeptBlobs
-from pickaxe.kernel.blobs_local import LocalBlobs
-from pickaxe.kernel.depot import FolderDepot
-from pickaxe.kernel.depot_objects import ObjectDepot
-from pickaxe.kernel.depot_sealed import SealedDepot
-from pickaxe.kernel.tables import LakeTables
-from pickaxe.kernel.tables_files import DepotFiles
-from pickaxe.kernel.vault import Vault
+from pickaxe.kernel.blobs.kept import KeptBlobs
+from pickaxe.kernel.blobs.local import LocalBlobs
+from pickaxe.kernel.depot.backend import FolderDepot
+from pickaxe.kernel.depot.objects import ObjectDepot
+from pickaxe.kernel.depot.sealed import SealedDepot
+from pickaxe.kernel.encryption.vault import Vault
+from pickaxe.kernel.tables.files import DepotFiles
+from pickaxe.kernel.tables.lake import LakeTables
 from tests.kernel import object_server
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pickaxe.kernel.blobs import Blobs
+    from pickaxe.kernel.blobs.backend import Blobs
 
 ROWS = 1_000_000
 FILE_MB = 100

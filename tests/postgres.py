@@ -131,7 +131,7 @@ class PostgresServer:
 
     @cache  # noqa: B019 - one server lives as long as its process
     def _template(self) -> None:
-        from pickaxe.kernel.catalog import Catalog
+        from pickaxe.kernel.catalog.catalog import Catalog
 
         self.sql(f"CREATE DATABASE {_TEMPLATE}")
         Catalog(self.url(_TEMPLATE), writable=True).close()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.system.lock import WriterLock
 
 MEMORY = 80_000_000
 """Of a node's object store, in bytes."""

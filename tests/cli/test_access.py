@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import pickaxe
 from pickaxe.cli import group
-from pickaxe.kernel import passwords
+from pickaxe.kernel.access import passwords
 from pickaxe.server.run import ServerThread
 
 PASSWORD = "a long password\n"

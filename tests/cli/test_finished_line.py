@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.kernel.cost import as_money, cost_of
+from pickaxe.kernel.ledger.cost import as_money, cost_of
 from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe, Said
 from tests.faults.commands import start, until

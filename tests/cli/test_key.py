@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from pickaxe.cli import group
+from pickaxe.kernel.encryption.keyring import Locked
 from pickaxe.kernel.errors import Conflict, NotFound
-from pickaxe.kernel.keyring import Locked
 from pickaxe.kernel.workspace import Workspace
 
 

@@ -138,7 +138,7 @@ def test_claims() -> None:
 
 
 def test_payback_of_what_the_ledger_says_was_spent(tmp_path: Path) -> None:
-    from pickaxe.kernel.cost import cost_of
+    from pickaxe.kernel.ledger.cost import cost_of
     from pickaxe.kernel.workspace import Workspace
     from tests.kernel.sample_steps import Count, count
 

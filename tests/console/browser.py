@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pickaxe.console import pages
-from pickaxe.kernel.access import LOCAL_TENANT, Caller, Role
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.wire.native import routes_label
 from pickaxe.wire.native.door import Door

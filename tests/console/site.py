@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pickaxe
 from pickaxe.console import pages
-from pickaxe.kernel.access import LOCAL_TENANT, Caller, Role
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER
 from pickaxe.server.app import create_app

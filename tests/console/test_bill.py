@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from pickaxe.kernel.access import LOCAL_TENANT, Role
-from pickaxe.kernel.ledger import Usage
-from pickaxe.kernel.principals import Access
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
+from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.workspace import Workspace
 from tests.console.site import application, caller
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pickaxe.console.charts import thinned
 from pickaxe.console.graph import drawing
 from pickaxe.kernel import browse
-from pickaxe.kernel.schema import artifacts, edges, runs
+from pickaxe.kernel.catalog.schema import artifacts, edges, runs
 from pickaxe.kernel.workspace import Workspace
 
 READERS = 2000

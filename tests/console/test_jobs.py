@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from pickaxe.flows import jobs
 from pickaxe.flows.job_view import JOB, job_of, jobs_under_way
-from pickaxe.kernel.access import Role
+from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
 from tests.console.site import application, caller

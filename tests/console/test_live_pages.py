@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import pickaxe
-from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from pickaxe.kernel.access import Role
-from pickaxe.kernel.principals import Access
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
 from tests.console.site import application, caller
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pickaxe
-from pickaxe.kernel.access import LOCAL_TENANT, Role
-from pickaxe.kernel.principals import Access
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.server.run import ServerThread
 from tests.console.tabs import tab
 from tests.server.test_openid import Pkce, provider

@@ -43,7 +43,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
         children = psutil.Process(pid).children()
     except psutil.NoSuchProcess:
         return []
-    return [child for child in children if "pickaxe.kernel.worker" in _command(child)]
+    return [child for child in children if "pickaxe.kernel.engine.worker" in _command(child)]
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:

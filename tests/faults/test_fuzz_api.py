@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import pickaxe
-from pickaxe.kernel import passwords
+from pickaxe.kernel.access import passwords
 from tests.postgres import lay_out, new_server
 from tests.server.two_tenants import MARK, TRACE, Server, start
 

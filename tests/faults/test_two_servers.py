@@ -22,10 +22,10 @@ import pytest
 
 import pickaxe
 from pickaxe.data.label.queue import Queue, create_queue
-from pickaxe.kernel.access import Role
-from pickaxe.kernel.doctor import examine
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
+from pickaxe.kernel.upkeep.doctor import examine
 from tests.faults.commands import until
 from tests.faults.served import SEED, Server, Work
 from tests.kernel import object_server

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import pickaxe
-from pickaxe.kernel.cost import cost_of
+from pickaxe.kernel.ledger.cost import cost_of
 from pickaxe.kernel.location import VARIABLES
-from pickaxe.kernel.move import move
+from pickaxe.kernel.upkeep.move import move
 from tests.flows.tiny import Finished
 from tests.postgres import shared_server
 

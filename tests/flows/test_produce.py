@@ -9,8 +9,8 @@ import pytest
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.produce import produce
 from pickaxe.flows.reporting import report_of
-from pickaxe.kernel.cost import cost_of
 from pickaxe.kernel.errors import BadInput, GateFailed
+from pickaxe.kernel.ledger.cost import cost_of
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.flows.tiny import HOME, Files, Finished, StopAt, Stopped

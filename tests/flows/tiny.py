@@ -20,7 +20,7 @@ import pickaxe
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.produce import Product, produce
 from pickaxe.flows.task import Task
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.system.lock import WriterLock
 from tests.train.tiny_task import BAD, GOOD, PLACES, THINGS, make_encoder
 
 GOODS = ("barrels", "shares", "tons", "cents", "bales", "bonds", "crates", "ounces", "bushels", "yards")

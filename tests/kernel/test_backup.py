@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 import pickaxe
-from pickaxe.kernel.backup import back_up, read_back, restore
-from pickaxe.kernel.doctor import examine
+from pickaxe.kernel.encryption.keyring import new_master_key
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
-from pickaxe.kernel.keyring import new_master_key
-from pickaxe.kernel.move import move
+from pickaxe.kernel.upkeep.backup import back_up, read_back, restore
+from pickaxe.kernel.upkeep.doctor import examine
+from pickaxe.kernel.upkeep.move import move
 from pickaxe.kernel.workspace import Workspace
 from tests.data_workspaces.make import EXPECTED, fill
 from tests.kernel.test_move import ELSEWHERE
@@ -278,7 +278,7 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_there_is_a_stored_workspace_of_every_earlier_schema() -> None:
-    from pickaxe.kernel.schema import HEAD
+    from pickaxe.kernel.catalog.schema import HEAD
 
     assert [path.name.partition(".")[0] for path in STORED] == [f"{number:04}" for number in range(1, int(HEAD))]
 

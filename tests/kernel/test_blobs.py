@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pickaxe.kernel import blobs_local as module
-from pickaxe.kernel.blobs import parse_manifest
-from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.blobs import local as module
+from pickaxe.kernel.blobs.backend import parse_manifest
+from pickaxe.kernel.blobs.local import LocalBlobs
 from pickaxe.kernel.digest import bytes_digest, canonical_json, folder_digest
 from pickaxe.kernel.errors import BadInput, Corrupted
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pickaxe.kernel.errors import RunCancelled
+from pickaxe.kernel.ledger.spare import spare_core
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.settings import Settings
-from pickaxe.kernel.spare import spare_core
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel.sample_steps import Count, count
 

@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from pickaxe.kernel.clock import Clock
+from pickaxe.kernel.catalog.schema import metadata, runs
 from pickaxe.kernel.errors import Conflict, Corrupted, NewerWorkspace, NotFound
-from pickaxe.kernel.schema import metadata, runs
+from pickaxe.kernel.system.clock import Clock
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps
 from tests.postgres import lay_out, shared_server

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from pickaxe.kernel import schema
+from pickaxe.kernel.catalog import schema
+from pickaxe.kernel.catalog.sealed import SealedJson
+from pickaxe.kernel.encryption.keyring import Locked, key_id, master_key, new_master_key, rotate
+from pickaxe.kernel.encryption.room import Room
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, RunFailed, Unavailable
-from pickaxe.kernel.keyring import Locked, key_id, master_key, new_master_key, rotate
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.room import Room
-from pickaxe.kernel.sealed import SealedJson
 from pickaxe.kernel.stores import Mode
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import secret_steps as steps
@@ -240,7 +240,7 @@ def test_every_column_for_documents_is_sealed_or_known_to_be_harmless() -> None:
         for column in table.columns
         if isinstance(column.type, sa.JSON) and not isinstance(column.type, SealedJson)
     }
-    assert plain <= harmless, f"seal {plain - harmless} (see kernel/sealed.py), or say here why it may be plain"
+    assert plain <= harmless, f"seal {plain - harmless} (see kernel/catalog/sealed.py), or say here why it may be plain"
 
 
 def test_every_column_of_text_has_a_name_that_is_known_to_hold_none() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pickaxe.kernel.attempt import Limits
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.engine import Progress
+from pickaxe.kernel.engine.attempt import Limits
+from pickaxe.kernel.engine.engine import Progress
 from pickaxe.kernel.errors import BadInput, Conflict, RunCancelled, RunFailed
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
@@ -219,7 +219,7 @@ def _child(parent: int, run_id: str = "") -> int:
 
 def _is_worker(process: psutil.Process, run_id: str) -> bool:
     try:
-        return "pickaxe.kernel.worker" in " ".join(process.cmdline()) and run_id in process.cwd()
+        return "pickaxe.kernel.engine.worker" in " ".join(process.cmdline()) and run_id in process.cwd()
     except psutil.Error:
         return False
 

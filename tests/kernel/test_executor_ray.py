@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pickaxe.kernel.attempt import Limits
 from pickaxe.kernel.config import Config
+from pickaxe.kernel.engine.attempt import Limits
 from pickaxe.kernel.errors import RunCancelled, RunFailed, Unavailable
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import RunState

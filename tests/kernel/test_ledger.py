@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.kernel.cost import as_money, cost_of
 from pickaxe.kernel.errors import Conflict
-from pickaxe.kernel.ledger import Price, Tariff, reconcile
+from pickaxe.kernel.ledger.cost import as_money, cost_of
+from pickaxe.kernel.ledger.ledger import Price, Tariff, reconcile
 from pickaxe.kernel.nouns import Lease, Route
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps

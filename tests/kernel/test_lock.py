@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.kernel import lock as module
 from pickaxe.kernel.errors import Unavailable, WriterBusy
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.system import lock as module
+from pickaxe.kernel.system.lock import WriterLock
 from tests.kernel.processes import line, python
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.system.lock import WriterLock
 with WriterLock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -45,7 +45,7 @@ def test_the_second_writer_is_told_who_is_first(path: Path) -> None:
         said = str(caught.value)
         about = json.loads(path.read_text())
         assert about["pid"] == process.pid
-        for part in (str(process.pid), about["host"], about["since"], "pickaxe.kernel.lock", 'mode="r"'):
+        for part in (str(process.pid), about["host"], about["since"], "pickaxe.kernel.system.lock", 'mode="r"'):
             assert part in said
         assert caught.value.exit_code == 4
     finally:
@@ -113,7 +113,7 @@ def test_a_forked_child_does_not_keep_its_parents_lock(path: Path) -> None:
     code = """
 import os, sys, time
 from pathlib import Path
-from pickaxe.kernel.lock import WriterLock
+from pickaxe.kernel.system.lock import WriterLock
 lock = WriterLock(Path(sys.argv[1])).acquire()
 if os.fork() == 0:
     assert not lock.held

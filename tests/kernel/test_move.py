@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pickaxe.kernel.encryption.keyring import new_master_key
 from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, WriterBusy
-from pickaxe.kernel.keyring import new_master_key
 from pickaxe.kernel.location import VARIABLES
-from pickaxe.kernel.move import JOURNAL, move
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.settings import Settings
+from pickaxe.kernel.upkeep.move import JOURNAL, move
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import object_server
 from tests.kernel import sample_steps as steps
@@ -125,7 +125,7 @@ def test_work_goes_on_where_it_arrived(source: Path, tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pickaxe.kernel.move import move
+from pickaxe.kernel.upkeep.move import move
 def tell(stage, done, total):
     if (stage, done) == (sys.argv[4], int(sys.argv[5])):
         os.kill(os.getpid(), signal.SIGKILL)

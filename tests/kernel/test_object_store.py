@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
-from pickaxe.kernel.blobs_kept import KeptBlobs
-from pickaxe.kernel.blobs_local import LocalBlobs
-from pickaxe.kernel.depot_objects import ObjectDepot
+from pickaxe.kernel.blobs.kept import KeptBlobs
+from pickaxe.kernel.blobs.local import LocalBlobs
+from pickaxe.kernel.depot.objects import ObjectDepot
 from pickaxe.kernel.digest import bytes_digest
-from pickaxe.kernel.durable import remove
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, PickaxeError, Unavailable
+from pickaxe.kernel.system.durable import remove
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import object_server
 from tests.kernel.object_server import BUCKET, REGION, client, endpoint, objects, url
@@ -84,7 +84,7 @@ def test_another_program_can_read_the_tables(bucket: Path) -> None:
     """DuckDB with its own extensions, at the bucket and the metadata: no Pickaxe in between."""
     import duckdb
 
-    from pickaxe.kernel.tables_lake import extension_file
+    from pickaxe.kernel.tables.connection import extension_file
 
     with Workspace(bucket / "ws") as workspace:
         workspace.import_table(pa.table({"n": [3, 1, 2]}), "t/numbers")
@@ -141,7 +141,7 @@ def test_a_blob_found_spoilt_is_written_again(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_stored_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pickaxe.kernel import blobs_kept
+    from pickaxe.kernel.blobs import kept as blobs_kept
 
     blobs = KeptBlobs(ObjectDepot(url(tmp_path), "blobs"), LocalBlobs(tmp_path / "cache"))
     (tmp_path / "file").write_bytes(b"changed since")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pickaxe.kernel.catalog.schema import pools
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Route, RunState
 from pickaxe.kernel.peers import Peers
-from pickaxe.kernel.process import is_alive, this_process
 from pickaxe.kernel.runs import GONE_AFTER
-from pickaxe.kernel.schema import pools
 from pickaxe.kernel.settings import Settings
+from pickaxe.kernel.system.process import is_alive, this_process
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps
 from tests.kernel.processes import line, python

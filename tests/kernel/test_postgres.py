@@ -19,14 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from pickaxe.kernel import database_postgres, tables_write
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.database_json import dumps, loads
+from pickaxe.kernel.catalog import database_postgres
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.database_json import dumps, loads
 from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, Unavailable, WriterBusy
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.postgres import PostgresUrl
-from pickaxe.kernel.tables import LakeTables
-from pickaxe.kernel.tables_metadata import PostgresMetadata
+from pickaxe.kernel.tables import write as tables_write
+from pickaxe.kernel.tables.lake import LakeTables
+from pickaxe.kernel.tables.metadata import PostgresMetadata
 from tests.faults.commands import until
 from tests.postgres import PostgresServer, shared_server
 

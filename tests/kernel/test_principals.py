@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pickaxe.kernel import passwords
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Role
-from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.passwords import hashed, matches
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import keys, principals
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
-from pickaxe.kernel.passwords import hashed, matches
-from pickaxe.kernel.principals import Access
-from pickaxe.kernel.schema import keys, principals
 
 PASSWORD = "correct horse battery"
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 import pickaxe
-from pickaxe.kernel.ledger import Usage
-from pickaxe.kernel.schema import leases, pools
-from pickaxe.kernel.spending import DAY_NS, Spending
+from pickaxe.kernel.catalog.schema import leases, pools
+from pickaxe.kernel.ledger.ledger import Usage
+from pickaxe.kernel.ledger.spending import DAY_NS, Spending
 from pickaxe.kernel.workspace import Workspace
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pickaxe.kernel.blobs import Blobs
-from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.blobs.backend import Blobs
+from pickaxe.kernel.blobs.local import LocalBlobs
 from pickaxe.kernel.digest import bytes_digest
 from pickaxe.kernel.errors import StorageFull, Unavailable
-from pickaxe.kernel.tables import LakeTables, Pin
+from pickaxe.kernel.tables.lake import LakeTables, Pin
 from tests.kernel.conformance.backends import opened
 from tests.kernel.processes import line, python
 
@@ -140,10 +140,10 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
 import random, resource, signal, sys
 from pathlib import Path
 import pyarrow as pa
-from pickaxe.kernel.blobs import Blobs
-from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.blobs.backend import Blobs
+from pickaxe.kernel.blobs.local import LocalBlobs
 from pickaxe.kernel.errors import StorageFull
-from pickaxe.kernel.tables import LakeTables
+from pickaxe.kernel.tables.lake import LakeTables
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder, noise = Path(sys.argv[1]), random.Random(7).randbytes(2_000_000)
 blobs, tables = LocalBlobs(folder / "blobs"), LakeTables(folder)
@@ -279,7 +279,7 @@ def test_a_lake_killed_while_it_is_made_can_be_made(tmp_path: Path) -> None:
 READER = """
 import sys, time
 from pathlib import Path
-from pickaxe.kernel.tables import LakeTables
+from pickaxe.kernel.tables.lake import LakeTables
 tables, seen, slowest = LakeTables(Path(sys.argv[1]), "r"), 0, 0.0
 print("ready", flush=True)
 while seen < 8:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pickaxe.kernel.errors import Corrupted, NotFound
-from pickaxe.kernel.tables import LakeTables, Pin
+from pickaxe.kernel.tables.lake import LakeTables, Pin
 
 ROWS = pa.table({"text": [f"text {index}" for index in range(100)], "probs": pa.array([[0.5, 0.25]] * 100)})
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pickaxe.kernel.errors import BadInput, Conflict, NewerWorkspace, Unavailable
-from pickaxe.kernel.tables import LakeTables, Pin
-from pickaxe.kernel.tables_arrow import ORDINAL, column_identifiers, table_identifier
+from pickaxe.kernel.tables.arrow import ORDINAL, column_identifiers, table_identifier
+from pickaxe.kernel.tables.lake import LakeTables, Pin
 from tests.kernel.processes import line, python
 
 
@@ -38,8 +38,8 @@ def test_opening_is_free_until_a_table_is_touched(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from pickaxe.kernel.tables import LakeTables
-from pickaxe.kernel.blobs_local import LocalBlobs
+from pickaxe.kernel.tables.lake import LakeTables
+from pickaxe.kernel.blobs.local import LocalBlobs
 tables = LakeTables(Path(sys.argv[1]))
 tables.close()
 print(*sorted({"duckdb", "pyarrow", "numpy"} & set(sys.modules)), "none")
@@ -55,7 +55,7 @@ def test_nothing_is_fetched_and_the_home_folder_is_left_alone(tmp_path: Path, mo
 import sys
 from pathlib import Path
 import pyarrow as pa
-from pickaxe.kernel.tables import LakeTables
+from pickaxe.kernel.tables.lake import LakeTables
 tables = LakeTables(Path(sys.argv[1]))
 print(tables.read(tables.write("t", pa.table({"n": [1]}))).num_rows)
 """
@@ -71,7 +71,7 @@ print(tables.read(tables.write("t", pa.table({"n": [1]}))).num_rows)
 
 
 def test_a_missing_extension_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pickaxe.kernel import tables_lake
+    from pickaxe.kernel.tables import connection as tables_lake
 
     monkeypatch.setattr(tables_lake, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match="duckdb-extension-sqlite-scanner"):
@@ -116,7 +116,7 @@ def test_sweep_takes_what_no_snapshot_knows(lake: LakeTables) -> None:
 
 def test_an_interrupt_just_after_the_commit_loses_nothing(lake: LakeTables, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file may be removed only if the lake does not know it."""
-    from pickaxe.kernel import tables_write
+    from pickaxe.kernel.tables import write as tables_write
 
     def interrupted(*_: object) -> Pin:
         raise KeyboardInterrupt
@@ -130,7 +130,7 @@ def test_an_interrupt_just_after_the_commit_loses_nothing(lake: LakeTables, monk
 
 
 def test_a_failure_before_the_commit_leaves_no_file(lake: LakeTables, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pickaxe.kernel import tables_write
+    from pickaxe.kernel.tables import write as tables_write
 
     def broken(*_: object) -> None:
         raise OSError("the disk is gone")

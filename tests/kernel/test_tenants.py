@@ -12,12 +12,12 @@ import pytest
 import pickaxe
 from pickaxe.flows.blast import blast
 from pickaxe.flows.explain import explain
+from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.artifacts import artifact_id
 from pickaxe.kernel.errors import Conflict, NotFound
-from pickaxe.kernel.ledger import Usage
+from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.lineage import ancestry, downstream, progeny, upstream
 from pickaxe.kernel.nouns import Artifact, Route, Run
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
 

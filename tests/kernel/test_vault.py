@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pickaxe.kernel.encryption.vault import Vault, opened_size, sealed_size
 from pickaxe.kernel.errors import Corrupted
-from pickaxe.kernel.vault import Vault, opened_size, sealed_size
 
 VAULT = Vault({1: b"k" * 32})
 RENEWED = Vault({1: b"k" * 32, 2: b"l" * 32})

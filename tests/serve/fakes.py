@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pickaxe.kernel.access import LOCAL_TENANT
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pickaxe.kernel.access import LOCAL_TENANT
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import StorageFull, Unavailable
 from pickaxe.serve.errors import Busy
 from pickaxe.serve.journal import Journal

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pickaxe.kernel.access import LOCAL_TENANT
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, Unavailable
 from pickaxe.kernel.nouns import Route
 from pickaxe.serve.backend import Model

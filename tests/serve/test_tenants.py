@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import pickaxe
-from pickaxe.kernel import passwords
-from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.service import Serving
 from pickaxe.serve.tracecontext import trace_context

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import pickaxe
-from pickaxe.kernel import passwords
-from pickaxe.kernel.access import LOCAL_TENANT
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.server.declared import Declared
 from tests.server.two_tenants import MARK, ROW, TRACE, Server, start
 

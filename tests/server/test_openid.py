@@ -22,10 +22,10 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel import passwords
-from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, PickaxeError
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.openid import OpenId, OpenIdConfig, _Flow
 from pickaxe.server.up import whole_app

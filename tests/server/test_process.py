@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 import pickaxe
-from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.traces import materialise_traces

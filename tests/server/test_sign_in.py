@@ -12,11 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel import passwords
-from pickaxe.kernel.access import LOCAL_TENANT, Role
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import ready_for_strangers

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Role
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
 from pickaxe.kernel.artifacts import artifact_id
+from pickaxe.kernel.catalog.schema import metadata
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.runs import RunSpec
-from pickaxe.kernel.schema import metadata
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.declared import Declared, declared
 from pickaxe.server.up import whole_app

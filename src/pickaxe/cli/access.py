@@ -33,7 +33,7 @@ def user() -> None:
 @click.pass_obj
 def add_user(workspace: str | None, name: str, role: str, no_password: bool) -> None:
     """Add NAME. The password is asked for; through a pipe it is the first line."""
-    from pickaxe.kernel.access import Role
+    from pickaxe.kernel.access.scopes import Role
 
     password = None if no_password else _password(f"Password for {name}")
     with _opened(workspace) as ws:
@@ -61,7 +61,7 @@ def list_users(workspace: str | None) -> None:
 @click.pass_obj
 def set_role(workspace: str | None, name: str, role: str) -> None:
     """Give NAME another ROLE, in force at once for their sessions and keys too."""
-    from pickaxe.kernel.access import Role
+    from pickaxe.kernel.access.scopes import Role
 
     with _opened(workspace) as ws:
         person = ws.members.change_person(name, role=Role(role))

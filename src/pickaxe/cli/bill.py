@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from pickaxe.cli.screen import Opened
-    from pickaxe.kernel.cost import Cost, RunCost
-    from pickaxe.kernel.ledger import Charge
+    from pickaxe.kernel.ledger.cost import Cost, RunCost
+    from pickaxe.kernel.ledger.ledger import Charge
     from pickaxe.kernel.lineage import Edges
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def cost(workspace: str | None, artifact: str) -> None:
     """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added."""
     from pickaxe.cli.screen import console, reading
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     with reading(workspace) as ws:
         found = ws.cost(ws.artifact(artifact))
@@ -37,7 +37,7 @@ def cost(workspace: str | None, artifact: str) -> None:
 def bill(workspace: str | None) -> None:
     """Print the whole bill by meter, idle time included; then each pool: charges + idle = cost, exactly."""
     from pickaxe.cli.screen import print_table, reading
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     with reading(workspace) as ws:
         statements = ws.ledger.statements()
@@ -67,7 +67,7 @@ def bill(workspace: str | None) -> None:
 
 def _by_meter(charges: list[Charge]) -> list[list[str]]:
     """One line for each priced meter and basis."""
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for charge in charges:
@@ -80,7 +80,7 @@ def _by_meter(charges: list[Charge]) -> list[list[str]]:
 
 
 def _sums(charges: list[Charge], idle: int) -> list[list[str]]:
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     total = sum(charge.nano or 0 for charge in charges)
     return [["idle", "measured", "", as_money(idle)], ["total", "", "", as_money(total + idle)]]
@@ -98,8 +98,8 @@ def price(workspace: str | None, meter: str | None, amount: float | None, per: i
     Meters: cpu (core-nanoseconds held, an hour is 3600000000000), human_ms (milliseconds of labelling), stored_bytes.
     """
     from pickaxe.cli.screen import print_table, reading, writing
-    from pickaxe.kernel.cost import as_money
     from pickaxe.kernel.errors import BadInput
+    from pickaxe.kernel.ledger.cost import as_money
 
     if amount is not None:
         with writing(workspace) as ws:
@@ -109,7 +109,7 @@ def price(workspace: str | None, meter: str | None, amount: float | None, per: i
             ws.ledger.set_price(meter, round(amount * 1e9), per or known[meter].rows[-1].per, source=source)
     with reading(workspace) as ws:
         rows = [row for tariff in ws.ledger.tariffs().values() for row in tariff.rows if meter in (None, row.meter)]
-    from pickaxe.kernel.clock import as_datetime
+    from pickaxe.kernel.system.clock import as_datetime
 
     print_table(
         ["meter", "from", "price", "per units", "source"],
@@ -158,7 +158,7 @@ def _tree(ws: Opened, graph: Edges, found: Cost) -> Tree:
 def _label(run: RunCost) -> str:
     from rich.markup import escape
 
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     parts = ", ".join(text for charge in run.charges if (text := _part(charge)))
     shared = f" [yellow]shared with {escape(run.shared_with)}[/yellow]" if run.shared_with else ""

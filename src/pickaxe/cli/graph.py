@@ -70,7 +70,7 @@ def _tree(ws: Opened, artifact_id: str) -> Tree:
     from rich.tree import Tree
 
     from pickaxe.flows.explain import annotators_of
-    from pickaxe.kernel.human import KIND
+    from pickaxe.kernel.ledger.human import KIND
 
     graph = ws.lineage(ws.artifact(artifact_id))
     known = {artifact.id: artifact for artifact in ws.artifacts.list()}
@@ -122,7 +122,7 @@ def _print_explanation(found: Explanation) -> None:
 
 def _print_blast(ws: Opened, found: Blast) -> None:
     from pickaxe.cli.screen import print_table
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     print_table(
         ["artifact", "kind", "made by"],

@@ -15,7 +15,7 @@ def backup(workspace: str | None, target: Path) -> None:
 
     Runs under way begin anew after a restore; everything that was acknowledged before the backup began is in it.
     """
-    from pickaxe.kernel.backup import back_up
+    from pickaxe.kernel.upkeep.backup import back_up
 
     done = back_up(_folder(workspace), target.absolute(), _tell)
     click.echo(f"{target}: {done.files:,} files, {done.size:,} bytes ({target.stat().st_size:,} compressed), read back and whole")
@@ -26,7 +26,7 @@ def backup(workspace: str | None, target: Path) -> None:
 @click.pass_obj
 def restore(workspace: str | None, source: Path) -> None:
     """Unpack the backup SOURCE into a new workspace folder (-w FOLDER); every file is compared with its digest first."""
-    from pickaxe.kernel.backup import restore as unpack
+    from pickaxe.kernel.upkeep.backup import restore as unpack
 
     folder = _folder(workspace)
     done = unpack(source.absolute(), folder, _tell)
@@ -41,8 +41,8 @@ def doctor(workspace: str | None, quick: bool) -> None:
 
     Reads only, also while a server writes, and says how to mend what it finds. Exit status 6 when something is wrong.
     """
-    from pickaxe.kernel.doctor import examine
     from pickaxe.kernel.errors import Corrupted
+    from pickaxe.kernel.upkeep.doctor import examine
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(_folder(workspace), mode="r") as ws:

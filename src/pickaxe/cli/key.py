@@ -20,7 +20,7 @@ def key() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 def new(file: Path | None) -> None:
     """Make a key and print it, or write it to FILE, which only you may read. Keep a copy elsewhere: without it all is lost."""
-    from pickaxe.kernel.keyring import key_id, new_master_key, parsed_key, write_key_file
+    from pickaxe.kernel.encryption.keyring import key_id, new_master_key, parsed_key, write_key_file
 
     text = new_master_key()
     if file is None:
@@ -35,8 +35,8 @@ def new(file: Path | None) -> None:
 def show(workspace: str | None) -> None:
     """Say which key the workspace was made with or rotated to last; the key itself is nowhere in it."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.kernel.clock import as_datetime
-    from pickaxe.kernel.keyring import data_keys, opened_catalog
+    from pickaxe.kernel.encryption.keyring import data_keys, opened_catalog
+    from pickaxe.kernel.system.clock import as_datetime
 
     with opened_catalog(workspace, writable=False) as (catalog, _):
         found = data_keys(catalog)
@@ -53,9 +53,9 @@ def rotate(workspace: str | None, where: str, renew: bool) -> None:
 
     The workspace may be in use. Processes that have it open go on with what they know; the next to open it needs the new key.
     """
+    from pickaxe.kernel.encryption.keyring import key_id, master_key, opened_catalog
+    from pickaxe.kernel.encryption.keyring import rotate as rotate_keys
     from pickaxe.kernel.errors import Conflict
-    from pickaxe.kernel.keyring import key_id, master_key, opened_catalog
-    from pickaxe.kernel.keyring import rotate as rotate_keys
 
     fresh = master_key(where, trusted=True)
     with opened_catalog(workspace, writable=True) as (catalog, location):

@@ -10,13 +10,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from pickaxe.kernel.cost import as_money
+from pickaxe.kernel.ledger.cost import as_money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pickaxe.flows.line import StageRecord
-    from pickaxe.kernel.engine import Progress as RunProgress
+    from pickaxe.kernel.engine.engine import Progress as RunProgress
 
 
 class TerminalLine:

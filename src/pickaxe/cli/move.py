@@ -26,7 +26,7 @@ def move(source: Path, target: Path, catalog: str | None, objects: str | None, k
     read back and hashed.
     """
     from pickaxe.cli.screen import print_table
-    from pickaxe.kernel.move import move as carry
+    from pickaxe.kernel.upkeep.move import move as carry
 
     said = {name: value for name, value in (("catalog", catalog), ("objects", objects), ("key", key)) if value}
     moved = carry(source, target, said, _tell)

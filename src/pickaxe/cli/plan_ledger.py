@@ -13,7 +13,7 @@ def print_idle(workspace: str | None, *, as_json: bool) -> None:
     """Each pool of the workspace: the share in use, and the rest by its cause."""
     from pickaxe.cli.screen import print_table
     from pickaxe.compute.planner.idle import CAUSES, idle_of
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:
@@ -38,7 +38,7 @@ def print_models(workspace: str | None, *, as_json: bool) -> None:
     """What each model that was published cost, and the forecast of the next."""
     from pickaxe.cli.screen import print_table
     from pickaxe.compute.planner.model_curve import model_curve, published_models
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:
@@ -62,7 +62,7 @@ def print_models(workspace: str | None, *, as_json: bool) -> None:
 
 def cost_in_ledger(workspace: str | None, reference: str) -> str:
     """Everything that was spent on an artifact, as an amount of dollars to plan with."""
-    from pickaxe.kernel.cost import cost_of
+    from pickaxe.kernel.ledger.cost import cost_of
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:

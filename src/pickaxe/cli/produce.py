@@ -185,7 +185,7 @@ def _preview(workspace: str | None, job: Task) -> None:
     from pickaxe.cli.screen import print_table
     from pickaxe.flows.preview import preview
     from pickaxe.flows.report.markup import duration, size
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:
@@ -271,7 +271,7 @@ def _print_quality(ws: Opened, products: list[Product]) -> None:
 
 def _print_costs(ws: Opened, products: list[Product]) -> None:
     from pickaxe.cli.screen import print_table
-    from pickaxe.kernel.cost import as_money
+    from pickaxe.kernel.ledger.cost import as_money
 
     costs = [ws.cost(turn.model) for product in products for turn in product.rounds]
     head = ["model", "full cost", "marginal cost", "of it people", "of it machines"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 import pickaxe
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Caller, Role
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Caller, Role
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ def writing(path: str | None) -> AbstractContextManager[Opened]:
 @contextmanager
 def _written_down(workspace: Workspace) -> Iterator[Workspace]:
     """The workspace, and at the end an entry in its audit log: which command, by whom, with which exit status."""
-    from pickaxe.kernel import audit
+    from pickaxe.kernel.access import audit
     from pickaxe.kernel.errors import PickaxeError
 
     context, outcome = click.get_current_context(silent=True), 1

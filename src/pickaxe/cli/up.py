@@ -28,7 +28,7 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
     given its address in $PICKAXE_URL. Killed at any moment, it goes on with its jobs when it is started again.
     """
     from pickaxe.cli.screen import holding
-    from pickaxe.kernel.principals import Access
+    from pickaxe.kernel.access.principals import Access
     from pickaxe.kernel.registry import SERVERS, load_named
 
     run = load_named(SERVERS, "up", what="server")

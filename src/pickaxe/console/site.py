@@ -19,7 +19,7 @@ from pickaxe.console import show
 from pickaxe.console.assets import Assets
 from pickaxe.console.menu import MENU
 from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
-from pickaxe.kernel.access import Scope
+from pickaxe.kernel.access.scopes import Scope
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, caller_of, needs

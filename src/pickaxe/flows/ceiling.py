@@ -8,8 +8,8 @@ from pydantic import Field
 
 from pickaxe.compute.planner.foresight import RunForecast
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.cost import as_money
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.cost import as_money
 
 _SPENT = "raise the limit, or give it less: fewer rows, fewer labels, a smaller model"
 

@@ -27,7 +27,7 @@ from pickaxe.kernel.peers import living_pools
 if TYPE_CHECKING:
     from pickaxe.flows.line import StageRecord
     from pickaxe.flows.task import Task
-    from pickaxe.kernel.engine import Progress
+    from pickaxe.kernel.engine.engine import Progress
     from pickaxe.kernel.workspace import Workspace
 
 log = logging.getLogger(__name__)

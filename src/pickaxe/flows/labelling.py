@@ -15,7 +15,7 @@ from pickaxe.flows.people import ask_people
 from pickaxe.flows.task import Task, overridden
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.human import KIND
+from pickaxe.kernel.ledger.human import KIND
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.step import StepContext
 

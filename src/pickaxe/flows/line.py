@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pickaxe.compute.planner.foresight import EVENT, forecast_run
 from pickaxe.flows.ceiling import Ceiling
 from pickaxe.kernel.config import Config
-from pickaxe.kernel.engine import Progress, RunResult
+from pickaxe.kernel.engine.engine import Progress, RunResult
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace

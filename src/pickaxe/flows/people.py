@@ -19,7 +19,7 @@ from pickaxe.flows.line import Line
 from pickaxe.flows.task import Task
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput, RunCancelled
-from pickaxe.kernel.human import KIND
+from pickaxe.kernel.ledger.human import KIND
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.step import StepContext
 

@@ -23,8 +23,8 @@ from pickaxe.flows.sources import encoder_of, located
 from pickaxe.flows.task import Task
 from pickaxe.flows.training_set import AssembleConfig, DivideConfig, assemble, divide
 from pickaxe.flows.watching import home_requests, watch
-from pickaxe.kernel.cost import Cost
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.cost import Cost
 from pickaxe.kernel.nouns import Artifact, Endpoint, Route
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.train.service import predict, train_teacher

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.kernel.cost import as_money
 from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.ledger.cost import as_money
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pickaxe.kernel.tables_sql import SqlLimits
+    from pickaxe.kernel.tables.sql import SqlLimits
     from pickaxe.kernel.workspace import Workspace
 
 _MOST_EVENTS = 2_000_000
@@ -26,7 +26,7 @@ def query(workspace: Workspace, sql: str, params: Sequence[Any] = (), *, limits:
 
     Raises `BadInput` (a mistake in the query, a limit reached, an artifact that is no table) and `NotFound` (no such table).
     """
-    from pickaxe.kernel.tables_sql import SqlLimits, answer, tables_named
+    from pickaxe.kernel.tables.sql import SqlLimits, answer, tables_named
 
     wanted = tables_named(sql)
     return answer(sql, {name: _table(workspace, name) for name in wanted}, params, limits or SqlLimits())

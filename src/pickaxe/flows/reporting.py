@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.flows.report.model import CostPart, CostReport, LineageNode, ModelCost, Report, Reused, RoundRow, StageRow
 from pickaxe.flows.report.page import render
-from pickaxe.kernel.cost import WHOLE, Cost, cost_of
+from pickaxe.kernel.ledger.cost import WHOLE, Cost, cost_of
 from pickaxe.kernel.lineage import ancestry, upstream
 from pickaxe.kernel.nouns import Artifact
 

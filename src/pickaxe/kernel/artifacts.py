@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import aliases, artifacts
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
-from pickaxe.kernel.retry import retried
-from pickaxe.kernel.schema import aliases, artifacts
+from pickaxe.kernel.system.clock import as_datetime
+from pickaxe.kernel.system.retry import retried
 
 _NO_VERSION = 2**31 - 1
 """More versions than any name has: stands for numbers that a database cannot hold."""

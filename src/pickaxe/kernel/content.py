@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.artifacts import Stored
-from pickaxe.kernel.attempt import Output
 from pickaxe.kernel.digest import canonical_json
+from pickaxe.kernel.engine.attempt import Output
 from pickaxe.kernel.errors import BadInput, Corrupted
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.storage_errors import storage_errors
+from pickaxe.kernel.system.disk import storage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pickaxe.kernel.blobs import Blobs
-    from pickaxe.kernel.tables import Tables
+    from pickaxe.kernel.blobs.backend import Blobs
+    from pickaxe.kernel.tables.lake import Tables
 
 
 class Content:
@@ -85,7 +85,7 @@ class Content:
 
     def read_table(self, artifact: Artifact, pin: Mapping[str, Any], columns: Sequence[str] | None) -> pa.Table:
         """All rows in order; a whole table is checked against the artifact's digest."""
-        from pickaxe.kernel.tables import Pin
+        from pickaxe.kernel.tables.lake import Pin
 
         _must_be(artifact, "table")
         table = self._tables().read(Pin(**pin), columns)
@@ -102,7 +102,7 @@ class Content:
         self, artifact: Artifact, pin: Mapping[str, Any], begin: int, count: int, columns: Sequence[str] | None
     ) -> pa.Table:
         """Some rows in order; the files that hold them are checked."""
-        from pickaxe.kernel.tables import Pin
+        from pickaxe.kernel.tables.lake import Pin
 
         _must_be(artifact, "table")
         if begin < 0 or count < 0:

@@ -7,14 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.access import LOCAL_TENANT
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.artifacts import Artifacts, checked_name
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import endpoints
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nouns import Endpoint, Route
-from pickaxe.kernel.retry import retried
-from pickaxe.kernel.schema import endpoints
+from pickaxe.kernel.system.clock import as_datetime
+from pickaxe.kernel.system.retry import retried
 
 
 class Endpoints:

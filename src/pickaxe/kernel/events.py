@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.clock import as_datetime
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import events
 from pickaxe.kernel.nouns import Event
-from pickaxe.kernel.retry import retried
-from pickaxe.kernel.schema import events
+from pickaxe.kernel.system.clock import as_datetime
+from pickaxe.kernel.system.retry import retried
 
 _PAGE = 10_000
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from pickaxe.kernel.catalog.schema import artifacts, edges, runs
 from pickaxe.kernel.paging import MANY, batched
-from pickaxe.kernel.schema import artifacts, edges, runs
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace

@@ -13,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.ledger import Pools
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import leases, pools, runs
+from pickaxe.kernel.ledger.ledger import Pools
 from pickaxe.kernel.nouns import RunState
-from pickaxe.kernel.process import is_alive
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.runs import GONE_AFTER, interrupt
-from pickaxe.kernel.schema import leases, pools, runs
+from pickaxe.kernel.system.process import is_alive
+from pickaxe.kernel.system.retry import retried
 
 _LOOK_EVERY = timedelta(seconds=6)
 

@@ -12,19 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pickaxe.kernel.blobs_kept import KeptBlobs
-from pickaxe.kernel.blobs_local import LocalBlobs
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.depot import Depot, FolderDepot
-from pickaxe.kernel.depot_sealed import SealedDepot
-from pickaxe.kernel.keyring import open_vault
+from pickaxe.kernel.blobs.kept import KeptBlobs
+from pickaxe.kernel.blobs.local import LocalBlobs
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.sealed import give_vault
+from pickaxe.kernel.depot.backend import Depot, FolderDepot
+from pickaxe.kernel.depot.sealed import SealedDepot
+from pickaxe.kernel.encryption.keyring import open_vault
+from pickaxe.kernel.encryption.room import CHECKPOINTS, Room
 from pickaxe.kernel.location import Location
-from pickaxe.kernel.room import CHECKPOINTS, Room
-from pickaxe.kernel.sealed import give_vault
 
 if TYPE_CHECKING:
-    from pickaxe.kernel.blobs import Blobs
-    from pickaxe.kernel.tables_files import DataFiles
+    from pickaxe.kernel.blobs.backend import Blobs
+    from pickaxe.kernel.tables.files import DataFiles
 
 CACHE = "cache"
 
@@ -61,7 +61,7 @@ class Places:
 
     def data_files(self, scratch: Path) -> DataFiles | None:
         """Where the tables' files are; None: below the folder. Before they are in a bucket they are in `scratch`."""
-        from pickaxe.kernel.tables_files import DepotFiles
+        from pickaxe.kernel.tables.files import DepotFiles
 
         if self._location.objects is None:
             return None
@@ -75,6 +75,6 @@ class Places:
     def _depot(self, part: str) -> Depot:
         if self._location.objects is None:
             return FolderDepot(self._location.folder / part)
-        from pickaxe.kernel.depot_objects import ObjectDepot
+        from pickaxe.kernel.depot.objects import ObjectDepot
 
         return ObjectDepot(self._location.objects, part)

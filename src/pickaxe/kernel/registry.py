@@ -25,7 +25,7 @@ _OWN: dict[str, dict[str, str]] = {
         "onnx": "pickaxe.compress.backends.onnx:load",
     },
     # By the scheme of the workspace's engine; "local" needs no entry.
-    EXECUTORS: {"ray": "pickaxe.kernel.executor_ray:RayExecutor"},
+    EXECUTORS: {"ray": "pickaxe.kernel.engine.executor_ray:RayExecutor"},
     # The server stands above everything; what lies below and has to start one finds it here.
     SERVERS: {
         "up": "pickaxe.server.up:up",

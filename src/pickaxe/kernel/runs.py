@@ -16,13 +16,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id, checked_name
-from pickaxe.kernel.catalog import Catalog
-from pickaxe.kernel.clock import SECOND, as_datetime
+from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.schema import edges, runs
 from pickaxe.kernel.errors import Conflict, NotFound
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
-from pickaxe.kernel.retry import retried
-from pickaxe.kernel.schema import edges, runs
+from pickaxe.kernel.system.clock import SECOND, as_datetime
+from pickaxe.kernel.system.retry import retried
 
 HEARTBEAT_EVERY = timedelta(seconds=2)
 STALE_AFTER = timedelta(seconds=8)

@@ -12,22 +12,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.content import Content
-from pickaxe.kernel.engine import RunHandle
+from pickaxe.kernel.engine.engine import RunHandle
+from pickaxe.kernel.engine.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
-from pickaxe.kernel.executor import Cores, Executor, LocalExecutor
-from pickaxe.kernel.ledger import Pools
+from pickaxe.kernel.ledger.ledger import Pools
 from pickaxe.kernel.location import Location
-from pickaxe.kernel.lock import WriterLock
 from pickaxe.kernel.peers import Peers
 from pickaxe.kernel.places import Places
-from pickaxe.kernel.process import scratch_name, sweep_scratch, this_process
 from pickaxe.kernel.registry import EXECUTORS, load_named
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, beat_under_way, interrupt_orphans
+from pickaxe.kernel.system.lock import WriterLock
+from pickaxe.kernel.system.process import scratch_name, sweep_scratch, this_process
 
 if TYPE_CHECKING:
-    from pickaxe.kernel.tables import LakeTables
+    from pickaxe.kernel.tables.lake import LakeTables
 
 Mode = Literal["w", "r"]
 T = TypeVar("T")
@@ -79,8 +79,8 @@ class Stores:
 
     @cached_property
     def _lake(self) -> LakeTables:
-        from pickaxe.kernel.tables import LakeTables
-        from pickaxe.kernel.tables_metadata import metadata_at
+        from pickaxe.kernel.tables.lake import LakeTables
+        from pickaxe.kernel.tables.metadata import metadata_at
 
         lake = LakeTables(
             self.path,

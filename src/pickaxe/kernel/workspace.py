@@ -9,36 +9,36 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pickaxe.kernel.access import LOCAL_TENANT, Caller
+from pickaxe.kernel.access.principals import Access, Members
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
 from pickaxe.kernel.artifacts import Artifacts, Stored, artifact_id
-from pickaxe.kernel.attempt import Limits, Output
-from pickaxe.kernel.blobs import Blobs
-from pickaxe.kernel.catalog import Catalog
+from pickaxe.kernel.blobs.backend import Blobs
+from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.code import fingerprint
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.content import Content
 from pickaxe.kernel.digest import canonical_json
 from pickaxe.kernel.endpoints import Endpoints, of_all_tenants
-from pickaxe.kernel.engine import Engine, Job, RunHandle, RunResult, Watcher
+from pickaxe.kernel.engine.attempt import Limits, Output
+from pickaxe.kernel.engine.engine import Engine, Job, RunHandle, RunResult, Watcher
+from pickaxe.kernel.engine.worker import address_of
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.events import Events
-from pickaxe.kernel.ledger import Ledger, Usage
+from pickaxe.kernel.ledger.ledger import Ledger, Usage
 from pickaxe.kernel.lineage import Edges, ancestry, progeny
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
-from pickaxe.kernel.principals import Access, Members
 from pickaxe.kernel.registry import PREDICTORS, own_modules
-from pickaxe.kernel.retry import retried
 from pickaxe.kernel.runs import Runs, RunSpec
 from pickaxe.kernel.settings import Settings
 from pickaxe.kernel.stores import Mode, Stores
-from pickaxe.kernel.worker import address_of
+from pickaxe.kernel.system.retry import retried
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pickaxe.kernel.cost import Cost
-    from pickaxe.kernel.tables import Tables
+    from pickaxe.kernel.ledger.cost import Cost
+    from pickaxe.kernel.tables.lake import Tables
 
 
 class Workspace:
@@ -254,7 +254,7 @@ class Workspace:
 
     def cost(self, artifact: Artifact) -> Cost:
         """Everything upstream of `artifact`, priced: in full, and what it added to the bill."""
-        from pickaxe.kernel.cost import cost_of
+        from pickaxe.kernel.ledger.cost import cost_of
 
         return cost_of(self, artifact)
 
@@ -272,7 +272,7 @@ class Workspace:
         self, stored: Mapping[str, Stored], outputs: Mapping[str, Output], inputs: Mapping[str, Artifact]
     ) -> list[Usage]:
         """What the outputs themselves say was spent: bytes kept, and the human time in annotations made by this run."""
-        from pickaxe.kernel.human import human_usage
+        from pickaxe.kernel.ledger.human import human_usage
 
         readings = (
             [Usage("stored_bytes", sum(item.size for item in stored.values()), "measured", "bytes written")] if stored else []

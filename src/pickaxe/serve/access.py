@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from pickaxe.kernel.access import LOCAL_TENANT, Caller, Scope
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Scope
 from pickaxe.serve.errors import Forbidden
 
 CALLER = "pickaxe.caller"

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
-from pickaxe.kernel.access import LOCAL_TENANT, Caller
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 from pickaxe.serve.access import CALLER, caller_of, needs
 from pickaxe.serve.backend import ServingStore

@@ -21,10 +21,10 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pickaxe.kernel import audit
-from pickaxe.kernel.access import LOCAL_TENANT, Caller
+from pickaxe.kernel.access import audit
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
 from pickaxe.kernel.errors import Conflict, PickaxeError
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, Unauthorised
 from pickaxe.serve.auditing import NOTE

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 
-from pickaxe.kernel.access import Scope
+from pickaxe.kernel.access.scopes import Scope
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.serve.access import Needs
 

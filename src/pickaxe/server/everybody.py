@@ -8,7 +8,7 @@ import hmac
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Caller, Role
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Caller, Role
 from pickaxe.serve.access import CALLER, Unauthorised
 from pickaxe.serve.http import TRACE, refusal
 

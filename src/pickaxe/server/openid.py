@@ -23,9 +23,9 @@ import jwt
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.kernel.access import Caller, Role
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import Caller, Role
 from pickaxe.kernel.errors import BadInput, Conflict, PickaxeError, Unavailable
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import needs
 from pickaxe.serve.errors import Forbidden

@@ -15,8 +15,8 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
+from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.errors import Conflict, PickaxeError, Unavailable
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.kernel import audit
-from pickaxe.kernel.access import Caller
+from pickaxe.kernel.access import audit
+from pickaxe.kernel.access.keys import SESSION
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
-from pickaxe.kernel.keys import SESSION
-from pickaxe.kernel.principals import Access
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, needs
 from pickaxe.serve.errors import TooLarge, UnsupportedMedia

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from pickaxe.console import pages
 from pickaxe.flows.jobs import Jobs
-from pickaxe.kernel.spare import spare_core
+from pickaxe.kernel.ledger.spare import spare_core
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
 from pickaxe.server import sign_in

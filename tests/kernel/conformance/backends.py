@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar, cast
 
-from pickaxe.kernel.blobs import Blobs
-from pickaxe.kernel.blobs_kept import KeptBlobs
-from pickaxe.kernel.blobs_local import LocalBlobs
-from pickaxe.kernel.depot import FolderDepot
-from pickaxe.kernel.depot_objects import ObjectDepot
-from pickaxe.kernel.depot_sealed import SealedDepot
-from pickaxe.kernel.tables import LakeTables, Tables
-from pickaxe.kernel.tables_files import DepotFiles
-from pickaxe.kernel.tables_metadata import PostgresMetadata
-from pickaxe.kernel.vault import Vault
+from pickaxe.kernel.blobs.backend import Blobs
+from pickaxe.kernel.blobs.kept import KeptBlobs
+from pickaxe.kernel.blobs.local import LocalBlobs
+from pickaxe.kernel.depot.backend import FolderDepot
+from pickaxe.kernel.depot.objects import ObjectDepot
+from pickaxe.kernel.depot.sealed import SealedDepot
+from pickaxe.kernel.encryption.vault import Vault
+from pickaxe.kernel.tables.files import DepotFiles
+from pickaxe.kernel.tables.lake import LakeTables, Tables
+from pickaxe.kernel.tables.metadata import PostgresMetadata
 from tests.kernel import object_server
 from tests.postgres import shared_server
 

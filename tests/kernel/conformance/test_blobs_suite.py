@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.kernel.blobs import Blobs
+from pickaxe.kernel.blobs.backend import Blobs
 from pickaxe.kernel.digest import bytes_digest, file_digest, folder_digest
 from pickaxe.kernel.errors import BadInput, Corrupted, NotFound
 from tests.kernel.conformance.backends import BLOBS, Backend

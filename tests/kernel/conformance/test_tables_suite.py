@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pickaxe.kernel import tables_write
 from pickaxe.kernel.digest import table_digest
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
-from pickaxe.kernel.tables import Pin, Tables
-from pickaxe.kernel.tables_sql import SqlLimits
+from pickaxe.kernel.tables import write as tables_write
+from pickaxe.kernel.tables.lake import Pin, Tables
+from pickaxe.kernel.tables.sql import SqlLimits
 from tests.kernel.arrow_tables import arrow_tables
 from tests.kernel.conformance.backends import TABLES, Backend
 

@@ -14,7 +14,7 @@ from pickaxe.compute.planner.units import Carbon, CarbonIntensity, Joules, Secon
 from pickaxe.kernel.errors import BadInput
 
 if TYPE_CHECKING:
-    from pickaxe.kernel.ledger import Charge
+    from pickaxe.kernel.ledger.ledger import Charge
 
 METER = "energy_mj"
 """The kernel's meter, in millijoules."""

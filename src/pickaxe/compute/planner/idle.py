@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from pickaxe.kernel.ledger import PoolLife, Tariff
+from pickaxe.kernel.ledger.ledger import PoolLife, Tariff
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -56,7 +56,7 @@ class ModelCurve:
 
 def published_models(workspace: Workspace) -> list[LedgerRow]:
     """Every model that the workspace ever published, in that order, at what the ledger charged for it."""
-    from pickaxe.kernel.cost import cost_of
+    from pickaxe.kernel.ledger.cost import cost_of
 
     subjects = dict.fromkeys(event.subject for event in workspace.log.each("publish"))
     costs = [cost_of(workspace, workspace.artifact(subject)) for subject in subjects]

@@ -14,8 +14,8 @@ from pickaxe.console.forms import After, Text
 from pickaxe.console.markdown import markup
 from pickaxe.console.site import Site
 from pickaxe.kernel import browse
-from pickaxe.kernel.cost import cost_of
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.cost import cost_of
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 

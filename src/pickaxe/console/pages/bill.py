@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from pickaxe.console import charts
 from pickaxe.console.site import Site
-from pickaxe.kernel.access import LOCAL_TENANT, Caller
-from pickaxe.kernel.cost import Cost, cost_of
-from pickaxe.kernel.ledger import Statement
-from pickaxe.kernel.principals import Access
-from pickaxe.kernel.spending import Spending, Spent, last_days
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
+from pickaxe.kernel.ledger.cost import Cost, cost_of
+from pickaxe.kernel.ledger.ledger import Statement
+from pickaxe.kernel.ledger.spending import Spending, Spent, last_days
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
 

@@ -158,7 +158,7 @@ def _saved(workspace: Workspace) -> list[tuple[str, str]]:
 
 def _answered(workspace: Workspace, text: str) -> tuple[Any, PickaxeError | None]:
     """The answer's first rows as a table, or what was wrong with the question."""
-    from pickaxe.kernel.tables_sql import SqlLimits
+    from pickaxe.kernel.tables.sql import SqlLimits
 
     limits = SqlLimits(rows=_ANSWER_ROWS, seconds=_SECONDS, memory="512MB", threads=1)
     try:

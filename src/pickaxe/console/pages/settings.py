@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pickaxe.console.site import Site
-from pickaxe.kernel.access import LOCAL_TENANT, SCOPES, Role
-from pickaxe.kernel.audit import KIND as AUDIT
-from pickaxe.kernel.principals import Access
+from pickaxe.kernel.access.audit import KIND as AUDIT
+from pickaxe.kernel.access.principals import Access
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
 from pickaxe.serve.access import caller_of
 
 _CHANGES = 40

@@ -12,8 +12,8 @@ from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site
 from pickaxe.flows.standing import standing, tasks
 from pickaxe.kernel.browse import versions
-from pickaxe.kernel.cost import Cost, cost_of
 from pickaxe.kernel.errors import NotFound
+from pickaxe.kernel.ledger.cost import Cost, cost_of
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 

@@ -19,9 +19,9 @@ from pydantic import Field, model_validator
 from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer
 from pickaxe.data.label.rows import AnnotationRow
 from pickaxe.data.label.standing import Standing
-from pickaxe.kernel.clock import as_datetime
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.system.clock import as_datetime
 
 if TYPE_CHECKING:
     from pickaxe.kernel.events import Events

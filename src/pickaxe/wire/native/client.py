@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pickaxe.flows.line import LineWatcher
     from pickaxe.flows.produce import Product
     from pickaxe.flows.task import Task
-    from pickaxe.kernel.cost import Cost
-    from pickaxe.kernel.ledger import Charge, Statement, Tariff
+    from pickaxe.kernel.ledger.cost import Cost
+    from pickaxe.kernel.ledger.ledger import Charge, Statement, Tariff
 
 
 class RemoteWorkspace:
@@ -337,7 +337,7 @@ class RemoteLedger:
         return [StatementInfo.model_validate(item).noun() for item in self._api.get("/v1/bill")["pools"]]
 
     def tariffs(self) -> dict[str, Tariff]:
-        from pickaxe.kernel.ledger import Price, Tariff
+        from pickaxe.kernel.ledger.ledger import Price, Tariff
 
         rows: dict[str, list[Price]] = {}
         for item in self._api.get("/v1/prices"):

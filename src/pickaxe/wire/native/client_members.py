@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pickaxe.kernel.access import Role
-from pickaxe.kernel.keys import Key
+from pickaxe.kernel.access.keys import Key
+from pickaxe.kernel.access.principals import Person
+from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.nouns import Tenant
-from pickaxe.kernel.principals import Person
 from pickaxe.wire.native.api import Api
 
 
 class RemoteMembers:
-    """The same methods as `pickaxe.kernel.principals.Members`, over HTTP."""
+    """The same methods as `pickaxe.kernel.access.principals.Members`, over HTTP."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

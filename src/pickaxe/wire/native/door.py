@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
-from pickaxe.kernel.access import Scope
+from pickaxe.kernel.access.scopes import Scope
 from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of, needs

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.kernel import audit
-from pickaxe.kernel.access import LOCAL_TENANT, Caller, Role, Scope
+from pickaxe.kernel.access import audit
+from pickaxe.kernel.access.keys import Key
+from pickaxe.kernel.access.principals import Access, Person
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role, Scope
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.keys import Key
-from pickaxe.kernel.principals import Access, Person
 from pickaxe.serve.access import caller_of, operator_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import Forbidden

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.storage_errors import storage_errors
+from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.errors import SlowClient, TooLarge
 from pickaxe.serve.http import reply

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
 from pickaxe.flows.jobs import ARTIFACT
-from pickaxe.kernel.access import Caller
+from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
 from pickaxe.serve.access import caller_of

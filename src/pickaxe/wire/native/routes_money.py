@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.kernel.access import LOCAL_TENANT
-from pickaxe.kernel.cost import Cost, RunCost, cost_of
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.ledger import Charge, Price, Statement
+from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
+from pickaxe.kernel.ledger.ledger import Charge, Price, Statement
 from pickaxe.serve.access import operator_of
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples

@@ -55,7 +55,7 @@ def router(door: Door) -> APIRouter:
         With ``Accept: application/vnd.apache.arrow.stream`` the answer is an Arrow IPC stream.
         """
         from pickaxe.flows.query import query
-        from pickaxe.kernel.tables_sql import SqlLimits
+        from pickaxe.kernel.tables.sql import SqlLimits
 
         limits = SqlLimits(rows=given.limit, seconds=given.seconds, memory="1GB", threads=1)
         table = query(door.seen(request), given.query, given.params, limits=limits)

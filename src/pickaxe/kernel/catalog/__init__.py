@@ -1,0 +1,1 @@
+"""The transactional database of nouns, edges, events and the ledger: SQLite or PostgreSQL."""

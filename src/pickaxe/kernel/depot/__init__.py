@@ -1,0 +1,1 @@
+"""Where bytes are kept by name: a bucket, or a folder of sealed files."""

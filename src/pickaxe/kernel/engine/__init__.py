@@ -1,0 +1,1 @@
+"""Runs, carried out: leases, workers, meters; on this machine or on Ray."""

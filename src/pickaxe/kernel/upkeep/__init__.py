@@ -1,0 +1,1 @@
+"""A whole workspace at once: backup, check, move."""
