@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pickaxe.compress.config import LinearSettings, OnnxSettings, StaticSettings, StudentConfig, TrainStudentConfig
+from pickaxe.compress.config import Family, LinearSettings, OnnxSettings, StaticSettings, StudentConfig, TrainStudentConfig
 from pickaxe.compress.search import Candidate, Trial, choose, wilson
 from pickaxe.compress.service import search_students, train_student
 from pickaxe.compress.targets import Targets, balanced, hold_back, human_targets
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.tokens import tokens_of_thread
 from pickaxe.kernel.predictors import load_predictor
 from pickaxe.testing import StepBench
 
@@ -54,6 +55,19 @@ def test_the_student_learns_and_the_search_says_why(searched: StepBench) -> None
     assert document["chosen"]["family"] == "linear"
     assert "48 of people's labels held back" in document["validation"]
     assert document["why"]
+
+
+def test_tokens_are_what_the_student_reads(gold: pa.Table, teacher: Path) -> None:
+    """A static student reads five words as five tokens; one that counts n-grams reads none."""
+    cases: tuple[tuple[Family, int], ...] = (("static", 5), ("linear", 0))
+    for family, tokens in cases:
+        bench = StepBench({"gold": gold, "teacher": teacher})
+        before = tokens_of_thread()
+        train_student(bench, TrainStudentConfig(family=family, threads=1))
+        assert tokens_of_thread() - before == tokens * gold.num_rows
+        model, before = load_predictor(bench.saved["baseline"]), tokens_of_thread()
+        model.predict_proba(["a superb show in lima"])
+        assert tokens_of_thread() - before == tokens
 
 
 def test_latencies_are_metrics(searched: StepBench) -> None:

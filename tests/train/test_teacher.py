@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.tokens import tokens_of_thread
 from pickaxe.kernel.predictors import Predictor, load_predictor
 from pickaxe.testing import StepBench
 from pickaxe.train import finetune
@@ -268,3 +269,13 @@ def test_no_rows_give_no_predictions(trained: StepBench, gold: pa.Table) -> None
 def test_rows_without_text_are_refused(trained: StepBench, gold: pa.Table) -> None:
     with pytest.raises(BadInput, match="column"):
         predict(StepBench({"model": trained.saved["teacher"], "rows": gold.drop_columns(["text"])}), PredictConfig(threads=1))
+
+
+def test_tokens_are_counted_as_the_encoder_reads_them(encoder: Path, gold: pa.Table, trained: StepBench) -> None:
+    """Five words and two marks are seven tokens, in each of three passes; padding is none."""
+    model, before = load_predictor(trained.saved["teacher"]), tokens_of_thread()
+    model.predict_proba(["a superb show in lima", "a walk"])
+    assert tokens_of_thread() - before == 7 + 4
+    bench, before = StepBench({"gold": gold, "encoder": encoder}), tokens_of_thread()
+    train_teacher(bench, CONFIG.model_copy(update={"validation_share": 0.0}))
+    assert tokens_of_thread() - before == 7 * gold.num_rows * CONFIG.epochs

@@ -189,7 +189,7 @@ def _preview(workspace: str | None, job: Task) -> None:
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:
-        stages = preview(ws, job)
+        found = preview(ws, job)
     lines = [
         (
             item.stage,
@@ -197,20 +197,30 @@ def _preview(workspace: str | None, job: Task) -> None:
             duration(item.seconds.middle / 1000),
             f"{duration(item.seconds.low / 1000)} – {duration(item.seconds.high / 1000)}",
             size(round(item.memory.middle)) if item.memory else "–",
+            f"{item.tokens.middle:,.0f}" if item.tokens else "–",
             as_money(item.nano * item.times),
             str(item.seconds.runs),
         )
-        for item in stages
+        for item in found.stages
     ]
-    if stages:
-        seconds = sum(item.times * item.seconds.middle / 1000 for item in stages)
-        nano = sum(item.times * item.nano for item in stages)
-        memory = max(item.memory.middle for item in stages if item.memory)
-        lines.append(("in all", "", duration(seconds), "", size(round(memory)), as_money(round(nano)), ""))
+    if found.stages:
+        memory = size(round(found.memory_bytes)) if found.memory_bytes else "–"
+        lines.append(
+            (
+                "in all",
+                "",
+                duration(found.seconds),
+                "",
+                memory,
+                f"{found.tokens:,.0f}" if found.tokens else "–",
+                as_money(found.nano),
+                "",
+            )
+        )
     print_table(
-        ["stage", "times", "time of one", "90%", "peak memory", "money", "from runs"],
+        ["stage", "times", "time of one", "90%", "peak memory", "tokens", "money", "from runs"],
         lines,
-        right=range(1, 7),
+        right=range(1, 8),
         empty="no line has run in this workspace yet: there is nothing to forecast from. The first run is the first measurement.",
     )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pickaxe.compress.config import StaticSettings
 from pickaxe.compress.targets import Targets
 from pickaxe.compress.tokens import encode, read_token_vectors, read_tokenizer
+from pickaxe.kernel.ledger.tokens import count_tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,7 @@ class StaticWeights:
         """Text vectors, float32, shape (len(starts), width), from token ids and the places where texts start."""
         import numpy as np
 
+        count_tokens(int((flat >= 0).sum()))
         known = np.where((flat >= 0) & (flat < len(self.rows)), self.rows[np.clip(flat, 0, len(self.rows) - 1)], 0)
         summed = np.add.reduceat(self.vectors[known], starts, axis=0)
         return summed[:, :-1] / np.sqrt(np.maximum(summed[:, -1:], 1e-12))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from pickaxe.compute.planner.foresight import Foresight, foresee, price
+from pickaxe.compute.planner.foresight import Foresight, RunForecast, foresee, price
 from pickaxe.compute.planner.history import SIZE, Past, log_size, past_of
+from pickaxe.flows.demo_data import at_hand
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.sources import located
-from pickaxe.flows.task import Task
+from pickaxe.flows.task import DEMO, Task
+from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.nouns import RunState
 
 if TYPE_CHECKING:
@@ -26,13 +30,57 @@ class StagePreview:
 
     stage: str
     times: int
-    seconds: Foresight
-    memory: Foresight | None
-    nano: int
+    forecast: RunForecast
+
+    @property
+    def seconds(self) -> Foresight:
+        return self.forecast.meters["wall_ms"]
+
+    @property
+    def memory(self) -> Foresight | None:
+        return self.forecast.meters.get("memory_peak_bytes")
+
+    @property
+    def tokens(self) -> Foresight | None:
+        """That models read; None for a stage without a model."""
+        return self.forecast.meters.get("tokens")
+
+    @property
+    def nano(self) -> int:
+        return self.forecast.nano or 0
 
 
-def preview(workspace: Workspace, task: Task) -> list[StagePreview]:
-    """Every stage that earlier lines had, in their order; empty when no line has run here."""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Every stage that earlier lines had, in their order; none when no line has run here.
+
+    Attributes:
+        refused: why the task's own limits would end the line before the stage it names; None when they would not.
+    """
+
+    stages: tuple[StagePreview, ...]
+    refused: BadInput | None
+
+    @property
+    def seconds(self) -> float:
+        return sum(item.times * item.seconds.middle / 1000 for item in self.stages)
+
+    @property
+    def nano(self) -> int:
+        return sum(item.times * item.nano for item in self.stages)
+
+    @property
+    def tokens(self) -> float:
+        return sum(item.times * item.tokens.middle for item in self.stages if item.tokens)
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Peak of the largest stage."""
+        return max((item.memory.middle for item in self.stages if item.memory), default=None)
+
+
+def preview(workspace: Workspace, task: Task) -> Preview:
+    """Forecast the line for `task` from the lines that `workspace` has run. Raises `Unavailable` for demo data that is not here yet."""
     found = _past_by_stage(workspace)
     features = {SIZE: log_size(_size(task) / _BYTES_A_TEXT)}
     stages: list[StagePreview] = []
@@ -42,12 +90,21 @@ def preview(workspace: Workspace, task: Task) -> list[StagePreview]:
         meters = foresee(features, cores, past)
         if "wall_ms" in meters:
             times = task.rounds if max(often.values()) > 1 else 1
-            stages.append(
-                StagePreview(
-                    stage, times, meters["wall_ms"], meters.get("memory_peak_bytes"), price(meters, cores, workspace) or 0
-                )
-            )
-    return stages
+            forecast = RunForecast("", past[-1].step, cores, meters, price(meters, cores, workspace))
+            stages.append(StagePreview(stage, times, forecast))
+    return Preview(tuple(stages), _refusal(task, stages))
+
+
+def _refusal(task: Task, stages: Sequence[StagePreview]) -> BadInput | None:
+    """What the line itself would say, stage by stage, if each took what is forecast."""
+    ceiling, spent_nano, spent_seconds = task.limits.ceiling, 0, 0.0
+    for item in chain.from_iterable(repeat(stage, stage.times) for stage in stages):
+        try:
+            ceiling.admit(item.stage, item.forecast, spent_nano=spent_nano, spent_seconds=spent_seconds)
+        except BadInput as refused:
+            return refused
+        spent_nano, spent_seconds = spent_nano + item.nano, spent_seconds + item.seconds.middle / 1000
+    return None
 
 
 def _past_by_stage(workspace: Workspace) -> dict[str, list[Past]]:
@@ -68,6 +125,14 @@ def _past_by_stage(workspace: Workspace) -> dict[str, list[Past]]:
 
 
 def _size(task: Task) -> int:
-    """Bytes of the task's data; demo data is fetched for it."""
+    """Bytes of the task's data."""
+    if task.data.startswith(DEMO):
+        name = task.data.removeprefix(DEMO)
+        if not at_hand(name):
+            raise Unavailable(
+                f"the demo data {name!r} is not on this machine yet",
+                expected="data that is here, to forecast by its size",
+                remedy="start the line: the data is fetched then, and each stage is forecast before it runs",
+            )
     path = located(task.data, Nobody())
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.tokens import count_tokens
 from pickaxe.train.encoder_folder import check_encoder
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Network:
     def logits(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Scores before the softmax, float32, shape (len(ids), classes)."""
         tokens, mask = pad(ids)
+        count_tokens(sum(map(len, ids)))
         hidden = self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
         return self.head(hidden[:, 0] if self.pooling == "first" else mean_of_tokens(hidden, mask))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.compress.backends.folder import read_manifest
 from pickaxe.compress.tokens import read_tokenizer
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.ledger.tokens import count_tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,7 @@ class OnnxPredictor:
         from scipy.special import softmax
 
         ids = [encoding.ids or [0] for encoding in self._rules.encode_batch(list(texts))]
+        count_tokens(sum(map(len, ids)))
         scores = np.zeros((len(texts), len(self.classes)))
         for rows in self._batches(ids):
             tokens = np.zeros((len(rows), len(ids[rows[-1]])), dtype=np.int64)

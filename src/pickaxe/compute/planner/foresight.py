@@ -1,4 +1,4 @@
-"""What a run will take, from what runs of the same step took: time, peak memory, bytes, people's time, and money.
+"""What a run will take, from what runs of the same step took: time, peak memory, tokens, bytes, people's time, and money.
 
 Log-linear regression on what the step is given, shrunk towards "time grows with the rows" by ridge: with one earlier run it scales
 that one; with many it learns the exponents of this machine. Runs like the new one weigh more than others (a Gaussian kernel over the
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EVENT = "forecast"
 """Kind of the event that keeps a forecast; its subject is the run."""
 
-_PRIOR = {"wall_ms": 0.7, "memory_peak_bytes": 0.05, "stored_bytes": 0.9, "human_ms": 0.0}
+_PRIOR = {"wall_ms": 0.7, "memory_peak_bytes": 0.05, "tokens": 1.0, "stored_bytes": 0.9, "human_ms": 0.0}
 """Exponent of the input's size that is believed until runs say otherwise."""
 _RIDGE = 0.1
 _NEAR = 3.0
@@ -150,7 +150,7 @@ def price(meters: Mapping[str, Foresight], cores: int, workspace: Workspace) -> 
     total = 0
     if "cpu" in tariffs:
         total += cores * tariffs["cpu"].held(now, now + round(meters["wall_ms"].middle * 1e6))
-    for meter in ("stored_bytes", "human_ms"):
+    for meter in ("tokens", "stored_bytes", "human_ms"):
         total += _quantity(tariffs.get(meter), meters.get(meter), now)
     return total
 

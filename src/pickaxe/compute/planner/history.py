@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.nouns import Artifact, Run
     from pickaxe.kernel.workspace import Workspace
 
-METERS = ("wall_ms", "memory_peak_bytes", "stored_bytes", "human_ms")
+METERS = ("wall_ms", "memory_peak_bytes", "tokens", "stored_bytes", "human_ms")
 """Readings that are forecast; what time costs follows from the lease."""
 
 SIZE = "size"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pickaxe.kernel.engine.meter import Meter
+from pickaxe.kernel.ledger import tokens
 from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.nouns import RunState
 
@@ -84,6 +85,7 @@ class Attempt:
         self._process, self._messages = _spawn(job, threads)
         self._meter = Meter(self._process.pid)
         self._partial: dict[int, bytes] = {}
+        self._tokens = 0
 
     def run(self) -> Outcome:
         """Watch the worker until it is gone and reaped."""
@@ -94,7 +96,7 @@ class Attempt:
             self._drain()
             _, status, used = os.wait4(self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
-            self._outcome.readings = self._meter.finish(used)
+            self._outcome.readings = [*self._meter.finish(used), *self._read_by_models()]
             self._close()
         self._judge(self._process.returncode)
         return self._outcome
@@ -138,7 +140,12 @@ class Attempt:
         except BlockingIOError:
             pass  # a grandchild still holds the pipe; what it prints belongs to nobody now
 
+    def _read_by_models(self) -> list[Usage]:
+        """Tokens; of a killed worker those up to its last message. Nothing for a step that runs no model on tokens."""
+        return [Usage(tokens.METER, self._tokens, "measured", tokens.METHOD)] if self._tokens else []
+
     def _take(self, message: dict[str, Any]) -> None:
+        self._tokens = message.pop(tokens.METER, self._tokens)
         if "output" in message:
             output = Output(message["stored"], message["kind"], message["meta"], Path(message["path"]))
             self._outcome.outputs[message["output"]] = output

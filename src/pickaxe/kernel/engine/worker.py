@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.ledger.tokens import METER, tokens_of_process
 from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.system.retry import retried
 
@@ -47,15 +48,24 @@ def main() -> None:
         with storage_errors(Path(job["scratch"])):
             step(WorkerContext(job, tell), config)
     except PickaxeError as error:
-        tell(error=error.as_dict(), traceback=traceback.format_exc())
+        tell(**_used(), error=error.as_dict(), traceback=traceback.format_exc())
     except BaseException as error:  # noqa: BLE001 - whatever ended the step is told to the engine
-        tell(error={"code": "exception", "message": f"{type(error).__name__}: {error}"}, traceback=traceback.format_exc())
+        tell(
+            **_used(),
+            error={"code": "exception", "message": f"{type(error).__name__}: {error}"},
+            traceback=traceback.format_exc(),
+        )
     else:
-        tell(done=True)
+        tell(**_used(), done=True)
     sys.stdout.flush()
     sys.stderr.flush()
     # Native threads of the libraries may hang at interpreter exit; everything worth keeping has been said.
     os._exit(0)
+
+
+def _used() -> dict[str, int]:
+    """What only this process can count. Sent on the way too, for an attempt that is killed."""
+    return {METER: tokens_of_process()}
 
 
 def load_object(address: str) -> Any:
@@ -181,7 +191,7 @@ class WorkerContext:
         now = time.monotonic()
         if done >= total or now - self._told_progress >= _PROGRESS_EVERY:
             self._told_progress = now
-            self._tell(progress=[float(done), float(total), note])
+            self._tell(**_used(), progress=[float(done), float(total), note])
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self._tell(metric=[name, float(value), step])
