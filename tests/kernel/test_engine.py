@@ -139,7 +139,9 @@ def test_what_a_run_takes_of_the_machine_is_a_curve(workspace: Workspace) -> Non
     assert len(curve) >= 2
     seconds = [event.step or 0 for event in curve]
     assert seconds == sorted(set(seconds))
-    assert all(event.body["memory_mb"] > 10 and 0 <= event.body["cpu_cores"] < 2 for event in curve)
+    # Looked at in its first instants, an interpreter has hardly begun to load.
+    assert all(event.body["memory_mb"] > 1 and 0 <= event.body["cpu_cores"] < 2 for event in curve)
+    assert max(event.body["memory_mb"] for event in curve) > 10
 
 
 def test_two_runs_share_the_pool_and_never_exceed_it(workspace: Workspace) -> None:

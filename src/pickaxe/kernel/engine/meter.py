@@ -9,7 +9,10 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -37,9 +40,8 @@ class Meter:
 
     def sample(self) -> int:
         """Resident bytes of the process tree now, 0 once it is gone."""
-        try:
-            rss = sum(process.memory_info().rss for process in self._tree())
-        except psutil.Error:
+        rss = sum(memory.rss for memory in self._of_tree(psutil.Process.memory_info))
+        if not rss:
             return 0
         now = time.monotonic()
         self._byte_seconds += (self._rss + rss) / 2 * (now - self._sampled)
@@ -49,11 +51,8 @@ class Meter:
 
     def system(self) -> dict[str, float]:
         """Since the last call: ``cpu_cores`` busy on average; now: ``memory_mb`` resident."""
-        try:
-            times = [process.cpu_times() for process in self._tree()]
-        except psutil.Error:
-            times = []
         # Of children that have ended, the parent's count has it, so the sum does not fall.
+        times = self._of_tree(psutil.Process.cpu_times)
         used = sum(each.user + each.system + each.children_user + each.children_system for each in times)
         now, (before, then) = time.monotonic(), self._cpu
         self._cpu = used, now
@@ -75,8 +74,14 @@ class Meter:
             self._joules(cpu_seconds),
         ]
 
-    def _tree(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
+    def _of_tree(self, read: Callable[[psutil.Process], Any]) -> list[Any]:
+        """What is read of the worker and its children; of one that ends meanwhile, nothing."""
+        found: list[Any] = []
+        with suppress(psutil.Error):
+            for process in (self._process, *self._process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    found.append(read(process))
+        return found
 
     def _joules(self, cpu_seconds: float) -> Usage:
         now = _rapl_microjoules()
