@@ -55,13 +55,91 @@ def test_keys_answer_undo_skip_and_note(workspace: Workspace, queue: Callable[..
     expect_text(page, "Item 2:")
     page.keyboard.press("s")
     expect_text(page, "Item 3:")
-    page.keyboard.press("u")
-    expect_text(page, "Item 1:")
-    page.keyboard.press("1")
-    expect_text(page, "Item 3:")
-    wait_until(lambda: desk.counts()["answers"] == 2 and {row.label for row in desk.answers()} == {"urgent"})
+    wait_until(lambda: desk.counts()["answers"] == 2)
+    assert {row.label: row.note for row in desk.answers()} == {"urgent": "", "not urgent": "hard 1 to say"}
     assert all(0 < row.seconds < 60 and row.annotator == "ada" for row in desk.answers())
     browser.clean(page)
+
+
+def test_undo_brings_back_one_thing_after_the_other_a_skip_too_with_what_was_given(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue()
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    press(page, "n", *"hm", "Enter", "2")
+    expect_text(page, "Item 1:")
+    press(page, "n", *"later", "Enter", "s")
+    expect_text(page, "Item 2:")
+    press(page, "1")
+    expect_text(page, "Item 3:")
+    press(page, "u")
+    expect_text(page, "Item 2:")
+    assert pressed(page) == "1 urgent"
+    press(page, "u")
+    expect_text(page, "Item 1:")
+    assert (pressed(page), page.input_value("#note")) == ("", "later")
+    press(page, "u")
+    expect_text(page, "Item 0:")
+    assert (pressed(page), page.input_value("#note")) == ("2 not urgent", "hm")
+    browser.clean(page)
+    press(page, "u")
+    page.wait_for_selector("text=There is nothing to take back.")
+    assert desk.counts()["answers"] == 0
+    page.wait_for_function("() => document.getElementById('mine').textContent === '0'")
+    for n, key in enumerate("112"):
+        expect_text(page, f"Item {n}:")
+        press(page, key)
+    expect_text(page, "Item 3:")
+    wait_until(lambda: desk.counts()["answers"] == 3)
+    assert {row.row_key: (row.label, row.note) for row in desk.answers()} == {
+        "k0": ("urgent", "hm"),
+        "k1": ("urgent", "later"),
+        "k2": ("not urgent", ""),
+    }
+
+
+def test_undo_after_a_reload_and_a_reload_after_an_undo_lose_nothing(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue(form="spans")
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    press(page, "1", "ArrowRight", "2", "n", *"hm", "Enter", "Enter")
+    expect_text(page, "Item 1:")
+    wait_until(lambda: desk.counts()["answers"] == 1)
+    page.reload()
+    expect_text(page, "Item 1:")
+    press(page, "1", "u")
+    expect_text(page, "Item 0:")
+    assert (marks(page), page.input_value("#note")) == (["urgent: Item", "not urgent: 0"], "hm")
+    page.reload()
+    expect_text(page, "Item 0:")
+    assert (marks(page), page.input_value("#note")) == (["urgent: Item", "not urgent: 0"], "hm")
+    browser.clean(page)
+    press(page, "1", "Enter")  # the cursor stands on the first word: its mark goes
+    expect_text(page, "Item 1:")
+    wait_until(lambda: desk.counts()["answers"] == 1)
+    (row,) = desk.answers()
+    assert ([span["label"] for span in spans_of(row.label)], row.note) == (["not urgent"], "hm")
+
+
+def test_marks_that_were_begun_are_kept_while_an_undone_item_is_in_front(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue(form="spans")
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    press(page, "Enter")
+    expect_text(page, "Item 1:")
+    press(page, "2", "u")
+    expect_text(page, "Item 0:")
+    press(page, "1", "Enter")
+    expect_text(page, "Item 1:")
+    assert marks(page) == ["not urgent: Item"]
+    press(page, "Enter")
+    wait_until(lambda: desk.counts()["answers"] == 2)
+    assert [spans_of(row.label)[0]["label"] for row in desk.answers()] == ["urgent", "not urgent"]
 
 
 def test_a_person_at_the_keyboard_answers_more_than_one_item_a_second(
@@ -167,6 +245,21 @@ def test_a_queue_is_made_from_the_page_and_reviewed(workspace: Workspace, browse
     assert "Krippendorff" in page.inner_text("main")
     assert page.locator("text=ann").count() >= 1
     browser.clean(page)
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def pressed(page: Any) -> str:
+    """The answer that the page says was given before."""
+    found = page.locator("#choices [aria-pressed=true]")
+    return " ".join(found.inner_text().split()) if found.count() else ""
+
+
+def marks(page: Any) -> list[str]:
+    return [text.removesuffix("×").strip() for text in page.locator(".marked li").all_inner_texts()]
 
 
 def expect_text(page: Any, text: str) -> None:

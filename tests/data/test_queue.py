@@ -11,7 +11,7 @@ import pytest
 
 from pickaxe.data.label import queue as queues
 from pickaxe.data.label.forms import spans_of
-from pickaxe.data.label.queue import Queue, create_queue
+from pickaxe.data.label.queue import Given, Queue, create_queue
 from pickaxe.data.label.review import review
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 from pickaxe.kernel.workspace import Workspace
@@ -71,14 +71,68 @@ def test_the_state_is_the_events(make: Make, workspace: Workspace) -> None:
     assert again.counts() == {"items": 3, "complete": 1, "answers": 1, "by": {"ann": 1}}
 
 
-def test_undo_takes_back_the_last_answer_and_the_one_before(make: Make) -> None:
+def undone(queue: Queue, who: str) -> tuple[str, Given | None] | None:
+    item = queue.undo(who)
+    return item and (item.row_key, item.given)
+
+
+def test_undo_takes_back_the_last_answer_and_the_one_before_with_what_was_given(make: Make) -> None:
     queue = make()
-    for _ in range(2):
-        queue.answer("ann", queue.take("ann")[0].row_key, "yes", seconds=1)
-    assert [queue.undo("ann"), queue.undo("ann"), queue.undo("ann")] == [queue.items["k1"], queue.items["k0"], None]
+    for label in ("yes", "no"):
+        queue.answer("ann", queue.take("ann")[0].row_key, label, seconds=1, note=f"{label} it is")
+    assert undone(queue, "ann") == ("k1", Given("no", "no it is"))
+    assert undone(queue, "ann") == ("k0", Given("yes", "yes it is"))
+    assert undone(queue, "ann") is None
     assert queue.answers() == []
+    assert queue.counts()["by"] == {}
     assert set(keys(queue.take("ann", ahead=1))) == {"k0", "k1"}, "what was taken back is in front of the same person again"
     assert "k0" not in keys(queue.take("bob", ahead=5))
+
+
+def test_undo_brings_a_skipped_item_back_in_its_turn(make: Make) -> None:
+    queue = make()
+    queue.answer("ann", "k0", "yes", seconds=1)
+    queue.skip("ann", "k1")
+    queue.answer("ann", "k2", "no", seconds=1)
+    assert [undone(queue, "ann") for _ in range(4)] == [("k2", Given("no", "")), ("k1", None), ("k0", Given("yes", "")), None]
+    assert keys(queue.take("ann", ahead=2)) == ["k0", "k1", "k2"]
+    queue.answer("ann", "k1", "no", seconds=1)
+    assert [(row.row_key, row.label) for row in queue.answers()] == [("k1", "no")]
+
+
+def test_what_was_taken_back_is_there_after_leaving_the_desk_until_it_is_answered(make: Make, workspace: Workspace) -> None:
+    queue = make(form="spans")
+    spans = [{"start": 0, "end": 4, "label": "yes"}]
+    queue.answer("ann", "k0", [], seconds=1)
+    queue.answer("ann", "k4", spans, seconds=1, note="hm")
+    queue.undo("ann")
+    queue.release("ann")
+    again = Queue(workspace, "t")
+    (first,) = again.take("ann", ahead=0)
+    assert (first.row_key, first.given) == ("k4", Given(spans, "hm"))
+    assert "k4" not in keys(again.take("bob", ahead=5)), "it is in front of ann"
+    again.skip("ann", "k4")
+    assert undone(again, "ann") == ("k4", Given(spans, "hm")), "a skip is undone as well, and loses nothing"
+    again.answer("ann", "k4", [], seconds=1)
+    assert undone(again, "ann") == ("k4", Given([], ""))
+
+
+def test_a_skipped_item_that_others_answered_stays_with_them(make: Make) -> None:
+    queue = make()
+    queue.answer("ann", "k1", "yes", seconds=1)
+    queue.skip("ann", "k0")
+    queue.answer("bob", "k0", "no", seconds=1)
+    assert undone(queue, "ann") == ("k1", Given("yes", ""))
+    assert undone(queue, "ann") is None
+
+
+def test_an_answer_that_was_skipped_later_is_undone_last_thing_first(make: Make) -> None:
+    queue = make()
+    queue.answer("ann", "k0", "yes", seconds=1)
+    queue.skip("ann", "k0")
+    assert undone(queue, "ann") == ("k0", None)
+    assert [row.label for row in queue.answers()] == ["yes"]
+    assert undone(queue, "ann") == ("k0", Given("yes", ""))
 
 
 def test_an_answer_is_replaced_by_a_later_one_and_refused_when_others_were_first(make: Make) -> None:

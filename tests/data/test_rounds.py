@@ -180,6 +180,14 @@ def test_undo_twice_and_undo_at_the_start() -> None:
     assert [row.label for row in latest(rows)] == ["money", "money", "money"]
 
 
+def test_undo_brings_back_a_skipped_text() -> None:
+    anna = Script(None, Undo, "sport", "money")
+    rows = campaign([anna], max_labels=2, rounds=1, strategy="random")
+    first, second = anna.asked[:2]
+    assert anna.asked == [first, second, first, second]
+    assert [(row.row_key, row.label) for row in rows] == [(first, "sport"), (second, "money")]
+
+
 def test_skipped_texts_cost_nothing_and_are_replaced() -> None:
     anna = Script(None, "sport", "money", "money", "sport")
     rows = campaign([anna], max_labels=4, rounds=2, strategy="random")

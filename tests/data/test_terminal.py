@@ -58,6 +58,16 @@ def test_commands() -> None:
     assert len(saved) == 1
 
 
+def test_after_an_undo_the_answer_before_is_said_and_its_note_holds() -> None:
+    annotator, screen, saved = sit_down("nodd\r1" + "u" + "2")
+    annotator.annotate("k1", "text", CLASSES)
+    with pytest.raises(Undo):
+        annotator.annotate("k2", "text", CLASSES)
+    annotator.annotate("k1", "text", CLASSES)
+    assert "before: negative (note: odd)" in screen.getvalue()
+    assert [(label, note) for _, (label, _, note) in saved] == [("negative", "odd"), ("positive", "odd")]
+
+
 def test_hostile_texts_do_not_reach_the_terminal() -> None:
     annotator, screen, _ = sit_down("1")
     annotator.annotate("k1", "\x1b[2J\x1b]0;owned\x07 [bold]not markup[/bold] \x9b31m שלום 🎉", CLASSES)

@@ -6,17 +6,19 @@ const desk = document.getElementById("desk");
 const [question, choices, said, note] = ["question", "choices", "said", "note"].map((id) => document.getElementById(id));
 const words = desk.dataset, labels = JSON.parse(words.labels), names = JSON.parse(words.names), blind = JSON.parse(words.blind);
 const AHEAD = 3;
-let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [], counting = 0;
+let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [], counting = 0, undoing = 0;
+const pending = []; // answered or skipped here, not yet acknowledged
+const drafts = new Map(); // row_key -> what was begun there when something else came in front
 
 async function ask(action, body) {
   const answer = await fetch(`${words.address}/${action}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
   const said = await answer.json();
-  if (!answer.ok) throw new Error([said.error.message, said.error.expected, said.error.remedy].filter(Boolean).join(" · "));
+  if (!answer.ok) throw Object.assign(new Error([said.error.message, said.error.expected, said.error.remedy].filter(Boolean).join(" · ")), { code: said.error.code });
   return said.data;
 }
 
 // Calls go out one after the other: what was done first is kept first, however the network feels.
-const queued = (work) => (sending = sending.then(work, work));
+const queued = (work) => (sending = sending.then(work).catch((error) => tell(`${words.failed} ${error.message}`, true)));
 
 async function refill() {
   const taken = await ask("take", { ahead: AHEAD });
@@ -26,25 +28,28 @@ async function refill() {
   if (question.dataset.key === undefined || question.dataset.key === "") show();
 }
 
-const pending = []; // answered here, not yet acknowledged
-
+// What somebody began or gave before is there again when its item is: marks, note, and which answer it was.
 function show() {
   const item = items[0];
   question.dataset.key = item?.row_key ?? "";
   question.replaceChildren();
-  note.value = "";
+  const before = item && (drafts.get(item.row_key) ?? item.given);
+  note.value = before?.note ?? "";
   spans = null;
-  for (const button of choices.children) button.disabled = !item;
+  [...choices.children].forEach((button, index) => {
+    button.disabled = !item;
+    if (words.form !== "spans") button.setAttribute("aria-pressed", String(before?.value === labels[index]));
+  });
   if (!item) {
     question.append(document.getElementById("nothing").content.cloneNode(true));
     return;
   }
-  if (words.form === "spans") spans = spanForm(question, item.text, labels, words.remove);
+  if (words.form === "spans") spans = spanForm(question, item.text, labels, words.remove, before?.value);
   else question.append(paragraph("text", item.text));
   if (words.form === "pairs") {
     const pair = document.createElement("div");
     pair.className = "pair";
-    pair.append(paragraph("text option", item.first), paragraph("text option", item.second));
+    pair.append(option(names[0], item.first), option(names[1], item.second));
     question.append(pair);
   }
   if (item.prelabel !== null && !blind) question.append(paragraph("fine", `${words.suggested} ${item.prelabel}`));
@@ -62,21 +67,35 @@ function paragraph(kind, text) {
   return made;
 }
 
+function option(name, text) {
+  const made = document.createElement("div");
+  made.className = "option";
+  made.append(paragraph("kicker", name), paragraph("text", text));
+  return made;
+}
+
+// Keeps what is begun in front, for when its item is in front again.
+function setAside() {
+  const item = items[0];
+  if (item) drafts.set(item.row_key, { value: spans?.value() ?? drafts.get(item.row_key)?.value ?? item.given?.value, note: note.value });
+}
+
 function give(value) {
+  if (undoing) return; // the press was meant for the item that is about to come back
   const item = items.shift();
   if (!item) return;
   const seconds = Math.max(0, (performance.now() - shownAt - away) / 1000);
   const body = { row_key: item.row_key, value, seconds, note: note.value };
+  drafts.delete(item.row_key);
   pending.push(item.row_key);
   tell(blind && item.prelabel !== null && value !== item.prelabel ? `${words.was} ${item.prelabel}` : "");
   show();
   queued(async () => {
     try {
       await ask("answer", body);
-      count(1);
+      count();
     } catch (error) {
-      items.unshift(item);
-      show();
+      if (error.code !== "conflict") bringBack({ ...item, given: { value, note: body.note } });
       tell(`${words.failed} ${error.message}`, true);
     } finally {
       pending.splice(pending.indexOf(item.row_key), 1);
@@ -86,43 +105,60 @@ function give(value) {
 }
 
 const skip = () => {
+  if (undoing || !items.length) return;
+  setAside();
   const item = items.shift();
-  if (!item) return;
   pending.push(item.row_key);
+  tell("");
   show();
   queued(async () => {
-    await ask("skip", { row_key: item.row_key }).catch((error) => tell(`${words.failed} ${error.message}`, true));
+    await ask("skip", { row_key: item.row_key }).catch((error) => { bringBack(item); tell(`${words.failed} ${error.message}`, true); });
     pending.splice(pending.indexOf(item.row_key), 1);
     if (items.length < AHEAD) await refill();
   });
 };
 
-const undo = () => queued(async () => {
-  const item = await ask("undo").catch((error) => tell(`${words.failed} ${error.message}`, true));
-  if (!item) return;
+function undo() {
+  undoing += 1;
+  queued(async () => {
+    try {
+      const item = await ask("undo");
+      tell(item ? words.back : words.nothing);
+      if (!item) return;
+      bringBack(item);
+      recount();
+    } finally {
+      undoing -= 1;
+    }
+  });
+}
+
+function bringBack(item) {
+  if (items[0]?.row_key !== item.row_key) setAside();
   items = [item, ...items.filter((other) => other.row_key !== item.row_key)];
-  count(-1);
   show();
-});
+}
 
 function tell(text, bad = false) {
   said.textContent = text;
   said.classList.toggle("bad", bad);
 }
 
-function count(change) {
+function count() {
   const mine = document.getElementById("mine");
-  mine.textContent = Number(mine.textContent) + change;
+  mine.textContent = Number(mine.textContent) + 1;
   const now = performance.now();
-  answered = change > 0 ? [...answered, now].filter((at) => now - at < 60000) : answered.slice(0, -1);
+  answered = [...answered, now].filter((at) => now - at < 60000);
   if (answered.length > 1) document.getElementById("rate").textContent = Math.round((60000 * (answered.length - 1)) / (now - answered[0]));
-  counting ||= setTimeout(tellComplete, 1000);
+  counting ||= setTimeout(recount, 1000);
 }
 
 // What all of them have done together: asked once a second at most, however fast somebody answers.
-function tellComplete() {
+function recount() {
+  clearTimeout(counting);
   counting = 0;
   fetch(words.address).then((answer) => answer.json()).then(({ data }) => {
+    if (!pending.length) document.getElementById("mine").textContent = data.by[words.me] ?? 0;
     document.getElementById("complete").textContent = data.complete;
     document.getElementById("done").value = data.complete;
   }).catch(() => {});
@@ -168,7 +204,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-queued(refill).catch((error) => tell(`${words.failed} ${error.message}`, true));
+queued(refill);
 
 // A line that waits for people brings its next batch by and by: whoever has nothing left is shown it, with what it is for.
 setInterval(async () => {

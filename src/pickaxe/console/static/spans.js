@@ -1,8 +1,8 @@
 // Marking spans of a text, by mouse or by keyboard: arrows move a word cursor, Shift extends it, a number marks what is selected.
 // Positions are counted in characters (code points), as the server counts them.
-export function spanForm(place, text, labels, removeWord) {
+export function spanForm(place, text, labels, removeWord, before = []) {
   const words = split(text);
-  let from = 0, to = 0, marked = [], dragging = false;
+  let from = 0, to = 0, marked = [...before], dragging = false;
 
   const field = document.createElement("p");
   field.className = "text spans";

@@ -85,15 +85,15 @@ def work(
 ) -> Iterator[tuple[AnnotationRow, bool]]:
     """Work through a batch in order, yielding each answer at once, with whether it is new.
 
-    What is in `done` (an earlier sitting) is not asked again. After an undo the previous question is asked again, and its new
-    answer follows the old one. Skipped texts are added to `skipped`. `Quit` passes through.
+    What is in `done` (an earlier sitting) is not asked again. After an undo the previous question is asked again, answered or
+    skipped, and its new answer follows the old one. Skipped texts are added to `skipped`. `Quit` passes through.
     """
     at = 0
-    answered: dict[int, None] = {}  # in the order of the answers
+    settled: dict[int, None] = {}  # answered or skipped, in that order
     reopened: set[int] = set()
     while at < len(asks):
         ask = asks[at]
-        if at in answered:
+        if at in settled:
             at += 1
             continue
         earlier = done.get((ask.row_key, ask.annotator.name), ())
@@ -101,17 +101,19 @@ def work(
             for row in earlier:
                 budget.spend(row)
                 yield row, False
-            answered[at] = None
+            settled[at] = None
             continue
         if budget.left() < 1 and at not in reopened:
             return
         try:
             answer = ask.annotator.annotate(ask.row_key, texts[ask.row_key], classes)
         except Undo:
-            if answered:
-                at, _ = answered.popitem()
+            if settled:
+                at, _ = settled.popitem()
+                skipped.discard(asks[at].row_key)
                 reopened.add(at)
             continue
+        settled[at] = None
         if answer is None:
             skipped.add(ask.row_key)
         else:
@@ -126,6 +128,5 @@ def work(
                 answer.note,
             )
             budget.spend(row)
-            answered[at] = None
             yield row, True
         at += 1

@@ -28,6 +28,11 @@ def checked_answer(form: Form, value: Any, labels: Sequence[str], text: str) -> 
     return _CHECKS[form](value, labels, text)
 
 
+def value_of(form: Form, label: str) -> str | list[dict[str, Any]]:
+    """The value that `checked_answer` made this label of."""
+    return spans_of(label) if form == "spans" else label
+
+
 def spans_of(label: str) -> list[dict[str, Any]]:
     """The spans that a label of the form ``spans`` holds: `start`, `end` (characters, end excluded), `label`; in order."""
     return json.loads(label)

@@ -8,15 +8,16 @@ one transaction, so two people never get the same item unless overlap is asked f
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer
+from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer, value_of
 from pickaxe.data.label.rows import AnnotationRow
 from pickaxe.data.label.standing import Standing
 from pickaxe.kernel.config import Config
@@ -60,13 +61,25 @@ class QueueConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question. `first` and `second` are set for pairs; `prelabel` is a suggestion, if there is one."""
+    """One question. `first` and `second` are set for pairs; `prelabel` is a suggestion, if there is one.
+
+    `given` is what the annotator had answered before they took it back.
+    """
 
     row_key: str
     text: str
     first: str | None = None
     second: str | None = None
     prelabel: str | None = None
+    given: Given | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer as it was handed in: `value` is the class, the preference, or the list of spans."""
+
+    value: str | list[dict[str, Any]]
+    note: str
 
 
 class Queue:
@@ -98,7 +111,7 @@ class Queue:
             found = sorted(mine, key=lambda key: self._state.held[key][annotator])[: ahead + 1]
             taken = [key for key, _ in zip(self._free_for(annotator), range(ahead + 1 - len(found)), strict=False)]
             self._note(log, [(key, "take") for key in taken], annotator)
-            return [self.items[key] for key in [*found, *taken]]
+            return [self._in_front(key, annotator) for key in [*found, *taken]]
 
     def answer(self, annotator: str, row_key: str, value: Any, *, seconds: float, note: str = "") -> AnnotationRow:
         """Keep an answer; when this returns it survives a kill. Answering again replaces the earlier answer.
@@ -114,7 +127,7 @@ class Queue:
         row = AnnotationRow(row_key, annotator, label, spent, round_, arm, simulated=False, note=note)
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
-            if (row_key, annotator) not in self._state.answers and self._state.given.get(row_key, 0) >= self.config.overlap:
+            if self._closed_to(annotator, row_key):
                 raise Conflict("others have answered this item", got=row_key, remedy="take the next one")
             fact = {"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}
             log.emit_many([fact])
@@ -134,15 +147,19 @@ class Queue:
             self._note(log, [(key, "release") for key in mine], annotator)
 
     def undo(self, annotator: str) -> Item | None:
-        """Take back the annotator's last standing answer to an item of this version: it is in front of them again. None: no such."""
+        """Take back what the annotator did last, an answer or a skip: the item is in front of them again, with what they had given.
+
+        None: there is nothing to take back. An item that they skipped and others have answered since stays with those.
+        """
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
             newest_first = reversed(self._state.history.get(annotator, {}))
-            last = next((key for key in newest_first if key in self.items), None)
+            last = next((key for key in newest_first if key in self.items and not self._closed_to(annotator, key)), None)
             if last is None:
                 return None
-            self._note(log, [(last, "undo")], annotator)
-            return self.items[last]
+            self._note(log, [(last, "unskip" if (last, annotator) in self._state.skipped else "undo")], annotator)
+            self._catch_up(log)
+            return self._in_front(last, annotator)
 
     def answers(self) -> list[AnnotationRow]:
         """Every standing answer, in the order of the items."""
@@ -154,8 +171,8 @@ class Queue:
         """How far it is: `items`, `complete` (answered often enough), `answers`, and `by` annotator."""
         self.refresh()
         complete = sum(self._state.given.get(key, 0) >= self.config.overlap for key in self._order)
-        by = {who: len(keys) for who, keys in self._state.history.items()}
-        return {"items": len(self.items), "complete": complete, "answers": len(self._state.answers), "by": by}
+        by = Counter(who for _, who in self._state.answers)
+        return {"items": len(self.items), "complete": complete, "answers": len(self._state.answers), "by": dict(by)}
 
     def missing(self) -> int:
         """How many answers are still wanted, as `Standing.missing` counts them."""
@@ -172,13 +189,26 @@ class Queue:
             raise NotFound(f"no item {row_key!r:.80} in the queue {self.name}")
         return self.items[row_key]
 
+    def _in_front(self, row_key: str, annotator: str) -> Item:
+        taken_back = self._state.withdrawn.get((row_key, annotator))
+        given = taken_back and Given(value_of(self.config.form, taken_back.label), taken_back.note)
+        return replace(self.items[row_key], given=given)
+
+    def _closed_to(self, annotator: str, row_key: str) -> bool:
+        """Whether others have answered the item as often as was asked."""
+        return (row_key, annotator) not in self._state.answers and self._state.given.get(row_key, 0) >= self.config.overlap
+
     def _catch_up(self, log: Events) -> None:
         self._state.catch_up(log, self.name)
 
     def _free_for(self, annotator: str) -> Iterator[str]:
-        """Items that this annotator may still be asked, in order; what others hold or have answered counts towards the overlap."""
+        """Items that this annotator may still be asked, in order; what others hold or have answered counts towards the overlap.
+
+        Those that they took back and left come first.
+        """
         state, now = self._state, as_datetime(self._ws.catalog.clock.now_ns())
-        for key in islice(self._order, self._first_open(), None):
+        left = [key for key, who in reversed(state.withdrawn) if who == annotator and key in self.items]
+        for key in chain(left, (key for key in islice(self._order, self._first_open(), None) if key not in left)):
             if (key, annotator) in state.answers or (key, annotator) in state.skipped:
                 continue
             holders = {who for who, (_, since) in state.held.get(key, {}).items() if now - since < HELD_FOR}

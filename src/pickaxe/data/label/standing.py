@@ -22,7 +22,8 @@ class Standing:
 
     seq: int = 0
     answers: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # (row_key, annotator) -> the standing answer
-    history: dict[str, dict[str, None]] = field(default_factory=dict)  # annotator -> row_keys answered, oldest first
+    history: dict[str, dict[str, None]] = field(default_factory=dict)  # annotator -> row_keys answered or skipped, oldest first
+    withdrawn: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # taken back, and not answered again since
     held: dict[str, dict[str, tuple[int, datetime]]] = field(default_factory=dict)  # row_key -> annotator -> (rank, since when)
     skipped: set[tuple[str, str]] = field(default_factory=set)
     given: dict[str, int] = field(default_factory=dict)  # row_key -> how many standing answers
@@ -65,25 +66,37 @@ class Standing:
             if (key, row.annotator) not in self.answers:
                 self.given[key] = self.given.get(key, 0) + 1
             self.answers[key, row.annotator] = row
-            history = self.history.setdefault(row.annotator, {})
-            history.pop(key, None)
-            history[key] = None
-            self._let_go(key, row.annotator)
             self.skipped.discard((key, row.annotator))
+            self.withdrawn.pop((key, row.annotator), None)
+            self._done_with(key, row.annotator)
             return
         who = event.body["annotator"]
         if event.body["action"] == "take":
             self.held.setdefault(key, {})[who] = (event.seq, event.at)
         elif event.body["action"] == "skip":
             self.skipped.add((key, who))
-            self._let_go(key, who)
+            self._done_with(key, who)
         elif event.body["action"] == "release":
             self._let_go(key, who)
-        elif event.body["action"] == "undo" and self.answers.pop((key, who), None):
+        elif event.body["action"] == "unskip" and (key, who) in self.skipped:
+            self.skipped.remove((key, who))
+            self._in_front_again(event, who, still_done=(key, who) in self.answers)
+        elif event.body["action"] == "undo" and (answer := self.answers.pop((key, who), None)):
             self.given[key] -= 1
             self.taken_back += 1
-            del self.history[who][key]
-            self.held.setdefault(key, {})[who] = (-event.seq, event.at)  # before whatever waits, the last one first
+            self.withdrawn[key, who] = answer
+            self._in_front_again(event, who, still_done=(key, who) in self.skipped)
+
+    def _done_with(self, key: str, who: str) -> None:
+        history = self.history.setdefault(who, {})
+        history.pop(key, None)
+        history[key] = None
+        self._let_go(key, who)
+
+    def _in_front_again(self, event: Event, who: str, *, still_done: bool) -> None:
+        if not still_done:
+            del self.history[who][event.subject]
+        self.held.setdefault(event.subject, {})[who] = (-event.seq, event.at)  # before whatever waits, the last one first
 
     def _let_go(self, key: str, who: str) -> None:
         holders = self.held.get(key, {})

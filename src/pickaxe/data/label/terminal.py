@@ -61,6 +61,7 @@ class TerminalAnnotator:
         self.name, self.guidelines = name, guidelines
         self._saved, self._read, self._console = saved, read_key or _getchar, console
         self._answered = 0
+        self._before: dict[str, Annotation] = {}  # row_key -> the answer that may be undone
         self._heading = heading or (lambda: f"{self._answered + 1}")
 
     def annotate(self, row_key: str, text: str, classes: Sequence[str]) -> Annotation | None:
@@ -74,7 +75,7 @@ class TerminalAnnotator:
         if not self._answered:
             self._show_guidelines()
         self._show(text, classes)
-        began, note = time.monotonic(), ""
+        began, note = time.monotonic(), self._show_before(row_key)
         while True:
             key = self._read().lower()
             if key in _KEYS[: len(classes)]:
@@ -98,6 +99,7 @@ class TerminalAnnotator:
         if self._saved is not None:
             self._saved(row_key, annotation)
         self._answered += 1
+        self._before[row_key] = annotation
         self._console.print(f"  = {annotation.label}", style="green", markup=False, highlight=False)
         return annotation
 
@@ -109,6 +111,15 @@ class TerminalAnnotator:
         keys = "   ".join(f"[{key}] {label}" for key, label in zip(_KEYS, classes, strict=False))
         self._console.print(keys, markup=False, highlight=False)
         self._console.print("[u]ndo  [s]kip  [n]ote  [g]uidelines  [q]uit", style="dim", markup=False, highlight=False)
+
+    def _show_before(self, row_key: str) -> str:
+        """Say what was answered before an undo; returns its note, which holds until another is written."""
+        before = self._before.get(row_key)
+        if before is None:
+            return ""
+        said = f"before: {before.label}" + (f" (note: {before.note})" if before.note else "")
+        self._console.print(said, style="dim", markup=False, highlight=False)
+        return before.note
 
     def _show_guidelines(self) -> None:
         if self.guidelines:

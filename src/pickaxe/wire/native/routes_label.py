@@ -14,6 +14,7 @@ from pickaxe.data.label.queue import Item, Queue, Queues, create_queue
 from pickaxe.data.label.review import review
 from pickaxe.data.label.rows import AnnotationRow
 from pickaxe.serve.access import caller_of
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native.door import Door, declared
 
@@ -49,12 +50,20 @@ class NewQueue(RequestBody):
     replaces: bool = Field(default=False, description="make another version of a queue that is there; its answers stay")
 
 
+class GivenBefore(BaseModel):
+    """What was answered before it was taken back."""
+
+    value: str | list[dict[str, Any]]
+    note: str = ""
+
+
 class ItemInfo(BaseModel):
     row_key: str
     text: str
     first: str | None = None
     second: str | None = None
     prelabel: str | None = None
+    given: GivenBefore | None = Field(default=None, description="my answer that I took back")
 
 
 class Take(RequestBody):
@@ -105,7 +114,15 @@ _QUEUE = {
     "answers": 120,
     "by": {"ann": 70, "bob": 50},
 }
-_ITEM = {"row_key": "5f3a9c0d", "text": "Area man wins argument", "first": None, "second": None, "prelabel": "sarcastic"}
+_ITEM = {
+    "row_key": "5f3a9c0d",
+    "text": "Area man wins argument",
+    "first": None,
+    "second": None,
+    "prelabel": "sarcastic",
+    "given": None,
+}
+_UNDONE = {**_ITEM, "given": {"value": "sarcastic", "note": "or is it?"}}
 _GIVEN = {"row_key": "5f3a9c0d", "value": "sarcastic", "seconds": 1.4, "note": ""}
 _ANSWER = {"row_key": "5f3a9c0d", "annotator": "ann", "label": "sarcastic", "seconds": 1.4, "note": ""}
 _REVIEW = {
@@ -142,6 +159,7 @@ def router(door: Door) -> APIRouter:
     @routes.post("", summary="Make a queue", **told)
     def create(request: Request, body: NewQueue = door.body(NewQueue)) -> Response:
         workspace = door.seen(request)
+        note(request, body.name, queue=body.name)
         settings = body.model_dump(exclude={"name", "rows", "prelabels"})
         prelabels = workspace.artifact(body.prelabels).id if body.prelabels else None
         create_queue(workspace, body.name, workspace.artifact(body.rows), **settings, prelabels=prelabels)
@@ -178,9 +196,9 @@ def router(door: Door) -> APIRouter:
         opened(request, name).release(caller_of(request).name)
         return reply(request, True)
 
-    @routes.post("/{name:path}/undo", summary="Take back my last answer", **declared("label", ItemInfo | None, _ITEM))
+    @routes.post("/{name:path}/undo", summary="Take back my last answer or skip", **declared("label", ItemInfo | None, _UNDONE))
     def undo(request: Request, name: str) -> Response:
-        """The item is in front of me again; null when there is nothing to take back."""
+        """The item is in front of me again, with what I had given; null when there is nothing to take back."""
         item = opened(request, name).undo(caller_of(request).name)
         return reply(request, asdict(item) if isinstance(item, Item) else None)
 
