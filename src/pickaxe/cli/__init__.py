@@ -72,10 +72,10 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
+        from pickaxe.kernel.nearest import nearest
 
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            near = nearest(args[0], _COMMANDS, most=1)
             ctx.fail(f"no command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else " See pickaxe --help."))
         return super().resolve_command(ctx, args)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pickaxe.data.readers.base import Record
 from pickaxe.data.readers.jsonl import MISSING, paths, reach
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.nearest import nearest
 
 Getter = Callable[[dict[str, Any]], Any]
 """Takes a record's values; gives the column's value or `MISSING`."""
@@ -61,8 +61,7 @@ def label_column(sample: Sequence[Record], asked: str | None, source: str) -> st
 def _present(sample: Sequence[Record], columns: list[str], asked: str, source: str, role: str) -> str:
     if any(reach(record.values, asked) is not MISSING for record in sample):
         return asked
-    folded = {column.lower().strip(): column for column in columns}
-    near = [folded[name] for name in difflib.get_close_matches(asked.lower(), list(folded), n=3, cutoff=0.5)]
+    near = nearest(asked, columns)
     raise BadInput(
         f"{source} has no column {asked!r}",
         expected=f"a {role} column",

@@ -89,7 +89,7 @@ def annotators_of(workspace: Workspace | Elsewhere, annotations: Artifact) -> li
 def _answered(workspace: Workspace, trace_id: str) -> Event:
     found = workspace.events(kind="trace", subject=trace_id, limit=1)
     if not found:
-        raise NotFound(f"no trace {trace_id!r:.80}", expected="the trace_id of an answer", remedy="list them: GET /v1/traces")
+        raise NotFound(f"no trace {trace_id!r:.80}", expected="the trace_id of an answer", see="traces")
     return found[0]
 
 

@@ -70,7 +70,7 @@ def facts_of(workspace: Workspace, job_id: str) -> list[Event]:
     """The events of a job, oldest first. Raises `NotFound`."""
     facts = workspace.events(kind=JOB, subject=job_id, limit=_PAGE)
     if not facts or facts[0].name != "queued":
-        raise NotFound(f"no job {job_id!r:.80}", remedy="list them: GET /v1/jobs")
+        raise NotFound(f"no job {job_id!r:.80}", see="jobs")
     return facts
 
 

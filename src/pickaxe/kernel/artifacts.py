@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import aliases, artifacts
 from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.nearest import did_you_mean
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.paging import MANY, batched, cursor_of, newest_first
+from pickaxe.kernel.paging import MANY, batched, cursor_of, distinct, newest_first
 from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
 
@@ -178,7 +179,7 @@ class Artifacts:
         """Raises `NotFound` unless all of them are the tenant's."""
         query = sa.select(artifacts.c.id).where(artifacts.c.tenant_id == self._tenant_id, artifacts.c.id.in_(ids))
         if missing := set(ids) - set(connection.execute(query).scalars()):
-            raise NotFound(f"no artifact {min(missing)!r:.120}", remedy="list what there is: pickaxe artifacts")
+            raise NotFound(f"no artifact {min(missing)!r:.120}", see="artifacts")
 
     def _select(self, reference: str) -> sa.Select[Any]:
         query = sa.select(artifacts).where(artifacts.c.tenant_id == self._tenant_id)
@@ -200,15 +201,24 @@ class Artifacts:
         return query.where(artifacts.c.name == name).order_by(artifacts.c.version.desc()).limit(1)
 
     def _not_found(self, connection: sa.Connection, reference: str) -> NotFound:
-        import difflib
-
-        ours = sa.select(artifacts.c.name).where(artifacts.c.tenant_id == self._tenant_id)
-        names = connection.execute(ours.distinct()).scalars().all()
-        near = difflib.get_close_matches(reference, names, n=3, cutoff=0.4)
+        ours = artifacts.c.tenant_id == self._tenant_id
+        name = re.split("[:@]", reference)[0]
+        newest = connection.execute(sa.select(sa.func.max(artifacts.c.version)).where(ours, artifacts.c.name == name)).scalar()
+        if newest is not None:
+            given = aliases.c.tenant_id == self._tenant_id, aliases.c.name == name
+            known = connection.execute(sa.select(aliases.c.alias).where(*given).order_by(aliases.c.alias)).scalars().all()
+            also = f", or {', '.join(f'{name}@{alias}' for alias in known)}" if known else ""
+            return NotFound(
+                f"{name} has no {'alias' if '@' in reference else 'version'} {reference[len(name) + 1 :]!r:.60}",
+                expected=f"{name}:1{f' to {name}:{newest}' if newest > 1 else ''}{also}",
+                see="artifacts",
+            )
+        names = connection.execute(distinct(artifacts.c.name, ours)).scalars().all()
         return NotFound(
             f"no artifact {reference!r:.120}",
             expected="name, name:3, name@alias or an id",
-            remedy=f"did you mean {', '.join(near)}?" if near else "list what there is: pickaxe artifacts",
+            remedy=did_you_mean(name, names),
+            see="artifacts",
         )
 
 

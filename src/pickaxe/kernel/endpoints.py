@@ -12,9 +12,12 @@ from pickaxe.kernel.artifacts import Artifacts, checked_name
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import endpoints
 from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.nearest import did_you_mean
 from pickaxe.kernel.nouns import Endpoint, Route
 from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
+
+_MOST_NAMED = 20
 
 
 class Endpoints:
@@ -58,8 +61,13 @@ class Endpoints:
         with self._catalog.read() as connection:
             row = connection.execute(query).first()
         if row is None:
-            known = ", ".join(endpoint.name for endpoint in self.list()) or "none yet; a passed gate publishes one"
-            raise NotFound(f"no endpoint {name!r:.120}", expected=f"one of: {known}")
+            known = [endpoint.name for endpoint in self.list()]
+            raise NotFound(
+                f"no endpoint {name!r:.120}",
+                expected=f"one of: {', '.join(known[:_MOST_NAMED])}" if known else "none yet; a passed gate publishes one",
+                remedy=did_you_mean(name, known),
+                see="endpoints",
+            )
         return _endpoint(row)
 
     @retried

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pickaxe.kernel.listed import Reader, where
+
 
 class PickaxeError(Exception):
-    """Base of every error that Pickaxe raises on purpose."""
+    """Base of every error that Pickaxe raises on purpose.
+
+    The detail `see` names a sort of thing (`pickaxe.kernel.listed`): without a `remedy` of its own the error sends its reader where
+    those are listed.
+    """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -35,10 +41,14 @@ class PickaxeError(Exception):
 
     def __str__(self) -> str:
         parts = [self.message]
-        for word, text in (("expected", self.expected), ("got", self.got), ("what to do", self.remedy)):
+        for word, text in (("expected", self.expected), ("got", self.got), ("what to do", self.remedy_for("command"))):
             if text:
                 parts.append(f"  {word}: {text}")
         return "\n".join(parts)
+
+    def remedy_for(self, reader: Reader) -> str | None:
+        """What to do, with what `reader` has at hand."""
+        return self.remedy or where(self.details.get("see"), reader)
 
     def as_dict(self) -> dict[str, Any]:
         """The `error` member of the JSON envelope."""
@@ -47,7 +57,7 @@ class PickaxeError(Exception):
             "message": self.message,
             "expected": self.expected,
             "got": self.got,
-            "remedy": self.remedy,
+            "remedy": self.remedy_for("route"),
             "details": self.details or None,
         }
         return {key: value for key, value in body.items() if value is not None}
@@ -70,10 +80,13 @@ def _rebuild(
 
 def from_dict(body: Mapping[str, Any]) -> PickaxeError:
     """An error that came over the wire (see `as_dict`), of its own class where this process knows it."""
+    details: Mapping[str, Any] = body.get("details") or {}
     told = {key: body.get(key) for key in ("expected", "got", "remedy")}
+    if told["remedy"] == where(details.get("see"), "route"):
+        told["remedy"] = None  # it was said for programs; `see` says it again for whoever reads it here
     kind = _by_code(PickaxeError, str(body.get("code"))) or PickaxeError
     error = PickaxeError.__new__(kind)  # a class may want more than a message; what it knew is in the details
-    PickaxeError.__init__(error, str(body.get("message")), **told, **(body.get("details") or {}))
+    PickaxeError.__init__(error, str(body.get("message")), **told, **details)
     return error
 
 

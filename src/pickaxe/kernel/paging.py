@@ -15,6 +15,9 @@ from pickaxe.kernel.errors import BadInput
 MANY = 1000
 """Ids in one statement: databases limit its parameters."""
 
+MANY_NAMES = 5_000
+"""Different names that are looked through for a part of one, in the order of the index: some 30 ms."""
+
 
 def newest_first(query: sa.Select[Any], table: sa.Table, after: str | None) -> sa.Select[Any]:
     """`query` in the order of ``(created_ns, id)``, newest first, beyond the cursor `after`. Raises `BadInput` for none of ours."""
@@ -40,6 +43,28 @@ def _decoded(cursor: str) -> tuple[int, str]:
     if type(at) is not int or not 0 <= at < 2**63 or not isinstance(id, str):
         raise BadInput(f"{cursor!r:.60} is not a cursor", expected="`next` of the page before", remedy="begin again without it")
     return at, id
+
+
+def beginning(column: sa.Column[str], begin: str) -> list[sa.ColumnElement[bool]]:
+    """That `column` begins with `begin`, as a range of an index: no database makes one of an escaped LIKE."""
+    return [column >= begin, column < begin[:-1] + chr(ord(begin[-1]) + 1)] if begin else []
+
+
+def distinct(column: sa.Column[str], *ours: sa.ColumnElement[bool], begin: str = "", most: int = MANY_NAMES) -> sa.Select[str]:
+    """The values of `column` that begin with `begin`, each once and in order, up to `most`: a look into the index for each of them.
+
+    `ours` are equalities on the columns that come before it in an index; the rows between two values are not read.
+    """
+    here = [*ours, *beginning(column, begin)]
+
+    def first(beyond: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+        # In the index's own order: a minimum over all that is beyond would read all of it.
+        return sa.select(column).where(*here, beyond).order_by(column).limit(1).scalar_subquery()
+
+    each = sa.select(first(column >= begin).label("value"), sa.literal(1).label("place")).cte("each", recursive=True)
+    following = sa.select(first(column > each.c.value).correlate(each), each.c.place + 1)
+    each = each.union_all(following.where(each.c.value.is_not(None), each.c.place < most))
+    return sa.select(each.c.value).where(each.c.value.is_not(None))
 
 
 def batched(ids: Iterable[str], size: int) -> Iterator[list[str]]:

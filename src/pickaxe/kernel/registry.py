@@ -6,12 +6,12 @@ name (``[project.entry-points."pickaxe.predictors"]``).
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.nearest import nearest
 
 PREDICTORS = "pickaxe.predictors"
 SERVERS = "pickaxe.servers"
@@ -50,7 +50,7 @@ def load_named(group: str, name: str | None, *, what: str) -> Any:
         if point.name == name:
             return point.load()
     known = names(group)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = nearest(str(name), known, most=1)
     raise BadInput(
         f"unknown {what} {name!r}",
         expected=f"one of {', '.join(known)}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,6 +10,7 @@ from typing import Self
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.location import VARIABLES
+from pickaxe.kernel.nearest import nearest
 
 _PREFIX = "PICKAXE_"
 _ELSEWHERE = VARIABLES | {
@@ -48,11 +48,11 @@ class Settings:
         known = {_PREFIX + field.name.upper() for field in fields(cls)}
         for name in environment:
             if name.startswith(_PREFIX) and name not in known | _ELSEWHERE:
-                near = difflib.get_close_matches(name, known, n=1)
+                near = nearest(name.removeprefix(_PREFIX), (one.removeprefix(_PREFIX) for one in known | _ELSEWHERE), most=1)
                 raise BadInput(
                     f"unknown setting {name}",
                     expected=", ".join(sorted(known | _ELSEWHERE)),
-                    remedy=f"did you mean {near[0]}?" if near else "unset it",
+                    remedy=f"did you mean {_PREFIX}{near[0]}?" if near else "unset it",
                 )
         return cls(
             workspace=Path(environment.get("PICKAXE_WORKSPACE") or cls().workspace),

@@ -52,12 +52,16 @@ class Records:
         """Raises `BadInput` when it is no trace id, `NotFound` when nothing was answered under it."""
         if not TRACE_ID.fullmatch(trace_id):
             raise BadInput(
-                f"{trace_id!r:.80} is not a trace id", expected="32 hexadecimal digits, lower case (W3C Trace Context)"
+                f"{trace_id!r:.80} is not a trace id",
+                expected="32 hexadecimal digits, lower case (W3C Trace Context)",
+                see="traces",
             )
         answers = self._all("trace", trace_id)
         if not answers:
             raise NotFound(
-                f"no answer has the trace id {trace_id}", expected="the trace_id of an answer, or its X-Trace-Id header"
+                f"no answer has the trace id {trace_id}",
+                expected="the trace_id of an answer, or its X-Trace-Id header",
+                see="traces",
             )
         return Trace(trace_id, answers, self._all("feedback", trace_id))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from pickaxe.compute.planner import units
 from pickaxe.compute.planner.units import Quantity
 from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.kernel.nearest import did_you_mean
 
 Q = TypeVar("Q", bound=Quantity)
 V = TypeVar("V")
@@ -104,9 +104,7 @@ def only_keys(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
 
 def nearest(name: Any, known: Iterable[str]) -> str | None:
     """ "did you mean ..." with up to three names that look like `name`; None when nothing does."""
-    folded = {_fold(item): item for item in known}
-    near = difflib.get_close_matches(_fold(str(name)), folded, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(folded[item] for item in near)}?" if near else None
+    return did_you_mean(str(name), known)
 
 
 def _fold(name: str) -> str:

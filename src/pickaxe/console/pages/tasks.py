@@ -52,7 +52,7 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         found = standing(workspace, task)
         if found is None:
-            raise NotFound(f"no task {task!r:.80}", remedy="see all tasks at /tasks")
+            raise NotFound(f"no task {task!r:.80}", see="tasks")
         models = versions(workspace, f"{task}/model", limit=SHOWN_MODELS)
         return site.page(
             request,

@@ -7,13 +7,13 @@ so many lines fail that the file must be in another encoding, reading stops with
 from __future__ import annotations
 
 import codecs
-import difflib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.nearest import nearest
 
 UNDECODABLE = "undecodable line"
 NUL = "NUL byte"
@@ -194,7 +194,7 @@ def _known(encoding: str) -> str:
     except LookupError:
         found = None
     if found is None or not getattr(found, "_is_text_encoding", True):
-        near = difflib.get_close_matches(encoding, ["utf-8", "utf-16", "latin-1", *_SUGGESTED], n=1, cutoff=0.5)
+        near = nearest(encoding, ["utf-8", "utf-16", "latin-1", *_SUGGESTED], most=1)
         raise BadInput(
             f"unknown encoding {encoding!r}",
             expected="auto, or a codec that Python knows, such as utf-8, utf-16, cp1252 or shift_jis",

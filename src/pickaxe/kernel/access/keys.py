@@ -103,7 +103,7 @@ class Keys:
         with self._catalog.write() as connection:
             now = sa.func.coalesce(keys.c.revoked_ns, self._catalog.clock.now_ns())
             if connection.execute(keys.update().where(here).values(revoked_ns=now)).rowcount == 0:
-                raise NotFound(f"no key {key_id!r:.80}", remedy="list them: pickaxe api-key list")
+                raise NotFound(f"no key {key_id!r:.80}", see="keys")
         self.forget()
 
     def caller(self, token: str, *, kind: Literal["api", "session"]) -> Caller | None:

@@ -96,7 +96,7 @@ def router(door: Door) -> APIRouter:
         workspace = door.seen(request)
         found = standing(workspace, name)
         if found is None:
-            raise NotFound(f"no task {name!r:.80}", remedy="list them: GET /v1/tasks")
+            raise NotFound(f"no task {name!r:.80}", see="tasks")
         return reply(request, _line(found) | {"verdict": _verdict(workspace, name), "models": _models(workspace, name)})
 
     return routes

@@ -1,0 +1,36 @@
+"""Where each sort of thing is listed, for whoever reads an error: a command at a shell, a route in a program, a page in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Reader = Literal["command", "route", "page"]
+
+
+class Listed(NamedTuple):
+    """`command` is empty where the command line has none."""
+
+    command: str
+    route: str
+    page: str
+
+
+LISTED: Mapping[str, Listed] = {
+    "runs": Listed("pickaxe runs", "GET /v1/runs", "/runs"),
+    "artifacts": Listed("pickaxe artifacts", "GET /v1/artifacts", "/artifacts"),
+    "data": Listed("pickaxe artifacts", "GET /v1/artifacts", "/data"),
+    "endpoints": Listed("pickaxe endpoints", "GET /v1/endpoints", "/endpoints"),
+    "tasks": Listed("pickaxe runs", "GET /v1/tasks", "/tasks"),
+    "traces": Listed("", "GET /v1/traces", "/traces"),
+    "jobs": Listed("", "GET /v1/jobs", "/"),
+    "people": Listed("pickaxe user list", "GET /v1/people", "/settings"),
+    "keys": Listed("pickaxe api-key list", "GET /v1/keys", "/settings"),
+    "tenants": Listed("pickaxe tenant list", "GET /v1/tenants", "/settings"),
+}
+
+
+def where(sort: object, reader: Reader) -> str | None:
+    """``list them: pickaxe runs``; None for a sort that is not listed."""
+    listed = LISTED.get(str(sort))
+    return f"list them: {getattr(listed, reader) or listed.route}" if listed else None
