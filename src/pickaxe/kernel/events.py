@@ -82,12 +82,13 @@ class Events:
         *,
         kind: str | Sequence[str] | None = None,
         subject: str | None = None,
-        name: str | None = None,
+        name: str | Sequence[str] | None = None,
+        without: Sequence[str] = (),
         after_seq: int = 0,
         limit: int = 1000,
         newest_first: bool = False,
     ) -> list[Event]:
-        """A page of events in order; go on with ``after_seq=page[-1].seq``.
+        """A page of events in order, but for those with a name of `without`; go on with ``after_seq=page[-1].seq``.
 
         With `newest_first` the page ends the log, and `after_seq` (when not 0) means: older than that.
         """
@@ -105,11 +106,25 @@ class Events:
         if subject is not None:
             query = query.where(events.c.subject == subject)
         if name is not None:
-            query = query.where(events.c.name == name)
+            query = query.where(events.c.name.in_([name] if isinstance(name, str) else list(name)))
+        if without:
+            query = query.where(events.c.name.not_in(list(without)))
         if self._connection is not None:
             return [_event(row) for row in self._connection.execute(query).all()]
         with self._catalog.read() as connection:
             return [_event(row) for row in connection.execute(query).all()]
+
+    @retried
+    def values(self, kind: str, name: str, *, limit: int) -> list[tuple[int, float | None]]:
+        """Instant (ns) and value of the newest events of one name, newest first; their bodies are not read."""
+        query = (
+            sa.select(events.c.at_ns, events.c.value)
+            .where(events.c.tenant_id == self._tenant_id, events.c.kind == kind, events.c.name == name)
+            .order_by(events.c.seq.desc())
+            .limit(limit)
+        )
+        with self._catalog.read() as connection:
+            return [(row.at_ns, row.value) for row in connection.execute(query)]
 
     def each(self, kind: str) -> Iterator[Event]:
         """Every event of a kind, oldest first, page by page."""
@@ -124,8 +139,12 @@ class Events:
             return connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
 
     @retried
-    def count(self, kind: str) -> int:
+    def count(self, kind: str, *, name: str | None = None, after_seq: int = 0) -> int:
         query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)
+        if name is not None:
+            query = query.where(events.c.name == name)
+        if after_seq:
+            query = query.where(events.c.seq > after_seq)
         with self._catalog.read() as connection:
             return connection.execute(query).scalar_one()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from pickaxe.console import pages
+from pickaxe.flows.hosting import Hosting
 from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.ledger.spare import spare_core
 from pickaxe.kernel.workspace import Workspace
@@ -19,6 +21,7 @@ from pickaxe.server.app import LOCAL_HOSTS, create_app
 from pickaxe.server.authenticate import Authenticate, Cookies, ready_for_strangers
 from pickaxe.server.declared import declared
 from pickaxe.server.listen import hosts_of, is_loopback, listening
+from pickaxe.server.refusing import ForWhoReads
 from pickaxe.server.run import Server
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
@@ -55,14 +58,15 @@ def up(
         ready_for_strangers(workspace)
     with listening(host, port, anywhere=not is_loopback(host)) as listener:
         hosts = {*LOCAL_HOSTS, *hosts_of(listener), *names}
-        app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https)
+        holder = f"server-{uuid.uuid4().hex[:12]}"
+        app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https, holder=holder)
 
         def announced(url: str) -> None:
             workspace.stores.announce(url)
             if ready is not None:
                 ready(url)
 
-        with spare_core(workspace, "server"):
+        with spare_core(workspace, holder):
             Server(app, on_drain=app.state.drain).run_until_stopped(listener, announced)
 
 
@@ -73,11 +77,16 @@ def whole_app(
     hosts: Iterable[str] = LOCAL_HOSTS,
     loopback: bool = True,
     https: bool = False,
+    holder: str | None = None,
 ) -> FastAPI:
-    """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives."""
+    """Predictions, the native API and the console over one workspace; jobs run for as long as the application lives.
+
+    With a `holder`, who holds a core for it in the ledger, its serving is forecast, and compared when it ends.
+    """
     jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
     cookies, console, openid = Cookies(secure=https), pages(workspace), _provider()
     door = Door(workspace, live, jobs, config or ServeConfig())
+    refuse = ForWhoReads(console.error_page, lambda: declared(app))
     app = create_app(
         workspace,
         workspace=str(workspace.path),
@@ -88,10 +97,11 @@ def whole_app(
             sign_in.router(workspace, cookies, openid),
             console,
         ],
-        beside=[_working(jobs)],
+        beside=[_working(jobs), *([Hosting(workspace, holder, lambda: app.state.serving.deployments)] if holder else [])],
         who=lambda inner: Authenticate(
-            inner, workspace=workspace, loopback=loopback, cookies=cookies, routes=lambda: declared(app)
+            inner, workspace=workspace, loopback=loopback, cookies=cookies, routes=lambda: declared(app), refuse=refuse
         ),
+        refuse=refuse,
     )
 
     def drain() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner.history import METERS, SIZE, Past, features_of, past_runs
+from pickaxe.compute.planner.history import SIZE, Past, features_of, past_runs
 
 if TYPE_CHECKING:
     from pickaxe.kernel.ledger.ledger import Tariff
@@ -79,14 +79,16 @@ def forecast_run(workspace: Workspace, spec: RunSpec, cores: int) -> RunForecast
     return RunForecast(spec.run_id, spec.step, cores, meters, price(meters, cores, workspace))
 
 
-def foresee(features: Mapping[str, float], cores: int, past: Sequence[Past]) -> dict[str, Foresight]:
-    """Every meter that the past runs had a reading of."""
+def foresee(
+    features: Mapping[str, float], cores: int, past: Sequence[Past], priors: Mapping[str, float] = _PRIOR
+) -> dict[str, Foresight]:
+    """Every meter of `priors` that the past runs had a reading of."""
     found: dict[str, Foresight] = {}
-    for meter in METERS:
+    for meter, prior in priors.items():
         pairs = [(run, run.readings[meter]) for run in past if run.readings.get(meter, 0) > 0]
         if pairs:
             runs, values = zip(*pairs, strict=True)
-            found[meter] = _regressed(features, cores, runs, values, _PRIOR[meter])
+            found[meter] = _regressed(features, cores, runs, values, prior)
     return found
 
 

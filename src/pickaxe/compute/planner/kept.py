@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pickaxe.compute.planner.foresight import EVENT
+from pickaxe.compute.planner.serving_here import readings_of
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -32,9 +33,9 @@ class Pair:
 
 
 def pairs(workspace: Workspace, *, limit: int = 2_000) -> list[Pair]:
-    """The newest forecasts whose runs have ended, newest first."""
+    """The newest forecasts whose runs, or windows of serving, have ended; newest first."""
     events = workspace.log.list(kind=EVENT, limit=limit, newest_first=True)
-    readings: dict[tuple[str, str], float] = {}
+    readings = readings_of(workspace, limit=limit)
     for charge in workspace.ledger.charges(sorted({event.subject for event in events})) if events else []:
         readings[charge.holder, charge.meter] = readings.get((charge.holder, charge.meter), 0.0) + charge.quantity
     found: list[Pair] = []

@@ -22,7 +22,7 @@ _WATTS_PER_BUSY_CORE = 3.5
 """Average draw of a busy vCPU, from the Cloud Carbon Footprint methodology (its AWS maximum). Used only without RAPL."""
 
 _RAPL = Path("/sys/class/powercap")
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Meter:
@@ -66,7 +66,7 @@ class Meter:
             Usage("cpu_time_ms", round(cpu_seconds * 1000), "measured", "wait4 of the worker and its children"),
             Usage("wall_ms", round((time.monotonic() - self._started) * 1000), "measured", "monotonic clock"),
             Usage(
-                "memory_peak_bytes", max(self.peak_bytes, reaped.ru_maxrss * _MAXRSS_UNIT), "measured", "sampled tree, ru_maxrss"
+                "memory_peak_bytes", max(self.peak_bytes, reaped.ru_maxrss * MAXRSS_UNIT), "measured", "sampled tree, ru_maxrss"
             ),
             Usage(
                 "memory_mb_seconds", round(self._byte_seconds / 1e6), "measured", "resident size of the tree, 5 samples a second"
