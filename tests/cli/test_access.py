@@ -88,3 +88,4 @@ def test_through_the_server_that_holds_the_folder(tmp_path: Path, monkeypatch: p
         there("tenant", "add", "acme", "--admin", "zoe", said=PASSWORD)
         assert "acme" in there("tenant", "list")
         assert "disabled" in there("user", "disable", "bob")
+        assert "bob may sign in again" in there("user", "enable", "bob")

@@ -35,6 +35,11 @@ PATHS = {
     "evidence": "/traces/{trace}/rows/{row}",
     "bill": "/bill?sums=1",
     "bill of one": "/bill?artifact=tiny/model:2",
+    "plan": "/plan/train",
+    "claims": "/plan/claims",
+    "forecasts": "/plan/forecasts",
+    "settings": "/settings",
+    "changes": "/settings/changes",
     "error": "/runs/none",
 }
 COLD_BYTES, READY_SECONDS = 300_000, 1.0

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.server.run import ServerThread
 from tests.console.site import application, caller
+from tests.console.tabs import Tab, tab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PASSWORD = "a long enough password"
 
 
 def people(workspace: Workspace) -> None:
     access = Access.of(workspace.catalog)
-    access.add_person("tenant-local", "root", Role.ADMIN, password="a long enough password")
-    access.add_person("tenant-local", "grace", Role.LABELLER, password="a long enough password")
+    access.add_person("tenant-local", "root", Role.ADMIN, password=PASSWORD)
+    access.add_person("tenant-local", "grace", Role.LABELLER, password=PASSWORD)
 
 
 def page(workspace: Workspace, role: Role) -> str:
@@ -30,6 +43,16 @@ def test_an_admin_sees_people_and_the_place(empty: Workspace) -> None:
     shown = page(empty, Role.ADMIN)
     assert "grace" in shown
     assert "SQLite in the folder" in shown
+    assert 'minlength="12"' in shown
+    assert "12 to 256 characters." in shown
+
+
+def test_who_sits_at_an_open_server_is_told_what_to_do(empty: Workspace) -> None:
+    with TestClient(application(empty, replace(caller(), kind="local")), base_url="http://localhost") as client:
+        assert "Add an admin with a password" in client.get("/settings").text
+        chinese = client.get("/settings", headers={"accept-language": "zh"}).text
+    assert "添加一位有密码的管理员" in chinese
+    assert "文件夹中的 SQLite" in chinese
 
 
 def test_others_see_neither(empty: Workspace) -> None:
@@ -39,3 +62,80 @@ def test_others_see_neither(empty: Workspace) -> None:
         assert "grace" not in shown
         assert "SQLite in the folder" not in shown
         assert "scope_" not in shown
+
+
+@pytest.fixture
+def at(empty: Workspace, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tab]:
+    """Root, the only admin who can sign in, at the settings."""
+    monkeypatch.setattr(passwords, "_LOG_N", 5)
+    people(empty)
+    with ServerThread(empty, whole=True) as server, tab(chromium, server.url) as opened:
+        page = opened.page
+        page.on("dialog", lambda asked: asked.accept())
+        page.goto(f"{server.url}/sign-in?next=/settings")
+        page.get_by_label("Name").fill("root")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("html[data-ready]", state="attached")
+        yield opened
+
+
+def change(page: Page, name: str) -> None:
+    page.get_by_text("Change", exact=True).and_(page.locator(f'[aria-label="Change: {name}"]')).click()
+
+
+def somebody(page: Page, name: str) -> str:
+    """What the list says of a person."""
+    return page.locator("section[aria-labelledby=people-title] li").filter(has_text=name).inner_text()
+
+
+@pytest.mark.slow
+def test_people_are_added_changed_and_let_in_again(at: Tab, empty: Workspace) -> None:
+    page, access = at.page, Access.of(empty.catalog)
+    form = page.locator('form[data-at="/v1/people"]')
+    form.get_by_label("Name").fill("ed")
+    form.get_by_label("Password").fill("short")
+    form.get_by_role("button").click()
+    assert form.get_by_label("Password").evaluate("field => field.validity.tooShort")
+    form.get_by_label("Password").fill("not so short any more")
+    form.get_by_role("button").click()
+    page.get_by_text("added ed as viewer").wait_for()
+
+    change(page, "ed")
+    page.locator("details[open]").get_by_label("Role").select_option("admin")
+    page.locator("details[open]").get_by_role("button", name="Save").click()
+    page.get_by_text("changed ed: now admin").wait_for()
+    assert access.person("tenant-local", "ed").role is Role.ADMIN
+
+    change(page, "grace")
+    page.locator("details[open]").get_by_role("button", name="Disable").click()
+    page.get_by_text("changed grace: disabled").wait_for()
+    assert "disabled" in somebody(page, "grace")
+    change(page, "grace")
+    page.locator("details[open]").get_by_role("button", name="Let in again").click()
+    page.get_by_text("changed grace: enabled again").wait_for()
+    assert "disabled" not in somebody(page, "grace")
+    assert access.sign_in("local", "grace", PASSWORD) is not None
+
+
+@pytest.mark.slow
+def test_the_only_admin_is_told_why_nothing_can_be_taken_from_them(at: Tab) -> None:
+    page = at.page
+    change(page, "root")
+    assert "root is the only admin who can sign in" in page.locator("details[open]").inner_text()
+    assert page.locator("details[open] select").is_disabled()
+    assert page.locator("details[open]").get_by_role("button", name="Disable").count() == 0
+
+
+@pytest.mark.slow
+def test_a_password_of_ones_own(at: Tab) -> None:
+    page = at.page
+    page.get_by_label("Old password").fill("another one altogether")
+    own = page.locator("section[aria-labelledby=own-title]")
+    own.get_by_label("New password").fill("a better password than this")
+    own.get_by_role("button", name="Save").click()
+    page.get_by_text("the old password is another one").wait_for()
+    at.complaints[:] = [said for said in at.complaints if "403" not in said]
+    page.get_by_label("Old password").fill(PASSWORD)
+    own.get_by_role("button", name="Save").click()
+    page.wait_for_url(lambda url: "/sign-in" in url)

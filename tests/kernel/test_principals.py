@@ -80,7 +80,7 @@ def test_the_last_admin_stays(access: Access, change: str) -> None:
         else:
             access.change_person(LOCAL_TENANT, "ada", role=Role.EDITOR)
 
-    with pytest.raises(Conflict, match="one admin"):
+    with pytest.raises(Conflict, match="only admin"):
         go()
     assert access.person(LOCAL_TENANT, "ada").role is Role.ADMIN
     access.add_person(LOCAL_TENANT, "bob", Role.ADMIN, password=PASSWORD)
@@ -128,6 +128,9 @@ def test_a_key_has_at_most_what_its_owner_has(access: Access) -> None:
     assert access.keys.caller(token, kind="api") is None
     with pytest.raises(Conflict):
         access.keys.create(LOCAL_TENANT, ed.id, "k", ["read"])
+    assert access.change_person(LOCAL_TENANT, "ed", disabled=False).disabled_at is None
+    assert access.keys.caller(token, kind="api") is None, "what ended stays ended"
+    assert access.keys.create(LOCAL_TENANT, ed.id, "k", ["read"])[0].revoked_at is None
 
 
 def test_revoked_and_expired(access: Access) -> None:

@@ -83,10 +83,20 @@ def set_password(workspace: str | None, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def disable(workspace: str | None, name: str) -> None:
-    """Shut NAME out, for good: their sessions and keys end at once. What they did stays theirs."""
+    """Shut NAME out: their sessions and keys end at once. What they did stays theirs."""
     with _opened(workspace) as ws:
         person = ws.members.change_person(name, disabled=True)
     click.echo(f"{person.name} is disabled")
+
+
+@user.command("enable")
+@click.argument("name")
+@click.pass_obj
+def enable(workspace: str | None, name: str) -> None:
+    """Let NAME in again, with the same role and password. Keys that ended stay ended."""
+    with _opened(workspace) as ws:
+        person = ws.members.change_person(name, disabled=False)
+    click.echo(f"{person.name} may sign in again")
 
 
 @click.group("api-key")

@@ -20,6 +20,7 @@ from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
+from pickaxe.serve.auditing import note
 
 PAGE = 50
 TABLES = 60
@@ -86,7 +87,8 @@ def router(site: Site) -> APIRouter:
         text, name = fields.get("q", ""), fields.get("name", "").strip()
         if not text.strip():
             raise BadInput("there is no query to save", expected="a SELECT")
-        site.workspace_of(request).import_json({"sql": text}, _SAVED + name, kind=_SAVED_KIND)
+        kept = site.workspace_of(request).import_json({"sql": text}, _SAVED + name, kind=_SAVED_KIND)
+        note(request, kept.id, query=name)
         return RedirectResponse(link("data", "-", "sql", q=text), status_code=303)
 
     @reading.get("/data/-/columns/{ref:path}")

@@ -17,6 +17,7 @@ from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
+from pickaxe.serve.auditing import note
 
 _LARGEST_FORM = 40_000
 _TABLES_OFFERED = 100
@@ -49,6 +50,7 @@ def router(site: Site) -> APIRouter:
     def create(request: Request, fields: Annotated[dict[str, str], Depends(_new_queue)]) -> Response:
         workspace, name = site.workspace_of(request), fields.get("name", "").strip()
         labels = [label.strip() for label in fields.get("labels", "").replace("\n", ",").split(",")]
+        note(request, name, queue=name)
         overlap = fields.get("overlap", "1")
         if not overlap.isdecimal():
             raise BadInput("overlap is not a number", expected="1 to 20", got=overlap[:20])

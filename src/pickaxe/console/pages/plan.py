@@ -21,6 +21,7 @@ from pickaxe.console.site import LANGUAGE_COOKIE, Site, link
 from pickaxe.console.words import chosen
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.serve.access import caller_of
+from pickaxe.serve.auditing import note
 
 KINDS = ("train", "serve", "pool", "app", "payback", "own")
 
@@ -125,6 +126,7 @@ def router(site: Site) -> APIRouter:
     def keep(request: Request, kind: str, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
         asked = dict(START.get(kind, {})) | dict(parse_qsl(fields.get("scenario", "").lstrip("?")))
         artifact = save(site.workspace_of(request), fields.get("name", "").strip(), kind, _scenario(asked))
+        note(request, artifact.id, artifact=artifact.ref)
         return RedirectResponse(link("artifacts", artifact.id), status_code=303)
 
     for part in (reading, writing):

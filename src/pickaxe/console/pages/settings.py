@@ -1,17 +1,23 @@
-"""Settings: who one is, one's keys, the tenant's people, what was changed lately, and where the workspace keeps its things."""
+"""Settings: who one is, one's keys, the tenant's people, what was changed, and where the workspace keeps its things."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from pickaxe.console import changes
 from pickaxe.console.site import Site
-from pickaxe.kernel.access.audit import KIND as AUDIT
-from pickaxe.kernel.access.principals import Access
+from pickaxe.console.words import Translate, catalogue
+from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
+from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
-from pickaxe.serve.access import caller_of
+from pickaxe.kernel.location import Location
+from pickaxe.serve.access import caller_of, needs
 
-_CHANGES = 40
+_LATEST = 8
 
 
 def router(site: Site) -> APIRouter:
@@ -23,18 +29,64 @@ def router(site: Site) -> APIRouter:
         access, admin = Access.of(workspace.catalog), caller.may("admin")
         keys = access.keys.list(caller.tenant_id, principal_id=None if admin else caller.principal_id)
         people = access.people(caller.tenant_id) if admin else []
+        t, language = site.words_of(request), site.language_of(request)
         return site.page(
             request,
             "settings.html",
             caller=caller,
             keys=[key for key in keys if key.kind == "api"],
             people=people,
+            only_admin=_only_admin(people),
             names={person.id: person.name for person in people},
             roles=list(Role),
             scopes=[scope for scope in SCOPES if caller.may(scope)],
-            changes=workspace.log.list(kind=AUDIT, limit=_CHANGES, newest_first=True) if admin else [],
+            codes={key.removeprefix("error."): text for key, text in catalogue(language).items() if key.startswith("error.")},
+            shortest=SHORTEST,
+            longest=LONGEST,
+            latest=changes.read(workspace, changes.Asked(), t, language, most=_LATEST).changes if admin else [],
             # Where the workspace is concerns whoever runs it, not every tenant.
-            location=workspace.stores.location.describe() if admin and caller.tenant_id == LOCAL_TENANT else {},
+            location=_places(workspace.stores.location, t) if admin and caller.tenant_id == LOCAL_TENANT else {},
+        )
+
+    @routes.get("/settings/changes", dependencies=[needs("admin")])
+    def log(
+        request: Request,
+        who: Annotated[str, Query(max_length=100)] = "",
+        kind: Annotated[str, Query(max_length=20)] = "",
+        routine: bool = False,
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    ) -> Response:
+        """Who changed what; `after` is the number of the last entry seen."""
+        workspace, asked = site.workspace_of(request), changes.Asked(who, kind, routine)
+        return site.page(
+            request,
+            "changes.html",
+            found=changes.read(workspace, asked, site.words_of(request), site.language_of(request), after=after),
+            asked=asked,
+            after=after,
+            query={"who": who, "kind": kind, "routine": "1" if routine else ""},
+            people=changes.actors(workspace),
+            kinds=changes.KINDS,
+            most_read=changes.MOST_READ,
         )
 
     return routes
+
+
+def _places(location: Location, t: Translate) -> dict[str, str]:
+    """Where things are: addresses as they are, what is as it comes in words."""
+    usual = {
+        "catalog": t("settings.in_sqlite") if location.catalog is None else None,
+        "objects": t("settings.in_folder") if location.objects is None else None,
+        "engine": t("settings.engine_local") if location.engine == "local" else None,
+        "encrypted": t("settings.yes" if location.key else "settings.no"),
+    }
+    return location.describe() | {name: text for name, text in usual.items() if text is not None}
+
+
+def _only_admin(people: Sequence[Person]) -> str | None:
+    """Id of the one admin who can sign in, whom nobody may take that from; None where there are several, or none."""
+    admins = [
+        person.id for person in people if person.role is Role.ADMIN and person.signs_in != "no" and person.disabled_at is None
+    ]
+    return admins[0] if len(admins) == 1 else None

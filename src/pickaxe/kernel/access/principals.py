@@ -70,7 +70,7 @@ class Access:
         """Raises `NotFound`."""
         found = next((tenant for tenant in self.tenants() if tenant.name == name), None)
         if found is None:
-            raise NotFound(f"no tenant {name!r:.80}", remedy="an admin of the tenant 'local' adds one: pickaxe tenant add NAME")
+            raise NotFound(f"no tenant {name!r:.80}", see="tenants")
         return found
 
     def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
@@ -140,9 +140,10 @@ class Access:
         return {"id": f"principal-{uuid.uuid4().hex[:24]}", "kind": "person", "created_ns": self._catalog.clock.now_ns()}
 
     def change_person(
-        self, tenant_id: str, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+        self, tenant_id: str, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool | None = None
     ) -> Person:
-        """All of it or nothing, in force at once. A new password ends the person's sessions; a disabled person's keys end too.
+        """All of it or nothing, in force at once. A new password ends the person's sessions; a disabled person's keys end too, and
+        stay ended when the person is enabled again (`disabled` false).
 
         Raises `NotFound`, `BadInput` (see `passwords.hashed`), and `Conflict` when the tenant would be left without an admin.
         """
@@ -151,8 +152,8 @@ class Access:
             values["role"] = role.value
         if password is not None:
             values["secret"] = hashed(password)
-        if disabled:
-            values["disabled_ns"] = now
+        if disabled is not None:
+            values["disabled_ns"] = now if disabled else None
         ended = ("api", "session") if disabled else ("session",) if password is not None else ()
         with self._catalog.write() as connection:
             row = self._row(connection, tenant_id, name)
@@ -161,7 +162,11 @@ class Access:
             theirs = (keys.c.principal_id == row.id) & keys.c.kind.in_(ended) & keys.c.revoked_ns.is_(None)
             connection.execute(keys.update().where(theirs).values(revoked_ns=now))
             if self._was_admin(row) and not self._admins(connection, tenant_id):
-                raise Conflict("a tenant keeps one admin who can sign in", remedy="give somebody else the role first")
+                raise Conflict(
+                    f"{row.name} is the only admin who can sign in",
+                    expected="another admin with a password, or one who signs in with an OpenID provider",
+                    remedy=f"make somebody else admin first, then change {row.name}",
+                )
         self.keys.forget()
         return self.person(tenant_id, row.id)
 
@@ -221,7 +226,7 @@ class Access:
         query = theirs.where((principals.c.name == unicodedata.normalize("NFC", name)) | (principals.c.id == name))
         row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"nobody here is called {name!r:.80}", remedy="list them: pickaxe user list")
+            raise NotFound(f"nobody here is called {name!r:.80}", see="people")
         return row
 
     def _admins(self, connection: sa.Connection, tenant_id: str | None) -> bool:
@@ -251,7 +256,7 @@ class Members:
         return self._access.add_person(self._tenant_id, name, role, password=password)
 
     def change_person(
-        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool | None = None
     ) -> Person:
         return self._access.change_person(self._tenant_id, name, role=role, password=password, disabled=disabled)
 

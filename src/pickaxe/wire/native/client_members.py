@@ -26,9 +26,9 @@ class RemoteMembers:
         return _person(self._api.post("/v1/people", {"name": name, "role": role, "password": password}))
 
     def change_person(
-        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool = False
+        self, name: str, *, role: Role | None = None, password: str | None = None, disabled: bool | None = None
     ) -> Person:
-        change = {"role": role, "password": password, "disabled": True if disabled else None}
+        change = {"role": role, "password": password, "disabled": disabled}
         known = next((person.id for person in self.people() if person.name == name), name)
         return _person(self._api.patch(f"/v1/people/{known}", change))
 

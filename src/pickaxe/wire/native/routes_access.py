@@ -85,7 +85,9 @@ class PersonChange(RequestBody):
 
     role: RoleName | None = None
     password: str | None = Field(default=None, max_length=256)
-    disabled: Literal[True] | None = Field(default=None, description="for good; keys and sessions end at once")
+    disabled: bool | None = Field(
+        default=None, description="true: keys and sessions end at once; false: may sign in again, the keys stay ended"
+    )
 
 
 class NewPassword(RequestBody):
@@ -179,23 +181,23 @@ def router(door: Door) -> APIRouter:
         """The first one is an admin with a password: from then on everybody has to sign in."""
         tenant_id = caller_of(request).tenant_id
         person = access.add_person(tenant_id, given.name, Role(given.role), password=given.password)
-        note(request, person.id, added=person.name, role=given.role)
+        note(request, person.id, person=person.name, role=given.role)
         return reply(request, _person(person), status=201)
 
     @routes.patch(
         "/people/{name}",
-        summary="Change somebody's role, set a password, or disable them",
+        summary="Change somebody's role, set a password, disable them or let them in again",
         **declared("admin", PersonInfo, _PERSON, form=PersonChange, body_example={"role": "viewer"}),
     )
     def change_person(name: Named, request: Request, given: PersonChange = door.body(PersonChange)) -> Response:
         tenant_id = caller_of(request).tenant_id
         person = access.person(tenant_id, name)
         changed = sorted(given.model_dump(exclude_none=True))
-        note(request, person.id, person=person.name, changed=changed, role=given.role)
+        note(request, person.id, person=person.name, changed=changed, role=given.role, disabled=given.disabled)
         if not changed:
             raise BadInput("nothing to change", expected="role, password or disabled")
         role = Role(given.role) if given.role else None
-        person = access.change_person(tenant_id, person.id, role=role, password=given.password, disabled=given.disabled is True)
+        person = access.change_person(tenant_id, person.id, role=role, password=given.password, disabled=given.disabled)
         return reply(request, _person(person))
 
     @routes.get("/keys", summary="Your keys, or for an admin everybody's", **declared("read", list[KeyInfo], [_KEY]))

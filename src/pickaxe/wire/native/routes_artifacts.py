@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from pickaxe.kernel.digest import folder_files
 from pickaxe.kernel.errors import BadInput, NotFound
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.arrow import arrow_reply, json_rows, wants_arrow
@@ -90,6 +91,7 @@ def router(door: Door) -> APIRouter:
     def alias(request: Request, given: NewAlias = door.body(NewAlias)) -> Response:
         workspace = door.seen(request)
         found = workspace.artifact(given.artifact)
+        note(request, found.id, artifact=found.ref, alias=given.alias)
         workspace.alias(found, given.alias)
         return reply(request, artifact_json(workspace.artifact(found.id)), status=201)
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Route
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import Door, declared
@@ -47,6 +48,7 @@ def router(door: Door) -> APIRouter:
     def publish(request: Request, given: Publication = door.body(Publication)) -> Response:
         """Create the endpoint, or move it to other models; requests under way end with the models they began with."""
         workspace = door.seen(request)
+        note(request, given.name, endpoint=given.name, models=[route.artifact for route in given.routes][:20])
         chosen: list[Route] = []
         for route in given.routes:
             artifact = workspace.artifact(route.artifact)

@@ -1,20 +1,26 @@
-"""Uploads: a file, a folder as a tar, or a table as an Arrow IPC stream becomes an artifact."""
+"""Uploads: a file, a folder as a tar, or a table as an Arrow IPC stream becomes an artifact; and a first look at one."""
 
 from __future__ import annotations
 
 import tarfile
 import tempfile
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from pickaxe.data.look import look
+from pickaxe.flows.starting import MOST_UPLOADED, look_at
+from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import SlowClient, TooLarge
 from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
@@ -22,11 +28,53 @@ from pickaxe.wire.native.arrow import MEDIA
 from pickaxe.wire.native.door import Door, declared
 from pickaxe.wire.native.nouns import ArtifactInfo, artifact_json
 
-_MAX_BYTES = 8 << 30
 _MAX_ENTRIES = 100_000
 _PART = 1 << 20
 _SILENT_SECONDS = 30.0
 TAR = "application/x-tar"
+
+
+class ColumnInfo(BaseModel):
+    """A column, as far as the file was read."""
+
+    name: str
+    filled: int = Field(description="records with a value")
+    words: float = Field(description="words of a value, on average")
+    classes: dict[str, int] | None = Field(
+        default=None, description="its values and how often each came; null when they are many"
+    )
+
+
+class LookInfo(BaseModel):
+    """What a file holds, before anything is made of it."""
+
+    name: str
+    format: Literal["csv", "tsv", "jsonl", "parquet"]
+    size: int = Field(description="bytes")
+    rows: int
+    whole: bool = Field(description="whether the whole file was read; else `rows` is an estimate")
+    rejected: dict[str, int] = Field(description="records that cannot be read, by reason")
+    columns: list[ColumnInfo]
+    sample: list[list[str | None]] = Field(description="the first rows, long values cut")
+    text: str | None = Field(default=None, description="the column that is likely the text's")
+    label: str | None = Field(default=None, description="the column that is likely the label's")
+
+
+_LOOK: dict[str, Any] = {
+    "name": "tickets.csv",
+    "format": "csv",
+    "size": 91_204,
+    "rows": 2000,
+    "whole": True,
+    "rejected": {"empty text": 2},
+    "columns": [
+        {"name": "title", "filled": 1998, "words": 6.1, "classes": None},
+        {"name": "kind", "filled": 2000, "words": 1.4, "classes": {"not urgent": 1204, "urgent": 796}},
+    ],
+    "sample": [["printer on fire again", "urgent"]],
+    "text": "title",
+    "label": "kind",
+}
 
 
 def router(door: Door) -> APIRouter:
@@ -41,16 +89,25 @@ def router(door: Door) -> APIRouter:
         name: Annotated[str, Query(min_length=1, max_length=200, description="name of the artifact")],
         kind: Annotated[str, Query(min_length=1, max_length=100)] = "source",
         filename: Annotated[str, Query(max_length=200, description="of a single file")] = "file",
+        texts: Annotated[bool, Query(description="keep it only if it is a file of texts that a line can read")] = False,
     ) -> Response:
         """The body is the file; with ``Content-Type: application/x-tar`` a folder, with ``application/vnd.apache.arrow.stream`` a
         table. The same content under the same name is taken once."""
         workspace = await run_in_threadpool(door.seen, request)
+        _refuse_length(request.headers.get("content-length", "0"))
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         with storage_errors(workspace.path), tempfile.TemporaryFile(dir=workspace.scratch) as spool:
             await _received(request, spool)
             spool.seek(0)
-            artifact = await run_in_threadpool(_imported, workspace, spool, media, name, kind, filename)
+            artifact = await run_in_threadpool(_imported, workspace, spool, media, name, kind, filename, texts)
+        note(request, artifact.id, artifact=artifact.ref)
         return reply(request, artifact_json(artifact), status=201)
+
+    @routes.get("/looks/{ref:path}", summary="What a file of texts holds", **declared("read", LookInfo, _LOOK))
+    def first_look(ref: str, request: Request) -> Response:
+        """Columns, the first rows, and which column is likely the text and which the label. Only the beginning is read: `rows` is an
+        estimate unless `whole`."""
+        return reply(request, asdict(look_at(door.seen(request), ref)))
 
     return routes
 
@@ -70,12 +127,21 @@ async def _received(request: Request, spool: BinaryIO) -> None:
         if part is None:
             return
         size += len(part)
-        if size > _MAX_BYTES:
-            raise TooLarge("the upload is too large", expected=f"at most {_MAX_BYTES} bytes")
+        if size > MOST_UPLOADED:
+            raise TooLarge("the upload is too large", expected=f"at most {MOST_UPLOADED} bytes")
         await run_in_threadpool(spool.write, part)
 
 
-def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind: str, filename: str) -> Artifact:
+def _refuse_length(declared: str) -> None:
+    """Say it before the body comes."""
+    if declared.isdecimal() and int(declared[:20]) > MOST_UPLOADED:
+        raise TooLarge("the upload is too large", expected=f"at most {MOST_UPLOADED} bytes", got=declared[:20])
+
+
+def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind: str, filename: str, texts: bool) -> Artifact:
+    if texts and media in (MEDIA, TAR):
+        raise BadInput("texts goes with a single file", expected="Content-Type: application/octet-stream", got=media)
+    checked_name(name)
     if media == MEDIA:
         return workspace.import_table(_table(spool), name, kind=kind)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
@@ -88,6 +154,8 @@ def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind
         with file.open("xb") as sink:
             while part := spool.read(_PART):
                 sink.write(part)
+        if texts:
+            look(file, filename)
         return workspace.import_files(file, name, kind=kind)
 
 

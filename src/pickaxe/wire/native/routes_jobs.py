@@ -13,13 +13,16 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
-from pickaxe.flows.jobs import ARTIFACT
+from pickaxe.flows.jobs import ARTIFACT, checked_task
+from pickaxe.flows.preview import Preview, preview
+from pickaxe.flows.task import Task
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
 from pickaxe.serve.access import caller_of
+from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import Forbidden
-from pickaxe.serve.http import RequestBody, reply
+from pickaxe.serve.http import ErrorBody, RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
 from pickaxe.wire.native.live import resumed_after, sequence, streamed, wants_stream
@@ -50,27 +53,75 @@ class JobInfo(BaseModel):
 
 
 class NewJob(RequestBody):
-    """What to do: a task as an object, or as the text of a task file."""
+    """What to do: a task as an object, as the text of a task file, or by the name of a task of the demo."""
 
     kind: Literal["produce"] = "produce"
     task: dict[str, Any] | None = None
     toml: str | None = Field(default=None, max_length=100_000)
+    demo: str | None = Field(default=None, max_length=100, description="headlines or reuters")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.task is None) == (self.toml is None):
-            raise ValueError("expected either 'task' or 'toml'")
+    def _one_of_them(self) -> Self:
+        if sum(way is not None for way in (self.task, self.toml, self.demo)) != 1:
+            raise ValueError("expected one of 'task', 'toml' and 'demo'")
         return self
 
     def values(self) -> dict[str, Any]:
         if self.task is not None:
             return self.task
+        if self.demo is not None:
+            return Task.shipped(self.demo).model_dump(mode="json")
         try:
             return tomllib.loads(self.toml or "")
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"the task is not TOML: {error}", expected="the text of a task file") from None
 
 
+class Band(BaseModel):
+    """Where nine of ten readings should lie."""
+
+    low: float
+    middle: float
+    high: float
+
+
+class StageForecast(BaseModel):
+    """One stage: how often it runs, and what one run of it should take. Money in nano."""
+
+    stage: str
+    times: int
+    seconds: Band
+    memory_bytes: float | None = None
+    nano: int
+    runs: int = Field(description="earlier runs that it rests on")
+
+
+class ForecastInfo(BaseModel):
+    """What a line should take; no stages where no line has run yet."""
+
+    stages: list[StageForecast]
+    seconds: float
+    nano: int
+    memory_bytes: float | None = Field(default=None, description="peak of the largest stage")
+    refused: ErrorBody | None = Field(default=None, description="what the task's own limits would end it with")
+
+
+_FORECAST: dict[str, Any] = {
+    "stages": [
+        {
+            "stage": "ingest",
+            "times": 1,
+            "seconds": {"low": 0.8, "middle": 1.1, "high": 1.5},
+            "memory_bytes": 2.1e8,
+            "nano": 14_000,
+        }
+        | {"runs": 3}
+    ],
+    "seconds": 1.1,
+    "nano": 14_000,
+    "memory_bytes": 2.1e8,
+    "refused": None,
+}
 _EXAMPLE: dict[str, Any] = {
     "id": "job-5f0c6a1b2d3e4f5061728394",
     "kind": "produce",
@@ -119,7 +170,28 @@ def router(door: Door) -> APIRouter:
         caller, values = caller_of(request), given.values()
         _refuse_paths(caller, values)
         job = door.running().submit(door.seen(request), given.kind, values, by=caller.name)
+        note(request, job.id, line=job.name)
         return reply(request, asdict(job), status=202)
+
+    @routes.post(
+        "/forecast",
+        summary="What a production line should take; nothing is started",
+        **declared(
+            "write",
+            ForecastInfo,
+            _FORECAST,
+            form=NewJob,
+            body_example={
+                "kind": "produce",
+                "task": _EXAMPLE["spec"] | {"ingest": {"text": "headline", "label": "is_sarcastic"}},
+            },
+        ),
+    )
+    def forecast(request: Request, given: NewJob = door.body(NewJob)) -> Response:
+        """By the lines that this workspace has run and the size of the data. Refuses what starting it would refuse."""
+        workspace, values = door.seen(request), given.values()
+        _refuse_paths(caller_of(request), values)
+        return reply(request, _forecast(preview(workspace, checked_task(workspace, values))))
 
     @routes.get("/{job_id}", summary="One job", **declared("read", JobInfo, _EXAMPLE))
     def job(job_id: str, request: Request) -> Response:
@@ -150,9 +222,27 @@ def router(door: Door) -> APIRouter:
     @routes.post("/{job_id}/cancel", summary="Stop a job", **declared("write", JobInfo, _EXAMPLE, status=202))
     def cancel(job_id: str, request: Request) -> Response:
         """At once when it waits, within a second when it runs; what its stages have done stays in the cache."""
-        return reply(request, asdict(door.running().cancel(door.seen(request), job_id)), status=202)
+        workspace = door.seen(request)
+        note(request, job_id, line=job_of(workspace, job_id).name)
+        return reply(request, asdict(door.running().cancel(workspace, job_id)), status=202)
 
     return routes
+
+
+def _forecast(found: Preview) -> dict[str, Any]:
+    stages = [
+        {
+            "stage": item.stage,
+            "times": item.times,
+            "seconds": {name: getattr(item.seconds, name) / 1000 for name in Band.model_fields},
+            "memory_bytes": item.memory.middle if item.memory else None,
+            "nano": item.nano,
+            "runs": item.seconds.runs,
+        }
+        for item in found.stages
+    ]
+    refused = found.refused.as_dict() if found.refused else None
+    return {"stages": stages, "refused": refused} | {name: getattr(found, name) for name in ("seconds", "nano", "memory_bytes")}
 
 
 def _refuse_paths(caller: Caller, values: dict[str, Any]) -> None:

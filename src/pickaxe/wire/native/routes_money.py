@@ -13,6 +13,7 @@ from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
 from pickaxe.kernel.ledger.ledger import Charge, Price, Statement
 from pickaxe.serve.access import operator_of
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import Door, declared
@@ -183,6 +184,7 @@ def router(door: Door) -> APIRouter:
         known = ledger.tariffs()
         if given.meter not in known:
             raise BadInput(f"no meter {given.meter!r:.100} has a price", expected=f"one of {', '.join(known)}")
+        note(request, given.meter, meter=given.meter, nano=given.nano, per=given.per)
         ledger.set_price(given.meter, given.nano, given.per, source=given.source)
         return reply(request, [_price(row) for row in ledger.tariffs()[given.meter].rows], status=201)
 

@@ -12,6 +12,7 @@ from pickaxe.compute.planner.claim_report import report
 from pickaxe.compute.planner.claims import shipped_claims
 from pickaxe.compute.planner.scenario import KINDS, form, plan, save
 from pickaxe.kernel.errors import BadInput
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import Door, declared
@@ -97,6 +98,7 @@ def router(door: Door) -> APIRouter:
     )
     def keep(request: Request, asked: NewScenario = door.body(NewScenario)) -> Response:
         kept = save(door.seen(request), asked.name, asked.kind, _bounded(asked.scenario))
+        note(request, kept.id, artifact=kept.ref)
         return reply(request, artifact_json(kept), status=201)
 
     return routes

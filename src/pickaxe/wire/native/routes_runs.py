@@ -12,6 +12,7 @@ from starlette.responses import Response
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Event, RunState
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.auditing import note
 from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
@@ -118,6 +119,7 @@ def router(door: Door) -> APIRouter:
         """Its worker is gone within a second; the run is then `cancelled`. 409 when it is not under way."""
         workspace = door.seen(request)
         found = workspace.runs.get(run_id)
+        note(request, run_id, run=found.name)
         if not workspace.engine.cancel(run_id):
             raise Conflict(
                 f"{run_id} is not under way in this server", expected="a run that is queued or running", got=found.state
