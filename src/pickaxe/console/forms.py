@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import Query, Request
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.serve.errors import TooLarge
 
 _MOST_FIELDS = 30
 
@@ -18,12 +19,12 @@ After = Annotated[str | None, Query(max_length=300)]
 
 
 async def fields_of(request: Request, *, largest: int = 4_000) -> dict[str, str]:
-    """The fields of a posted form, the first value of each. Raises `BadInput` for a form of more than `largest` bytes."""
+    """The fields of a posted form, the first value of each. Raises `TooLarge` for more than `largest` bytes."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > largest:
-            raise BadInput("the form is too large", expected=f"at most {largest} bytes")
+            raise TooLarge("the form is too large", expected=f"at most {largest} bytes")
     try:
         parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     except ValueError as error:

@@ -21,9 +21,11 @@ from pickaxe.console.menu import MENU
 from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
 from pickaxe.kernel.access.scopes import Scope
 from pickaxe.kernel.errors import PickaxeError
+from pickaxe.kernel.listed import LISTED
+from pickaxe.kernel.nearest import nearest
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, caller_of, needs
-from pickaxe.serve.http import invalid
+from pickaxe.serve.http import invalid, trace_of
 
 LANGUAGE_COOKIE, THEME_COOKIE = "pickaxe-language", "pickaxe-theme"
 THEMES = ("light", "dark")
@@ -99,7 +101,7 @@ class Site:
             language=language,
             theme=theme if theme in THEMES else None,
             here=request.url.path,
-            address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+            address=_address(request),
             reader=request.scope.get(CALLER),
             now=datetime.now(UTC),
         )
@@ -119,14 +121,33 @@ class Site:
         try:
             return await handler(request)
         except RequestValidationError as error:
-            return self._error(request, invalid(error.errors()))
+            return self.error(request, invalid(error.errors()))
         except PickaxeError as error:
-            return self._error(request, error)
+            return self.error(request, error)
 
-    def _error(self, request: Request, error: PickaxeError) -> Response:
+    def error(self, request: Request, error: PickaxeError) -> Response:
+        """A page that says what is wrong and where to go on."""
         if error.code == "unauthorised" and request.method == "GET":
-            return RedirectResponse("/sign-in?next=" + quote(request.url.path, safe="/"), status_code=303)
-        return self.page(request, "error.html", status=error.status, error=error)
+            return RedirectResponse("/sign-in?next=" + quote(_address(request), safe="/"), status_code=303)
+        see = error.details.get("see")
+        listed = LISTED.get(str(see))
+        meant = nearest(request.url.path.strip("/"), (item.path[1:] for item in MENU)) if see == "routes" else []
+        answer = self.page(
+            request,
+            "error.html",
+            status=error.status,
+            error=error,
+            trace_id=trace_of(request).trace_id,
+            listed=None if listed is None else (see, listed.page),
+            meant=[item for item in MENU if item.path[1:] in meant and item.path != "/"],
+        )
+        if retry_after := error.details.get("retry_after"):
+            answer.headers["Retry-After"] = str(retry_after)
+        return answer
+
+
+def _address(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def link(*parts: object, **query: object) -> str:

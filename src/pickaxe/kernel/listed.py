@@ -29,8 +29,15 @@ LISTED: Mapping[str, Listed] = {
     "tenants": Listed("pickaxe tenant list", "GET /v1/tenants", "/settings"),
 }
 
+_SAID: Mapping[str, Listed] = {
+    "routes": Listed("see: pickaxe --help", "the routes are in /openapi.json", "/"),
+    "schema": Listed("correct what is named above", "correct the fields named in details; the schema is in /openapi.json", ""),
+}
+
 
 def where(sort: object, reader: Reader) -> str | None:
     """``list them: pickaxe runs``; None for a sort that is not listed."""
+    if said := _SAID.get(str(sort)):
+        return getattr(said, reader) or None
     listed = LISTED.get(str(sort))
     return f"list them: {getattr(listed, reader) or listed.route}" if listed else None

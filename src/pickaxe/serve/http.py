@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.fields import fields_of, problem_with
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.errors import SlowClient, TooLarge, UnsupportedMedia
 from pickaxe.serve.tracecontext import TraceContext, trace_context
@@ -102,15 +103,15 @@ def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
     found = [
         {
             "field": ".".join(str(part) for part in problem["loc"]) or "body",
-            "problem": problem["msg"],
-            "got": _shown(problem["loc"], problem.get("input")),
+            "problem": problem_with(problem, form),
+            "got": "nothing" if problem["type"] == "missing" else _shown(problem["loc"], problem.get("input")),
         }
         for problem in problems[:20]
     ]
     return BadInput(
         "; ".join(f"{item['field']}: {item['problem']}" for item in found),
-        expected=f"an object with {', '.join(form.model_fields)}" if form else None,
-        remedy="correct the fields named in details; the schema is in /openapi.json",
+        expected=f"an object with {fields_of(form)}" if form else None,
+        see="schema",
         fields=found,
     )
 

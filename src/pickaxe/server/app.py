@@ -22,12 +22,13 @@ from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 from pickaxe.serve.access import CALLER, caller_of, needs
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig
-from pickaxe.serve.http import Envelope, invalid, refusal, reply, trace_of
+from pickaxe.serve.http import Envelope, invalid, reply
 from pickaxe.serve.routes import router as serve_routes
 from pickaxe.serve.service import Serving
 from pickaxe.server.declared import declared
 from pickaxe.server.everybody import Everybody
 from pickaxe.server.guard import Guard
+from pickaxe.server.refusing import Refuse, in_envelope
 from pickaxe.wire.predict import router as predict_routes
 from pickaxe.wire.prometheus import Metrics
 
@@ -63,6 +64,7 @@ def create_app(
     routers: Iterable[APIRouter] = (),
     beside: Iterable[Beside] = (),
     who: Layer = Everybody,
+    refuse: Refuse = in_envelope,
 ) -> FastAPI:
     """The ASGI application over `store`; `app.state.serving` is its `Serving`.
 
@@ -71,6 +73,7 @@ def create_app(
         hosts: names (without port) that a request's Host header may give.
         routers: further routes; each route declares what it needs, see `pickaxe.serve.access`.
         who: the layer that finds out who calls.
+        refuse: how a refusal leaves.
 
     Raises `Undeclared` for a route that does not say who may call it.
     """
@@ -95,9 +98,9 @@ def create_app(
     for routes in routers:
         app.include_router(routes)
     declared(app)  # refuses a route that does not say who may call it
-    _speak_envelope(app)
+    _refuse_alike(app, refuse)
     app.add_middleware(who)
-    app.add_middleware(Guard, hosts=hosts, counted=_counter(serving, metrics))
+    app.add_middleware(Guard, hosts=hosts, counted=_counter(serving, metrics), refuse=refuse)
     return app
 
 
@@ -160,30 +163,28 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
     return routes
 
 
-def _speak_envelope(app: FastAPI) -> None:
-    """Every refusal, whoever raises it, leaves in the envelope."""
+def _refuse_alike(app: FastAPI, refuse: Refuse) -> None:
+    """Every refusal, whoever raises it, leaves in one way."""
 
     @app.exception_handler(PickaxeError)
     async def ours(request: Request, error: PickaxeError) -> Response:
-        return refusal(trace_of(request).trace_id, error)
+        return refuse(request.scope, error)
 
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, error: RequestValidationError) -> Response:
-        return refusal(trace_of(request).trace_id, invalid(error.errors()))
+        return refuse(request.scope, invalid(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> Response:
-        return refusal(trace_of(request).trace_id, _from_http(request, error))
+        return refuse(request.scope, _from_http(request, error))
 
 
 def _from_http(request: Request, error: HTTPException) -> PickaxeError:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return MethodNotAllowed(
-            f"{request.method} is not possible here", expected=allowed or None, remedy="the routes are in /openapi.json"
-        )
+        return MethodNotAllowed(f"{request.method} is not possible here", expected=allowed or None, see="routes")
     if error.status_code == 404:
-        return NotFound(f"no such route: {request.url.path[:200]!r}", remedy="the routes are in /openapi.json")
+        return NotFound(f"there is nothing at {request.scope['path'][:200]!r}", see="routes")
     return BadInput(str(error.detail))
 
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pickaxe.kernel.access import audit
@@ -29,12 +28,12 @@ from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, Unauthorised
 from pickaxe.serve.auditing import NOTE
 from pickaxe.serve.errors import Forbidden
-from pickaxe.serve.http import TRACE, refusal
+from pickaxe.serve.http import TRACE
 from pickaxe.server.declared import Declared
 from pickaxe.server.everybody import acting_for
+from pickaxe.server.refusing import Refuse
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_CHALLENGE = {"www-authenticate": 'Bearer realm="pickaxe"'}
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Authenticate:
         loopback: whether only this machine can reach the server. Only then, and only while nobody can sign in, is a stranger
             the local admin.
         routes: gives what the application declares; asked at the first request, when all routes are there.
+        refuse: how a refusal leaves.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Authenticate:
         loopback: bool,
         cookies: Cookies,
         routes: Callable[[], Iterable[Declared]],
+        refuse: Refuse,
     ) -> None:
         self._app = app
         self._workspace = workspace
@@ -82,6 +83,7 @@ class Authenticate:
         self._local = acting_for(LOCAL_TENANT, workspace.principal_id) if loopback else None
         self._cookies = cookies
         self._routes = routes
+        self._refuse = refuse
         self._public: list[Declared] | None = None
         self._unaudited: set[Any] = set()
 
@@ -102,7 +104,7 @@ class Authenticate:
                     remedy="sign in at /sign-in; a program or the command line shows a key, PICKAXE_API_KEY, made in the console's settings",
                 )
         except PickaxeError as error:
-            await _refused(scope, headers, error)(scope, receive, send)
+            await self._refuse(scope, error)(scope, receive, send)
             return
         if caller is not None:
             scope[CALLER] = caller
@@ -166,7 +168,7 @@ class Authenticate:
                     await run_in_threadpool(self._record, scope, caller, message["status"])
                 except PickaxeError as error:
                     lost = True
-                    await refusal(scope[TRACE].trace_id, error)(scope, _nothing, send)
+                    await self._refuse(scope, error)(scope, _nothing, send)
             if not lost:
                 await send(message)
 
@@ -219,16 +221,6 @@ def same_site(headers: Headers) -> None:
             expected="the header Origin, or Sec-Fetch-Site: same-origin",
             remedy="a program uses a key instead of a session: pickaxe api-key create",
         )
-
-
-def _refused(scope: Scope, headers: Headers, error: PickaxeError) -> Response:
-    if error.status == 401 and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-        asked = scope["path"] + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
-        return RedirectResponse("/sign-in?next=" + quote(asked, safe="/"), status_code=303)
-    response = refusal(scope[TRACE].trace_id, error)
-    if error.status == 401:
-        response.headers.update(_CHALLENGE)
-    return response
 
 
 async def _nothing() -> Message:

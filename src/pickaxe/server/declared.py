@@ -32,6 +32,8 @@ class Declared:
     scope: Scope | None
     endpoint: Callable[..., Any]
     pattern: Pattern[str]
+    in_schema: bool
+    """Whether it is part of the API that programs are told of."""
 
 
 def declared(app: FastAPI) -> list[Declared]:
@@ -48,7 +50,8 @@ def _each(app: FastAPI) -> Iterator[Declared]:
                 f"the route {path!r} does not declare who may call it", expected='dependencies=[needs("read")], or needs(None)'
             )
         # A router's declaration comes before the route's own; the last word is the route's.
-        yield Declared(path, frozenset(route.methods or ()), needed[-1].scope, endpoint, compile_path(path)[0])
+        in_schema = bool(getattr(route, "include_in_schema", True))
+        yield Declared(path, frozenset(route.methods or ()), needed[-1].scope, endpoint, compile_path(path)[0], in_schema)
 
 
 def _needs(dependant: Dependant | None) -> Iterator[Needs]:

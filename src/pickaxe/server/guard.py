@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.serve.errors import Forbidden
-from pickaxe.serve.http import TRACE, refusal
+from pickaxe.serve.http import TRACE
 from pickaxe.serve.tracecontext import trace_context
+from pickaxe.server.refusing import Refuse
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,11 @@ class Internal(PickaxeError):
 
 
 class Guard:
-    """Outermost ASGI layer: refuses other sites, names the trace, turns what escapes into the envelope, counts."""
+    """Outermost ASGI layer: refuses other sites, names the trace, turns what escapes into a refusal, counts."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], counted: Counted) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], counted: Counted, refuse: Refuse) -> None:
         self._app = app
+        self._refuse = refuse
         self._hosts = frozenset(host.lower() for host in hosts)
         self._counted = counted
 
@@ -60,7 +62,7 @@ class Guard:
 
         try:
             if refused := self._refused(scope["method"], headers):
-                await refusal(context.trace_id, refused)(scope, receive, send_traced)
+                await self._refuse(scope, refused)(scope, receive, send_traced)
             else:
                 await self._app(scope, receive, send_traced)
         except Exception:
@@ -68,7 +70,7 @@ class Guard:
             if status:  # the answer had begun; the connection is cut so that nobody takes it for a whole one
                 raise
             error = Internal("unexpected error", remedy=f"look for trace {context.trace_id} in the server's log, and report it")
-            await refusal(context.trace_id, error)(scope, receive, send_traced)
+            await self._refuse(scope, error)(scope, receive, send_traced)
         finally:
             self._counted(scope, status, time.perf_counter() - start)
 

@@ -21,9 +21,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from pickaxe.kernel.errors import PickaxeError
     from pickaxe.kernel.workspace import Workspace
 
 PAGES = (
@@ -55,6 +57,10 @@ class Console(APIRouter):
         self._site = Site(workspace, PAGES)
         for part in (preferences, live, *(import_module(f"{__name__}.{name}") for name in PAGES)):
             self.include_router(part.router(self._site))
+
+    def error_page(self, request: Request, error: PickaxeError) -> Response:
+        """What somebody with a browser reads of a refusal, in their language."""
+        return self._site.error(request, error)
 
     def stop(self) -> None:
         for stop in self._site.on_drain:
