@@ -15,6 +15,7 @@ from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
+from pickaxe.server.up import whole_app
 from tests.console.site import application, caller
 from tests.console.tabs import Tab, tab
 
@@ -62,6 +63,13 @@ def test_others_see_neither(empty: Workspace) -> None:
         assert "grace" not in shown
         assert "SQLite in the folder" not in shown
         assert "scope_" not in shown
+
+
+def test_the_api_says_which_rights_a_key_may_have(empty: Workspace) -> None:
+    with TestClient(whole_app(empty), base_url="http://localhost") as client:
+        error = client.post("/v1/keys", json={"name": "nightly"}).json()["error"]
+    assert error["message"] == "scopes: is missing; it takes a list of read, label, predict, write or admin, 1 to 5 items"
+    assert error["expected"] == "an object with name, scopes, and perhaps days, person"
 
 
 @pytest.fixture

@@ -34,14 +34,14 @@ def test_the_shipped_tasks_are_valid(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GOOD + "budget = 5\n", ("task.toml.budget", "Extra inputs", "more_labels")),
-        (GOOD + "[label]\nmax_label = 5\n", ("task.toml.label.max_label", "Extra inputs")),
+        (GOOD + "budget = 5\n", ("task.toml.budget", "is not known here", "more_labels")),
+        (GOOD + "[label]\nmax_label = 5\n", ("task.toml.label.max_label", "is not known here; did you mean max_labels?")),
         (GOOD + '[teacher]\nepochs = "many"\n', ("task.toml.teacher.epochs", "'many'")),
         (GOOD + "rounds = 0\n", ("task.toml.rounds", "greater than or equal to 1", "got 0")),
         (GOOD + '[students]\nfamilies = ["tree"]\n', ("task.toml.students.families.0", "'tree'")),
         (GOOD + 'annotators = "simulated"\n', ("ingest.label", "simulated")),
         ('name = "a/b"\ndata = "mail.csv"\n', ("task.toml.name", "slash")),
-        ('name = "mail"\n', ("task.toml.data", "Field required")),
+        ('name = "mail"\n', ("task.toml.data", "is missing; it takes a text")),
         (GOOD + "[curate]\ntest_share = 0.9\ntraffic_share = 0.2\n", ("task.toml.curate", "below 1")),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.fields import problem_with
 
 
 class Config(BaseModel):
@@ -24,7 +25,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(_problem(where, item) for item in error.errors())
+            problems = "; ".join(_problem(cls, where, item) for item in error.errors())
             raise BadInput(
                 f"{where} is not valid: {problems}",
                 expected=f"keys of {cls.__name__}: {', '.join(cls.model_fields)}",
@@ -32,8 +33,9 @@ class Config(BaseModel):
             ) from None
 
 
-def _problem(where: str, item: Any) -> str:
+def _problem(form: type[Config], where: str, item: Any) -> str:
     """What a validator said of one field; of several together without their values, which may be a whole document."""
     place = ".".join([where, *map(str, item["loc"])])
-    said = item["msg"].removeprefix("Value error, ")
-    return f"{place}: {said} (got {item['input']!r:.80})" if item["loc"] else f"{place}: {said}"
+    said = problem_with(item, form)
+    one = item["loc"] and item["type"] != "missing"
+    return f"{place}: {said} (got {item['input']!r:.80})" if one else f"{place}: {said}"
