@@ -68,7 +68,7 @@ def test_only_who_may_write_is_offered_to_cancel(empty: Workspace) -> None:
     for role, offered in ((Role.VIEWER, False), (Role.EDITOR, True)):
         with TestClient(application(empty, caller(role)), base_url="http://localhost") as client:
             page = client.get("/").text
-        assert "<b>words</b>" in page
+        assert 'href="/tasks/words">words</a>' in page
         assert ('data-cancel="/v1/jobs/job-words/cancel"' in page) is offered
 
 

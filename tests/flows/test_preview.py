@@ -16,12 +16,12 @@ def test_a_line_is_forecast_from_earlier_lines(tmp_path: Path) -> None:
     data.write_text("text\n" + "some words\n" * 2000)
     task = Task.parse({"name": "new", "data": str(data)})
     with Workspace(tmp_path / "w") as workspace:
-        assert preview(workspace, task) == []
+        assert preview(workspace, task).stages == ()
         workspace.import_files(data, "old/source")
         line = Line(workspace, "old")
         for stage, seconds in (("ingest", 0.2), ("teacher", 0.4)):
             line.stage(stage, spin, Spin(seconds=seconds), {}, cores=1)
-        found = preview(workspace, task)
+        found = preview(workspace, task).stages
     assert [item.stage for item in found] == ["ingest", "teacher"]
     for item in found:
         assert item.seconds.low < item.seconds.middle < item.seconds.high

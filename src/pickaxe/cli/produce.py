@@ -161,16 +161,13 @@ def _task(
     labels: int | None,
     encoder: str | None,
 ) -> Task:
-    import re
-
-    from pickaxe.flows.task import Task
+    from pickaxe.flows.task import Task, name_from
 
     assert data is not None
-    slug = re.sub(r"[^a-z0-9_.-]+", "-", (name or data.stem).lower()).strip("-.") or "task"
     budget = {"max_labels": labels} if labels is not None else {}
     named = {"classes": [item.strip() for item in classes.split(",")]} if classes else {}
     values = {
-        "name": slug,
+        "name": name_from(name or data.stem),
         "data": str(data),
         "annotators": "file" if label else "people",
         "ingest": {"text": text, "label": label},

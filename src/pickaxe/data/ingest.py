@@ -81,7 +81,7 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
         head += more
         sample = [item for item in more if isinstance(item, Record)]
     if not sample:
-        raise _nothing_usable(name, Counter(item.reason for item in head if isinstance(item, Reject)))
+        raise nothing_usable(name, Counter(item.reason for item in head if isinstance(item, Reject)))
     text, label = text_column(sample, config.text, name), label_column(sample, config.label, name)
 
     kept = Spool(ctx.scratch / "rows.arrow", schemas.rows().remove(0))
@@ -92,7 +92,7 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
         if count % 5000 == 0:
             ctx.progress(reader.position(), 1.0, f"{kept.rows:,} rows")
     if not kept.rows:
-        raise _nothing_usable(name, sorter.reasons)
+        raise nothing_usable(name, sorter.reasons)
 
     rows = _with_keys(kept.table(), sorter.hashes)
     quarantine = bad.table()
@@ -139,7 +139,7 @@ class _Sorter:
             self._reject(Reject(item.line, "lone surrogate in text", shown(text)))
             return
         self.hashes.append(int.from_bytes(digest, "big"))
-        self._rows.add(text, _label_text(label), item.line, self.source)
+        self._rows.add(text, label_name(label), item.line, self.source)
 
     def _problem(self, text: Any, label: Any) -> str | None:
         if text is MISSING:
@@ -167,7 +167,8 @@ def _clean(label: str) -> bool:
     return "\x00" not in label and not any("\ud800" <= char <= "\udfff" for char in label)
 
 
-def _label_text(label: Any) -> str | None:
+def label_name(label: Any) -> str | None:
+    """The class that a value of the label column names; None for a row without a label."""
     if label is None or label is MISSING or label != label:  # NaN stands for null in many exports
         return None
     if isinstance(label, bool):
@@ -219,7 +220,7 @@ def _name(source: Input) -> str:
     return str(source.artifact.meta.get("filename") or Path(source.path()).name)
 
 
-def _nothing_usable(name: str, reasons: Counter[str]) -> BadInput:
+def nothing_usable(name: str, reasons: Counter[str]) -> BadInput:
     got = ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))
     return BadInput(
         f"{name} has no usable row",

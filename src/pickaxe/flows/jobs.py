@@ -95,10 +95,10 @@ class Jobs:
             self._thread.join(seconds)
 
     def submit(self, workspace: Workspace, kind: str, spec: Mapping[str, Any], *, by: str) -> JobView:
-        """Queue a job for the tenant of `workspace`; on record when this returns. Raises `BadInput` for a spec that is no task."""
+        """Queue a job for the tenant of `workspace`; on record when this returns. Raises `BadInput` for a spec that cannot begin."""
         if kind not in KINDS:
             raise BadInput(f"unknown kind of job {kind!r:.40}", expected=f"one of {', '.join(KINDS)}")
-        _task(workspace, spec)
+        checked_task(workspace, spec)
         job_id = f"job-{uuid.uuid4().hex[:24]}"
         body = {"kind": kind, "spec": dict(spec), "by": by, "as": workspace.principal_id, "pool": workspace.stores.pool_id}
         workspace.emit(JOB, job_id, name="queued", body=body)
@@ -285,7 +285,7 @@ def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -
     from pickaxe.flows.produce import produce
     from pickaxe.flows.report_elsewhere import write_report_elsewhere
 
-    product = produce(_task(workspace, spec), workspace, watcher=watcher, desk=True)
+    product = produce(task_of(workspace, spec), workspace, watcher=watcher, desk=True)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
         page = Path(folder) / f"{product.task.name}.html"
         write_report_elsewhere(workspace, product, page)
@@ -305,7 +305,16 @@ def _produce(workspace: Workspace, spec: Mapping[str, Any], watcher: _Carrier) -
     }
 
 
-def _task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
+def checked_task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
+    """The task of a job that could begin now. Raises `BadInput` for what is no task, and for what the line would refuse at once."""
+    from pickaxe.flows.people import refuse_early
+
+    task = task_of(workspace, spec)
+    refuse_early(task)
+    return task
+
+
+def task_of(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
     """The task, with what it names as ``artifact:REF`` given a path."""
     from pickaxe.flows.task import Task
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PHASES: Mapping[str, tuple[str, ...]] = {
     "data": ("ingest", "curate"),
-    "labels": ("test", "label", "feedback", "divide"),
+    "labels": ("test", "feedback", "label", "adjudicate", "divide"),
     "teacher": ("teacher", "export", "predict", "auto-label"),
     "student": ("assemble", "student", "baseline"),
     "gate": ("test/test", "gate"),
@@ -25,8 +25,8 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 """The line's stages by what they are for, in order."""
 
 _COUNTED = {
-    "ingest": "rows", "curate": "pool", "label": "gold", "divide": "lessons", "predict": "predictions", "auto-label": "auto_labels",
-    "assemble": "training_set", "test/test": "predictions", "foreign": "rows", "traffic": "traffic_log",
+    "ingest": "rows", "curate": "pool", "label": "annotations", "adjudicate": "gold", "divide": "lessons", "predict": "predictions",
+    "auto-label": "auto_labels", "assemble": "training_set", "test/test": "predictions", "foreign": "rows", "traffic": "traffic_log",
 }  # fmt: skip
 """stage -> the output whose rows say how much it did"""
 
@@ -78,6 +78,11 @@ class Standing:
     task: str
     phases: tuple[Phase, ...]
     others: tuple[StageNow, ...]
+
+    @classmethod
+    def to_come(cls, task: str) -> Standing:
+        """Of a task whose first run has not begun."""
+        return cls(task, tuple(Phase(name, ()) for name in PHASES), ())
 
     @property
     def stages(self) -> tuple[StageNow, ...]:

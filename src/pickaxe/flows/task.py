@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -23,6 +24,7 @@ from pickaxe.monitor.config import ReferenceConfig, WatchConfig
 from pickaxe.train.config import PredictConfig, TeacherConfig
 
 DEMO = "demo:"
+MOST_ROUNDS = 10
 
 
 class TrafficPlan(Config):
@@ -44,7 +46,9 @@ class Task(Config):
         "people",
         description="people label in the terminal, or in the console when the line is a job; file takes the labels that the data has; simulated answers from them, with errors",
     )
-    rounds: int = Field(1, ge=1, le=10, description="turns of the whole line; each next one labels more and learns from feedback")
+    rounds: int = Field(
+        1, ge=1, le=MOST_ROUNDS, description="turns of the whole line; each next one labels more and learns from feedback"
+    )
     more_labels: int = Field(300, ge=1, description="answers bought in each further round")
     test_labels: int = Field(200, ge=50, description="test rows that people label when the data has no labels")
     without: tuple[str, ...] = Field(
@@ -112,6 +116,11 @@ class Task(Config):
         """Paths that the task names and that are not there."""
         named = (self.data, self.encoder, self.traffic.foreign if self.traffic is not None else None)
         return [path for path in named if path is not None and not path.startswith(DEMO) and not Path(path).exists()]
+
+
+def name_from(title: str) -> str:
+    """What a task is called after a file or a title: lower case, with what no name may hold made a dash."""
+    return re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).replace("..", ".").strip("-._") or "task"
 
 
 def _resolved(value: str, folder: Path) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     "overview",
+    "start",
     "tasks",
     "runs",
     "artifacts",

@@ -29,7 +29,7 @@ def router(site: Site) -> APIRouter:
             "overview.html",
             matters=attention(workspace),
             jobs=jobs_under_way(workspace),
-            may_cancel=caller_of(request).may("write"),
+            may_write=caller_of(request).may("write"),
             lines=sorted(lines, key=lambda line: line.newest.created_at, reverse=True),
             more=more,
             newest=newest,

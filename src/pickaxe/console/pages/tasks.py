@@ -10,12 +10,15 @@ from starlette.responses import Response
 
 from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site
-from pickaxe.flows.standing import standing, tasks
+from pickaxe.flows.job_view import JobNow, newest_job
+from pickaxe.flows.standing import Standing, standing, tasks
+from pickaxe.flows.task import MOST_ROUNDS
 from pickaxe.kernel.browse import versions
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.ledger.cost import Cost, cost_of
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import caller_of
 
 PAGE = 6
 SHOWN_MODELS = 6
@@ -45,19 +48,32 @@ def router(site: Site) -> APIRouter:
         names, following = tasks(workspace, after=after, limit=PAGE)
         lines = [found for name in names if (found := standing(workspace, name))]
         verdicts = {line.task: verdict_of(workspace, line.task) for line in lines}
-        return site.page(request, "tasks.html", lines=lines, verdicts=verdicts, following=following, after=after)
+        return site.page(
+            request,
+            "tasks.html",
+            lines=lines,
+            verdicts=verdicts,
+            following=following,
+            after=after,
+            may_write=caller_of(request).may("write"),
+        )
 
     @routes.get("/tasks/{task}")
     def one(request: Request, task: str) -> Response:
         workspace = site.workspace_of(request)
-        found = standing(workspace, task)
-        if found is None:
+        found, job = standing(workspace, task), newest_job(workspace, task)
+        if found is None and job is None:
             raise NotFound(f"no task {task!r:.80}", see="tasks")
+        may_write = caller_of(request).may("write")
         models = versions(workspace, f"{task}/model", limit=SHOWN_MODELS)
         return site.page(
             request,
             "task.html",
-            found=found,
+            found=found or Standing.to_come(task),
+            now_job=job,
+            fetching=_fetching(workspace, job) if job else None,
+            again=_again(job) if job and may_write else {},
+            may_write=may_write,
             verdict=verdict_of(workspace, task),
             models=models,
             priced=[Priced(model, cost_of(workspace, model)) for model in models[:2]],
@@ -66,6 +82,24 @@ def router(site: Site) -> APIRouter:
         )
 
     return routes
+
+
+def _again(now: JobNow) -> dict[str, dict[str, Any]]:
+    """What may be started once the job has ended, as bodies of ``POST /v1/jobs``: the same, and after a success the next round."""
+    if not now.job.ended_at:
+        return {}
+    spec = dict(now.job.spec)
+    rounds = spec.get("rounds", 1) + 1
+    more = {"next_round": {"kind": now.job.kind, "task": spec | {"rounds": rounds}}} if now.job.state == "succeeded" else {}
+    return {"again": {"kind": now.job.kind, "task": spec}} | (more if rounds <= MOST_ROUNDS else {})
+
+
+def _fetching(workspace: Workspace, now: JobNow) -> tuple[str, float] | None:
+    """What the job is downloading, and how much of it is here."""
+    told = workspace.log.list(kind="progress", subject=now.job.id, limit=1, newest_first=True)
+    if not told or now.job.state != "running" or (told[0].value or 0.0) >= 1.0:
+        return None
+    return told[0].name.removeprefix("fetching "), told[0].value or 0.0
 
 
 def verdict_of(workspace: Workspace, task: str) -> dict[str, Any] | None:

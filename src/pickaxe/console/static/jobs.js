@@ -1,14 +1,28 @@
-// Jobs are cancelled through the API, which writes the audit log. The panel is live: it is asked anew for every click.
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button[data-cancel]");
-  if (!button || !confirm(button.dataset.sure)) return;
-  button.disabled = true;
-  const answer = await fetch(button.dataset.cancel, { method: "POST" }).catch(() => null);
-  if (answer?.ok) { location.reload(); return; }
-  const said = await answer?.json().catch(() => null);
-  const problem = document.querySelector("#jobs [data-problem]");
-  button.disabled = false;
+// Jobs are started and cancelled through the API, which writes the audit log. Panels are live: they are asked anew for every click.
+export function problemIn(place, text) {
+  const problem = place?.querySelector("[data-problem]");
   if (!problem) return;
-  problem.textContent = said?.error ? [said.error.message, said.error.remedy].filter(Boolean).join(" · ") : document.getElementById("away").textContent;
-  problem.hidden = false;
+  problem.textContent = text;
+  problem.hidden = !text;
+}
+
+// What the API answered; on a refusal null, and the reason stands in `place`.
+export async function post(address, body, place) {
+  const headers = body ? { "Content-Type": "application/json" } : {};
+  const answer = await fetch(address, { method: "POST", headers, body: body && JSON.stringify(body) }).catch(() => null);
+  const said = await answer?.json().catch(() => null);
+  if (answer?.ok) return said.data;
+  const error = said?.error;
+  problemIn(place, error ? [error.message, error.expected, error.remedy].filter(Boolean).join(" · ") : document.getElementById("away").textContent);
+  return null;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-cancel], button[data-start]");
+  if (!button || (button.dataset.sure && !confirm(button.dataset.sure))) return;
+  const place = button.closest("section"), { cancel, start, then } = button.dataset;
+  button.disabled = true;
+  problemIn(place, "");
+  if (await post(cancel ?? "/v1/jobs", start && JSON.parse(start), place)) { if (then && then !== location.pathname) location.assign(then); else location.reload(); return; }
+  button.disabled = false;
 });

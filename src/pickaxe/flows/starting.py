@@ -1,0 +1,68 @@
+"""What somebody needs to see before they start a line: the file, the names that are taken, and what is there to start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pickaxe.data.look import Look, look
+from pickaxe.flows.demo_data import at_hand
+from pickaxe.flows.demo_sources import SOURCES, Source
+from pickaxe.flows.task import DEMO
+from pickaxe.kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from pickaxe.kernel.nouns import Artifact
+    from pickaxe.kernel.workspace import Workspace
+
+SOURCE, ENCODER = "source", "encoder"
+"""Kinds of artifacts: files that lines begin with, and pretrained encoders."""
+UPLOADS = "uploads"
+MOST_UPLOADED = 8 << 30
+"""Bytes of one upload."""
+DEMO_TASKS = ("headlines", "reuters")
+MINILM = f"{DEMO}minilm"
+_LISTED = 12
+
+
+def look_at(workspace: Workspace, reference: str) -> Look:
+    """A first look at an uploaded file. Raises `NotFound`, and `BadInput` when it is no file of texts."""
+    artifact = workspace.artifact(reference)
+    if artifact.stored != "files":
+        raise BadInput(
+            f"{artifact.ref} is no file", expected="an uploaded CSV, TSV, JSON Lines or Parquet file", got=artifact.kind
+        )
+    return look(workspace.files(artifact), file_name(artifact))
+
+
+def file_name(artifact: Artifact) -> str:
+    """What whoever uploaded it calls it."""
+    return str(artifact.meta.get("file") or artifact.name)
+
+
+def uploads(workspace: Workspace) -> list[Artifact]:
+    """The newest uploaded files, each name once."""
+    found, _ = workspace.artifacts.page(kind=SOURCE, prefix=f"{UPLOADS}/", limit=_LISTED)
+    return list({artifact.name: artifact for artifact in reversed(found)}.values())[::-1]
+
+
+def encoders(workspace: Workspace) -> list[Artifact]:
+    """The newest version of each encoder that was uploaded or fetched."""
+    found, _ = workspace.artifacts.page(kind=ENCODER, limit=_LISTED)
+    return list({artifact.name: artifact for artifact in reversed(found)}.values())
+
+
+def demo_tasks() -> dict[str, Source]:
+    """The demo's tasks whose data, and whose encoder, are on this machine already."""
+    here = [name for name in DEMO_TASKS if at_hand(name) and at_hand("minilm")]
+    return {name: SOURCES[name] for name in here}
+
+
+def free_name(workspace: Workspace, wanted: str) -> str:
+    """`wanted`, with a number where a task has it already."""
+    names = [wanted, *(f"{wanted}-{number}" for number in range(2, 100))]
+    return next((name for name in names if not is_taken(workspace, name)), wanted)
+
+
+def is_taken(workspace: Workspace, name: str) -> bool:
+    """Whether there is a task of that name: a line for it goes on with what that one has."""
+    return bool(workspace.runs.page(prefix=f"{name}/", limit=1)[0])
