@@ -263,6 +263,29 @@ def test_answers_that_are_not_believed_any_more_are_left_out() -> None:
     assert "all of them to be left out" in str(caught.value)
 
 
+def test_what_a_reviewer_decided_holds_and_is_no_answer() -> None:
+    given = answers(*((key, GOLD[key]) for key in list(TEXTS)[:40]))
+    given += [row._replace(annotator="ben") for row in given]
+    divided, alone = given[0].row_key, list(TEXTS)[60]
+    other = "sport" if GOLD[divided] == "money" else "money"
+    decision = AnnotationRow(divided, given[0].annotator, other, 5.0, 0, tables.REVIEW, False)
+
+    def judged(*decisions: AnnotationRow) -> StepBench:
+        bench = StepBench({"pool": pool({}), "annotations": tables.to_table([*given, *decisions])})
+        adjudicate(bench, AdjudicateConfig())
+        return bench
+
+    before, after = judged(), judged(decision._replace(label=GOLD[divided]), decision, decision._replace(row_key=alone))
+    gold = {row["row_key"]: row for row in after.saved["gold"].to_pylist()}
+    assert gold[divided] == {**gold[divided], "label": other, "confidence": 1.0, "arm": "active"}
+    assert gold[alone] == {**gold[alone], "label": other, "annotators": [decision.annotator]}
+    assert {key: row["label"] for key, row in gold.items() if key not in (divided, alone)} == {
+        row["row_key"]: row["label"] for row in before.saved["gold"].to_pylist() if row["row_key"] != divided
+    }
+    assert (before.saved["labelling"]["decided"], after.saved["labelling"]["decided"]) == (0, 2)
+    assert after.saved["labelling"]["agreement"] == before.saved["labelling"]["agreement"]
+
+
 def test_adjudicate_refuses_what_it_cannot_use() -> None:
     def run(given: list[AnnotationRow], **config: Any) -> None:
         adjudicate(StepBench({"pool": pool(), "annotations": tables.to_table(given)}), AdjudicateConfig(**config))

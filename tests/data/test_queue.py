@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pickaxe.data.label import queue as queues
-from pickaxe.data.label.forms import spans_of
-from pickaxe.data.label.queue import Given, Queue, create_queue
+from pickaxe.data.label.forms import marked, spans_of
+from pickaxe.data.label.questions import Given, Item
+from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.data.label.review import review
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 from pickaxe.kernel.workspace import Workspace
@@ -41,7 +44,7 @@ def make(workspace: Workspace) -> Make:
     return of
 
 
-def keys(items: list[queues.Item]) -> list[str]:
+def keys(items: list[Item]) -> list[str]:
     return [item.row_key for item in items]
 
 
@@ -243,6 +246,97 @@ def test_review_finds_what_divides_people(make: Make) -> None:
     assert {each.label: (each.pairs, each.agreed) for each in seen.classes} == {"yes": (5, 3 / 5), "no": (6, 4 / 6)}
     assert seen.alpha is not None
     assert 0.5 < seen.alpha < 1
+
+
+def test_spans_agree_by_f1_and_have_no_chance_to_subtract(make: Make) -> None:
+    queue = make(items=3, overlap=2, form="spans")
+    word = {"start": 0, "end": 4, "label": "yes"}
+    number = {"start": 5, "end": 6, "label": "no"}
+    for who, answers in {"ann": [[word, number], [word], []], "bob": [[word], [{**word, "label": "no"}], []]}.items():
+        for n, spans in enumerate(answers):
+            queue.answer(who, f"k{n}", spans, seconds=1)
+    seen = review(queue.answers(), "spans")
+    assert (seen.alpha, seen.f1) == (None, pytest.approx(2 * 1 / 5))
+    assert {item.row_key: item.split for item in seen.disagreements} == {"k0": pytest.approx(1 / 3), "k1": 1.0}
+    assert {who.annotator: (who.agreed, who.kappa) for who in seen.annotators} == {"ann": (0.4, None), "bob": (0.4, None)}
+    assert {each.label: (each.answers, each.pairs, each.agreed) for each in seen.classes} == {
+        "yes": (3, 2, pytest.approx(2 / 3)),
+        "no": (2, 2, 0.0),
+    }
+
+
+def test_spans_that_nobody_marked_have_no_f1(make: Make) -> None:
+    queue = make(items=1, overlap=2, form="spans")
+    for who in ("ann", "bob"):
+        queue.answer(who, "k0", [], seconds=1)
+    seen = review(queue.answers(), "spans")
+    assert (seen.f1, seen.disagreements) == (None, ())
+
+
+def test_preferences_are_labels_like_any_other(make: Make) -> None:
+    queue = make(items=2, overlap=2, form="pairs")
+    for who, labels in {"ann": ["first", "tie"], "bob": ["second", "tie"]}.items():
+        for n, label in enumerate(labels):
+            queue.answer(who, f"k{n}", label, seconds=1)
+    seen = review(queue.answers(), "pairs")
+    assert [item.row_key for item in seen.disagreements] == ["k0"]
+    assert seen.alpha == pytest.approx(1 - 3 * 2 / 10)  # observed 2 of 4, expected 16 - 1 - 1 - 4 = 10
+
+
+@given(st.text(max_size=20), st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from("ab")), max_size=5))
+def test_marks_cut_a_text_into_pieces_that_say_what_covers_them(text: str, drawn: list[tuple[int, int, str]]) -> None:
+    spans = [{"start": low, "end": high, "label": label} for low, high, label in drawn if low < high <= len(text)]
+    pieces = marked(text, spans)
+    assert "".join(piece for piece, _ in pieces) == text
+    covering = [labels for piece, labels in pieces for _ in piece]
+    for at, labels in enumerate(covering):
+        assert labels == [span["label"] for span in spans if span["start"] <= at < span["end"]]
+
+
+def test_a_decision_holds_beside_the_answers_until_it_is_taken_back(make: Make, workspace: Workspace) -> None:
+    queue = make(items=2, overlap=2)
+    for who, label in (("ann", "yes"), ("bob", "no")):
+        queue.answer(who, "k0", label, seconds=1)
+    queue.decide("rita", "k0", "yes", seconds=3, note="see the guidelines")
+    queue.decide("ann", "k1", "no")
+    again = Queue(workspace, "t")
+    assert {key: (row.annotator, row.label, row.note) for key, row in again.decisions().items()} == {
+        "k0": ("rita", "yes", "see the guidelines"),
+        "k1": ("ann", "no", ""),
+    }
+    assert {row.annotator for row in again.answers()} == {"ann", "bob"}
+    assert (again.missing(), again.counts()["answers"]) == (2, 2), "a decision is no answer"
+    assert keys(again.take("ann")) == ["k1"]
+    assert undone(again, "rita") is None
+    again.decide("ann", "k1", None)
+    assert again.decisions().keys() == {"k0"}
+    with pytest.raises(BadInput):
+        again.decide("rita", "k0", "maybe")
+    with pytest.raises(NotFound):
+        again.decide("rita", "k99", "yes")
+
+
+def test_an_item_of_an_earlier_version_can_still_be_read_and_decided(make: Make, workspace: Workspace) -> None:
+    import pyarrow as pa
+
+    make(items=2).answer("ann", "k0", "yes", seconds=1)
+    rows = workspace.import_table(pa.table({"row_key": ["x"], "text": ["new"]}), "t/more")
+    create_queue(workspace, "t", rows, labels=("yes", "no"), replaces=True)
+    newer = Queue(workspace, "t")
+    assert (newer.item("k0") or Item("", "")).text.startswith("text 0")
+    assert newer.item("k99") is None
+    newer.decide("rita", "k0", "no")
+    assert newer.decisions()["k0"].label == "no"
+
+
+def test_what_somebody_else_wrote_into_the_log_is_no_answer(make: Make, workspace: Workspace) -> None:
+    queue = make(form="spans")
+    workspace.emit("annotation", "k0", name="t", body={"label": "yes"})
+    workspace.emit("annotation", "k0", name="t", body={**queue.answer("ann", "k1", [], seconds=1).body(), "label": 7})
+    row = queue.answer("ann", "k1", [], seconds=1)
+    workspace.emit("annotation", "k1", name="t", body=row._replace(label="not spans", annotator="bob").body())
+    assert {row.annotator for row in queue.answers()} == {"ann", "bob"}
+    assert review(queue.answers(), "spans").f1 is None
 
 
 def test_what_is_missing_leaves_out_what_everybody_here_skipped(make: Make) -> None:

@@ -106,6 +106,7 @@ def bodies(server: Server) -> dict[str, dict[str, Any]]:
         "POST /v1/queues/{name:path}/take": {"ahead": 1},
         "POST /v1/queues/{name:path}/answer": {"row_key": ROW, "value": MARK, "seconds": 1.0},
         "POST /v1/queues/{name:path}/skip": {"row_key": ROW},
+        "POST /v1/queues/{name:path}/decide": {"row_key": ROW, "value": MARK},
         "POST /v1/events": {"events": [{"kind": "log", "subject": "run-of-ours"}]},
         "POST /v1/prices": {"meter": "cpu", "nano": 0, "per": 1},
         "POST /v1/tenants": {"name": "mine", "admin": "eve", "password": "a long password"},

@@ -36,6 +36,17 @@ def people_task(files: Files) -> dict[str, Any]:
     return values | {"data": str(files.folder / "tiny.jsonl"), "encoder": str(files.folder / "encoder")}
 
 
+def right(text: str) -> str:
+    return "good" if any(f" {word} " in text for word in GOOD) else "bad"
+
+
+def decided_otherwise(desk: Desk) -> str:
+    """A reviewer decides against what will be answered about the item in front; its key."""
+    (item,) = desk.post("take", ahead=0)
+    desk.post("decide", row_key=item["row_key"], value={"good": "bad", "bad": "good"}[right(item["text"])])
+    return item["row_key"]
+
+
 class Desk:
     """Somebody who labels rightly through the routes that the console's page uses."""
 
@@ -50,8 +61,7 @@ class Desk:
     def answer(self, most: int) -> int:
         given = 0
         while given < most and (items := self.post("take", ahead=0)):
-            label = "good" if any(f" {word} " in items[0]["text"] for word in GOOD) else "bad"
-            self.post("answer", row_key=items[0]["row_key"], value=label, seconds=1.5)
+            self.post("answer", row_key=items[0]["row_key"], value=right(items[0]["text"]), seconds=1.5)
             given += 1
         return given
 
@@ -74,8 +84,9 @@ def test_a_job_waits_for_people_and_goes_on_by_itself(files: Files, tmp_path: Pa
         assert 'href="/label/tiny"' in overview
         assert httpx.get(f"{url}/label/tiny").status_code == 200
         # While it waits, the server is free for other work.
+        (tmp_path / "one.csv").write_text("text\nx\n", encoding="utf-8")
         other = submitted(
-            url, {"name": "other", "data": str(tmp_path / "none.csv"), "annotators": "file", "ingest": {"label": "l"}}
+            url, {"name": "other", "data": str(tmp_path / "one.csv"), "annotators": "file", "ingest": {"label": "l"}}
         )
         until(lambda: job(url, other)["state"] == "failed")
         assert desk.answer(TEST_LABELS - 10) == TEST_LABELS - 10
@@ -86,11 +97,13 @@ def test_a_job_waits_for_people_and_goes_on_by_itself(files: Files, tmp_path: Pa
     with server(tmp_path / "w") as (_, url):
         desk = Desk(url)
         waits(url, job_id, 11)
+        reviewed = [decided_otherwise(desk)]
         assert desk.answer(100) == 11
         waits(url, job_id, FIRST)
         # Another's answers are as good, and what nobody here can answer is not waited for.
         (item,) = desk.post("take", ahead=0)
         desk.post("skip", row_key=item["row_key"])
+        reviewed.append(decided_otherwise(desk))
         first = desk.answer(100)
         assert first == FIRST - 1
         last = until(lambda: desk.answer(100) or job(url, job_id)["state"] in ("failed", "succeeded"))
@@ -107,11 +120,14 @@ def test_a_job_waits_for_people_and_goes_on_by_itself(files: Files, tmp_path: Pa
         kept = workspace.read_table(workspace.artifact("tiny/annotations")).to_pylist()
         test = workspace.read_table(workspace.artifact("tiny/test/test_sample")).to_pylist()
         assert len(test) == TEST_LABELS
-        assert all(row["label"] == ("good" if any(f" {word} " in row["text"] for word in GOOD) else "bad") for row in test)
+        assert [row["row_key"] for row in test if row["label"] != right(row["text"])] == [reviewed[0]]
+        gold = workspace.read_table(workspace.artifact("tiny/gold")).to_pylist()
+        assert [row["row_key"] for row in gold if row["label"] != right(row["text"])] == [reviewed[1]]
         assert not {row["row_key"] for row in test} & {row["row_key"] for row in kept}
-        assert len({row["row_key"] for row in kept}) == len(kept) == POOL_LABELS
+        answers = [row for row in kept if row["arm"] != "review"]
+        assert len({row["row_key"] for row in kept}) == len(answers) == len(kept) - 1 == POOL_LABELS
         assert item["row_key"] not in {row["row_key"] for row in kept}
-        arms = Counter(row["arm"] for row in kept)
+        arms = Counter(row["arm"] for row in answers)
         assert arms["audit"] in (AUDIT - 1, AUDIT)  # the skipped one may have been one of them
         assert set(arms) == {"audit", "active", "random"}
         assert {row["round"] for row in kept} >= {0, 1}

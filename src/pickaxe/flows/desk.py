@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pickaxe.data.label.queue import KIND, QueueConfig, Queues, create_queue
+from pickaxe.data.label.questions import KIND, QueueConfig
+from pickaxe.data.label.queue import Queues, create_queue
 from pickaxe.data.label.rows import queued_schema
 from pickaxe.data.label.select import Chosen
 from pickaxe.data.label.standing import Standing

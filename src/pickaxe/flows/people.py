@@ -9,7 +9,7 @@ from pickaxe.data.label.annotators import Annotation, Quit
 from pickaxe.data.label.config import SelectConfig
 from pickaxe.data.label.desk import Budget
 from pickaxe.data.label.rounds import Choose, label_batches, label_rounds
-from pickaxe.data.label.rows import AnnotationRow, from_table, to_table
+from pickaxe.data.label.rows import REVIEW, AnnotationRow, from_table, to_table
 from pickaxe.data.label.select import Chosen, Wanted
 from pickaxe.data.label.service import select
 from pickaxe.data.label.standing import Standing
@@ -70,7 +70,7 @@ def ask_people(line: Line, task: Task, inputs: Mapping[str, Artifact]) -> Artifa
         # `done` as it is now: the list grows below.
         rounds = label_rounds(texts, [person], classes, task.label, choose, prior=prior, done=tuple(done))
         done += person.answers(rounds)
-    return _kept(line, done, inputs.get("annotations"))
+    return _kept(line, [*done, *_decided(standing, texts, exclude=prior)], inputs.get("annotations"))
 
 
 def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
@@ -97,6 +97,7 @@ def label_test_sample(line: Line, task: Task, test: Artifact) -> Artifact:
         for row in person.answers(label_rounds(texts, [person], _classes(task), plan, _all_of(texts))):
             given[row.row_key] = row
     answers = [given[row["row_key"]] for row in sample if row["row_key"] in given]
+    answers += [row for row in _decided(standing, given, exclude=[]) if row.annotator not in task.without]
     annotations = _kept(line, answers, None, stage="test-answers")
     inputs, scope = {"rows": test, "annotations": annotations}, f"{line.task}/test"
     return line.stage("test-sample", attach_labels, KeepConfig(), inputs, counts="test_sample", scope=scope, cores=1)[
@@ -180,9 +181,16 @@ def _all_of(texts: Mapping[str, str]) -> Choose:
 def _given_before(line: Line, standing: Standing, *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
     """The answers of this task that stand, and what they corrected, oldest first, without those that an earlier round has used."""
     used = {(row.row_key, row.annotator) for row in exclude}
-    found = [AnnotationRow(**event.body) for event in line.workspace.log.each("annotation") if event.name == line.task]
+    events = (event for event in line.workspace.log.each("annotation") if event.name == line.task)
+    found = (row for event in events if (row := AnnotationRow.of(event.body)) and row.arm != REVIEW)
     holds = standing.answers.keys() - used
     return [row for row in found if (row.row_key, row.annotator) in holds]
+
+
+def _decided(standing: Standing, keys: Collection[str], *, exclude: Sequence[AnnotationRow]) -> list[AnnotationRow]:
+    """What reviewers decided about texts among `keys`, without what an earlier round has used."""
+    rows = (row._replace(note="") for key, row in standing.decisions.items() if key in keys)
+    return [row for row in rows if row not in exclude]
 
 
 class KeepConfig(Config):

@@ -1,8 +1,12 @@
 // Marking spans of a text, by mouse or by keyboard: arrows move a word cursor, Shift extends it, a number marks what is selected.
 // Positions are counted in characters (code points), as the server counts them.
+let dragging = false;
+addEventListener("pointerup", () => { dragging = false; });
+addEventListener("pointercancel", () => { dragging = false; });
+
 export function spanForm(place, text, labels, removeWord, before = []) {
   const words = split(text);
-  let from = 0, to = 0, marked = [...before], dragging = false;
+  let from = 0, to = 0, marked = [...before];
 
   const field = document.createElement("p");
   field.className = "text spans";
@@ -16,10 +20,15 @@ export function spanForm(place, text, labels, removeWord, before = []) {
     word.node.textContent = word.text;
     field.append(word.node);
     if (!word.text.trim()) continue;
-    word.node.addEventListener("pointerdown", (event) => { event.preventDefault(); field.focus(); dragging = true; select(word.index, event.shiftKey ? from : word.index); });
+    word.node.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      word.node.releasePointerCapture(event.pointerId); // a finger holds on to where it came down: let it reach the other words
+      field.focus();
+      dragging = true;
+      select(word.index, event.shiftKey ? from : word.index);
+    });
     word.node.addEventListener("pointerenter", () => dragging && select(from, word.index, true));
   }
-  addEventListener("pointerup", () => { dragging = false; });
   const solid = words.filter((word) => word.text.trim()).map((word) => word.index);
   if (solid.length) select(solid[0], solid[0]);
 

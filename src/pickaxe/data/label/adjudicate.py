@@ -7,8 +7,8 @@ A. P. Dawid and A. M. Skene, *Maximum likelihood estimation of observer error-ra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,6 +88,17 @@ def adjudicate(
         prior=prior,
         measured=measured,
     )
+
+
+def decided(result: Adjudication, decisions: Mapping[str, str]) -> Adjudication:
+    """The same with the labels (by item) that a reviewer decided on: those hold, whatever was answered."""
+    import numpy as np
+
+    places = {item: at for at, item in enumerate(result.items)}
+    labels, confidence = list(result.labels), np.array(result.confidence)
+    for item, label in decisions.items():
+        labels[places[item]], confidence[places[item]] = label, 1.0
+    return replace(result, labels=labels, confidence=confidence)
 
 
 class _Answers(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -35,7 +35,21 @@ def value_of(form: Form, label: str) -> str | list[dict[str, Any]]:
 
 def spans_of(label: str) -> list[dict[str, Any]]:
     """The spans that a label of the form ``spans`` holds: `start`, `end` (characters, end excluded), `label`; in order."""
-    return json.loads(label)
+    try:
+        found = json.loads(label)
+    except ValueError:  # an annotation that something else wrote
+        return []
+    return found if isinstance(found, list) else []
+
+
+def marked(text: str, spans: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The text cut where a span begins or ends: each piece with the labels of the spans that cover it."""
+    spans = list(spans)
+    borders = sorted({0, len(text), *(place for span in spans for place in (span["start"], span["end"]))})
+    return [
+        (text[start:end], [span["label"] for span in spans if span["start"] <= start and end <= span["end"]])
+        for start, end in pairwise(borders)
+    ]
 
 
 def _choice(value: Any, labels: Sequence[str], text: str) -> str:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
-from pickaxe.data.label.forms import COLUMNS, PREFERENCES, Form, checked_answer, value_of
-from pickaxe.data.label.rows import AnnotationRow
+from pickaxe.data.label.forms import PREFERENCES, checked_answer, value_of
+from pickaxe.data.label.questions import KIND, Given, Item, QueueConfig, items_of, reasons_of
+from pickaxe.data.label.rows import REVIEW, AnnotationRow
 from pickaxe.data.label.standing import Standing
-from pickaxe.kernel.config import Config
+from pickaxe.kernel.browse import versions
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 from pickaxe.kernel.system.clock import as_datetime
 
@@ -29,57 +28,10 @@ if TYPE_CHECKING:
     from pickaxe.kernel.nouns import Artifact
     from pickaxe.kernel.workspace import Workspace
 
-KIND = "queue"
 HELD_FOR = timedelta(minutes=15)
 """An item that somebody took and neither answered nor skipped goes back to the others after this time."""
 _MOST_SECONDS = 600.0
 """Longer than this nobody looks at one item: the person was away, and the time is not charged."""
-
-
-class QueueConfig(Config):
-    """What is asked, and how."""
-
-    rows: str = Field(
-        description="id of the table: row_key and text; for pairs also first and second; with columns arm and round each row says "
-        "itself why it is asked about, and in which round"
-    )
-    form: Form = Field(default="choice", description="one class, marked spans, or the better of two")
-    labels: tuple[str, ...] = Field(default=(), description="the classes, or the labels of spans", max_length=1000)
-    guidelines: str = Field(default="", description="shown beside each item", max_length=20_000)
-    overlap: int = Field(default=1, ge=1, le=20, description="how many people answer each item")
-    prelabels: str | None = Field(default=None, description="id of a table with row_key and label, shown as a suggestion")
-    blind: bool = Field(default=True, description="hide the suggestion until the answer is given")
-    arm: str = Field(default="active", description="why these items are asked about")
-    after: str | None = Field(default=None, description="id of the version that this one took the place of")
-
-    @model_validator(mode="after")
-    def _labels_fit_the_form(self) -> QueueConfig:
-        if self.form != "pairs" and len(set(self.labels)) < (2 if self.form == "choice" else 1):
-            raise ValueError("a choice needs two different labels or more, spans one or more")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One question. `first` and `second` are set for pairs; `prelabel` is a suggestion, if there is one.
-
-    `given` is what the annotator had answered before they took it back.
-    """
-
-    row_key: str
-    text: str
-    first: str | None = None
-    second: str | None = None
-    prelabel: str | None = None
-    given: Given | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An answer as it was handed in: `value` is the class, the preference, or the list of spans."""
-
-    value: str | list[dict[str, Any]]
-    note: str
 
 
 class Queue:
@@ -92,10 +44,11 @@ class Queue:
         artifact = workspace.artifact(f"{name}/{KIND}")
         self.artifact = artifact
         self.config = QueueConfig.parse(workspace.read_json(artifact))
-        self.items = {item.row_key: item for item in _items(workspace, self.config)}
+        self.items = {item.row_key: item for item in items_of(workspace, self.config)}
         self._order = list(self.items)
-        self._why = _reasons(workspace, self.config)
+        self._why = reasons_of(workspace, self.config)
         self._state = Standing()
+        self._earlier: dict[str, Item] | None = None  # items of versions before this one, once somebody asks about one
         self._complete_below = 0, 0  # items, in order, that have all their answers; true while so many were taken back
         self._turn = threading.Lock()
 
@@ -118,13 +71,8 @@ class Queue:
 
         Raises `BadInput` for what is no answer, `NotFound` for an item of no such key, `Conflict` when enough others have answered.
         """
-        item = self._item(row_key)
-        label = checked_answer(self.config.form, value, self.labels, item.text)
-        if len(note) > 2_000:
-            raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)))
-        spent = min(max(float(seconds), 0.0), _MOST_SECONDS)
         arm, round_ = self._why.get(row_key, (self.config.arm, 1))
-        row = AnnotationRow(row_key, annotator, label, spent, round_, arm, simulated=False, note=note)
+        row = self._row(self._item(row_key), annotator, value, seconds, note)._replace(arm=arm, round=round_)
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
             if self._closed_to(annotator, row_key):
@@ -132,6 +80,40 @@ class Queue:
             fact = {"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}
             log.emit_many([fact])
         return row
+
+    def decide(self, reviewer: str, row_key: str, value: Any, *, seconds: float = 0.0, note: str = "") -> AnnotationRow | None:
+        """Say what holds for an item, whatever was answered; of an earlier version, too. A `value` of None takes that back.
+
+        It is no answer: people are asked as before, and it does not count in their agreement. Raises as `answer` does.
+        """
+        item = self.item(row_key)
+        if item is None:
+            raise NotFound(f"no item {row_key!r:.80} in the queue {self.name}")
+        if value is None:
+            with self._turn, self._ws.log.turn() as log:
+                self._note(log, [(row_key, "undecide")], reviewer)
+            return None
+        row = self._row(item, reviewer, value, seconds, note)._replace(arm=REVIEW, round=self._why.get(row_key, ("", 1))[1])
+        with self._turn, self._ws.log.turn() as log:
+            log.emit_many([{"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}])
+        return row
+
+    def decisions(self) -> dict[str, AnnotationRow]:
+        """row_key -> what a reviewer decided."""
+        self.refresh()
+        return dict(self._state.decisions)
+
+    def item(self, row_key: str) -> Item | None:
+        """An item of this version or of an earlier one, whose answers stand as well."""
+        if row_key in self.items:
+            return self.items[row_key]
+        if self._earlier is None:
+            older = versions(self._ws, self.artifact.name, limit=self.artifact.version)
+            configs = [
+                QueueConfig.parse(self._ws.read_json(artifact)) for artifact in reversed(older) if artifact != self.artifact
+            ]
+            self._earlier = {item.row_key: item for config in configs for item in items_of(self._ws, config)}
+        return self._earlier.get(row_key)
 
     def skip(self, annotator: str, row_key: str) -> None:
         """Never ask this annotator about this item again."""
@@ -183,6 +165,13 @@ class Queue:
     def refresh(self) -> None:
         with self._turn:
             self._catch_up(self._ws.log)
+
+    def _row(self, item: Item, who: str, value: Any, seconds: float, note: str) -> AnnotationRow:
+        label = checked_answer(self.config.form, value, self.labels, item.text)
+        if len(note) > 2_000:
+            raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)))
+        spent = min(max(float(seconds), 0.0), _MOST_SECONDS)
+        return AnnotationRow(item.row_key, who, label, spent, 1, self.config.arm, simulated=False, note=note)
 
     def _item(self, row_key: str) -> Item:
         if row_key not in self.items:
@@ -272,39 +261,9 @@ def create_queue(workspace: Workspace, name: str, rows: Artifact, *, replaces: b
             remedy="choose another name; over the API and from Python, replaces=true makes another version of it",
         )
     config = QueueConfig.parse({"rows": rows.id, **settings})
-    items = _items(workspace, config)
+    items = items_of(workspace, config)
     if not items:
         raise BadInput("the table has no rows to label", got=rows.ref)
     if len({item.row_key for item in items}) < len(items):
         raise BadInput("the table has rows with the same row_key", got=rows.ref, remedy="remove the duplicates first")
     return workspace.import_json(config.model_dump(mode="json"), f"{name}/{KIND}", kind=KIND)
-
-
-def _items(workspace: Workspace, config: QueueConfig) -> list[Item]:
-    table = workspace.read_table(workspace.artifact(config.rows))
-    missing = [column for column in COLUMNS[config.form] if column not in table.column_names]
-    if missing:
-        raise BadInput(
-            f"the table has no column {missing[0]!r}",
-            expected=", ".join(COLUMNS[config.form]),
-            got=", ".join(table.column_names),
-            remedy="rename the columns, or choose another form",
-        )
-    suggested = _suggestions(workspace, config)
-    rows: list[Mapping[str, Any]] = table.select(list(COLUMNS[config.form])).to_pylist()
-    return [Item(**row, prelabel=suggested.get(row["row_key"])) for row in rows]
-
-
-def _reasons(workspace: Workspace, config: QueueConfig) -> dict[str, tuple[str, int]]:
-    """Arm and round of each row_key, where the table has them."""
-    table = workspace.read_table(workspace.artifact(config.rows))
-    if not {"arm", "round"} <= set(table.column_names):
-        return {}
-    return {row["row_key"]: (row["arm"], row["round"]) for row in table.select(["row_key", "arm", "round"]).to_pylist()}
-
-
-def _suggestions(workspace: Workspace, config: QueueConfig) -> dict[str, str]:
-    if config.prelabels is None:
-        return {}
-    table = workspace.read_table(workspace.artifact(config.prelabels), ["row_key", "label"])
-    return dict(zip(table["row_key"].to_pylist(), table["label"].to_pylist(), strict=True))

@@ -5,13 +5,15 @@ Annotations are append-only: a person who corrects an answer adds another row, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ARMS = ("active", "random", "audit", "test", "feedback")
+REVIEW = "review"
+"""The arm of a reviewer's decision: it holds, whatever was answered, and is no answer itself."""
+ARMS = ("active", "random", "audit", "test", "feedback", REVIEW)
 
 
 class AnnotationRow(NamedTuple):
@@ -31,6 +33,15 @@ class AnnotationRow(NamedTuple):
         """The body of an ``annotation`` event."""
         return self._asdict()
 
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self | None:
+        """What the body of an ``annotation`` event says; None for one that somebody else wrote and that is no answer."""
+        try:
+            row = cls(**body)
+        except TypeError:
+            return None
+        return row if all(isinstance(text, str) for text in (row.row_key, row.annotator, row.label, row.arm, row.note)) else None
+
 
 def latest(rows: Iterable[AnnotationRow]) -> list[AnnotationRow]:
     """The rows that hold: for each (row_key, annotator) the last one, in the order of the first."""
@@ -46,6 +57,18 @@ def arms(rows: Iterable[AnnotationRow]) -> dict[str, str]:
     for row in rows:
         found.setdefault(row.row_key, row.arm)
     return found
+
+
+def parted(rows: Iterable[AnnotationRow]) -> tuple[list[AnnotationRow], dict[str, AnnotationRow]]:
+    """The answers, and the reviewers' decisions by row_key, the last of each."""
+    answers: list[AnnotationRow] = []
+    decisions: dict[str, AnnotationRow] = {}
+    for row in rows:
+        if row.arm == REVIEW:
+            decisions[row.row_key] = row
+        else:
+            answers.append(row)
+    return answers, decisions
 
 
 def annotations_schema() -> pa.Schema:

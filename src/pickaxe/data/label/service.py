@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.data.label import rows as tables
-from pickaxe.data.label.adjudicate import Adjudication
+from pickaxe.data.label.adjudicate import Adjudication, decided
 from pickaxe.data.label.adjudicate import adjudicate as adjudicated
 from pickaxe.data.label.annotators import SimulatedAnnotator
 from pickaxe.data.label.config import AdjudicateConfig, LabelConfig, SelectConfig
@@ -91,8 +91,10 @@ def select(ctx: StepContext, config: SelectConfig) -> None:
 
 
 def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
-    """One label per text from everybody's answers. Inputs `pool`, `annotations`, optional `texts`, as for `label`; optional
-    `campaign`, what `label` said about simulated annotators: their true errors are told then.
+    """One label per text from everybody's answers; where a reviewer decided, that label.
+
+    Inputs `pool`, `annotations`, optional `texts`, as for `label`; optional `campaign`, what `label` said about simulated annotators:
+    their true errors are told then.
 
     Outputs: table `gold` (`rows.gold_schema`), and JSON `labelling` (`report.labelling_report`). Without a campaign the learning
     curves are measured on the audit sample, for the report only.
@@ -102,7 +104,10 @@ def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
     """
     texts, extra, given = _given(ctx)
     _refuse_unknown(given, {**texts, **extra})
-    answers = [row for row in given if not {row.annotator, row.row_key} & set(config.without)]
+    believed = [row for row in given if not {row.annotator, row.row_key} & set(config.without)]
+    answers, decisions = tables.parted(believed)
+    answered = {row.row_key for row in answers}
+    answers += [row for row in decisions.values() if row.row_key not in answered]
     if not answers:
         raise BadInput(
             "there are no answers to adjudicate",
@@ -111,8 +116,8 @@ def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
             remedy="let somebody else label" if given else "label some texts first",
         )
     campaign = ctx.inputs["campaign"].json() if "campaign" in ctx.inputs else None
-    classes = _classes_of(answers, config, campaign)
-    result = adjudicated(_votes(answers), classes)
+    classes = _classes_of(believed, config, campaign)
+    result = decided(adjudicated(_votes(answers), classes), {key: row.label for key, row in decisions.items()})
     _refuse_one_class(result, required=config.classes or ())
     if campaign is not None:
         document = labelling_report(answers, result, classes, _gold_labels(ctx.inputs["pool"].table()))
@@ -122,8 +127,9 @@ def adjudicate(ctx: StepContext, config: AdjudicateConfig) -> None:
         arm = tables.arms(answers)
         audit = [(key, label) for key, label in zip(result.items, result.labels, strict=True) if arm[key] == "audit"]
         document["curves"] = _curves(Selector(texts, extra=extra), answers, result, audit, _ON_AUDIT, config.seed)
-    document["without"] = {"named": list(config.without), "answers_left_out": len(given) - len(answers)}
-    ctx.save_table("gold", _gold_table(answers, result, {**extra, **texts}), kind="labels", meta={"classes": classes})
+    document["without"] = {"named": list(config.without), "answers_left_out": len(given) - len(believed)}
+    document["decided"] = len(decisions)
+    ctx.save_table("gold", _gold_table(believed, result, {**extra, **texts}), kind="labels", meta={"classes": classes})
     ctx.save_json("labelling", document)
 
 

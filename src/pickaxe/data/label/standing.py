@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from pickaxe.data.label.rows import AnnotationRow
+from pickaxe.data.label.rows import REVIEW, AnnotationRow
 
 if TYPE_CHECKING:
     from pickaxe.kernel.events import Events
@@ -26,6 +26,7 @@ class Standing:
     withdrawn: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # taken back, and not answered again since
     held: dict[str, dict[str, tuple[int, datetime]]] = field(default_factory=dict)  # row_key -> annotator -> (rank, since when)
     skipped: set[tuple[str, str]] = field(default_factory=set)
+    decisions: dict[str, AnnotationRow] = field(default_factory=dict)  # row_key -> what a reviewer said holds
     given: dict[str, int] = field(default_factory=dict)  # row_key -> how many standing answers
     taken_back: int = 0  # answers that were undone, ever
 
@@ -62,7 +63,12 @@ class Standing:
         self.seq = max(self.seq, event.seq)
         key = event.subject
         if event.kind == "annotation":
-            row = AnnotationRow(**event.body)
+            row = AnnotationRow.of(event.body)
+            if row is None:
+                return
+            if row.arm == REVIEW:
+                self.decisions[key] = row
+                return
             if (key, row.annotator) not in self.answers:
                 self.given[key] = self.given.get(key, 0) + 1
             self.answers[key, row.annotator] = row
@@ -71,7 +77,9 @@ class Standing:
             self._done_with(key, row.annotator)
             return
         who = event.body["annotator"]
-        if event.body["action"] == "take":
+        if event.body["action"] == "undecide":
+            self.decisions.pop(key, None)
+        elif event.body["action"] == "take":
             self.held.setdefault(key, {})[who] = (event.seq, event.at)
         elif event.body["action"] == "skip":
             self.skipped.add((key, who))

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from pickaxe.data.label.forms import Form
-from pickaxe.data.label.queue import Item, Queue, Queues, create_queue
+from pickaxe.data.label.questions import Item
+from pickaxe.data.label.queue import Queue, Queues, create_queue
 from pickaxe.data.label.review import review
 from pickaxe.data.label.rows import AnnotationRow
 from pickaxe.serve.access import caller_of
@@ -91,10 +92,22 @@ class Which(RequestBody):
     row_key: str
 
 
-class ReviewInfo(BaseModel):
-    """Agreement among people: Krippendorff's alpha, per annotator and class, and the items that divide them, most divided first."""
+class Decided(RequestBody):
+    """What holds for an item, whatever was answered; null takes the decision back."""
 
-    alpha: float | None
+    row_key: str
+    value: str | list[dict[str, Any]] | None
+    seconds: float = Field(default=0, ge=0)
+    note: str = ""
+
+
+class ReviewInfo(BaseModel):
+    """Agreement among people, per annotator and class, and the items that divide them, most divided first."""
+
+    alpha: float | None = Field(description="Krippendorff's; null for spans")
+    f1: float | None = Field(
+        default=None, description="of marked spans, over all pairs of answers to the same item; null for other forms"
+    )
     items: int
     items_with_several: int
     disagreements: list[dict[str, Any]] = Field(description=f"{_MOST_SHOWN} at most")
@@ -125,11 +138,14 @@ _ITEM = {
 _UNDONE = {**_ITEM, "given": {"value": "sarcastic", "note": "or is it?"}}
 _GIVEN = {"row_key": "5f3a9c0d", "value": "sarcastic", "seconds": 1.4, "note": ""}
 _ANSWER = {"row_key": "5f3a9c0d", "annotator": "ann", "label": "sarcastic", "seconds": 1.4, "note": ""}
+_DECIDED = {"row_key": "5f3a9c0d", "value": "serious", "seconds": 6.0, "note": "a quotation"}
+_DECISION = {"row_key": "5f3a9c0d", "annotator": "rita", "label": "serious", "seconds": 6.0, "note": "a quotation"}
 _REVIEW = {
     "alpha": 0.81,
+    "f1": None,
     "items": 120,
     "items_with_several": 40,
-    "disagreements": [{"row_key": "5f3a9c0d", "labels": {"ann": "sarcastic", "bob": "serious"}}],
+    "disagreements": [{"row_key": "5f3a9c0d", "labels": {"ann": "sarcastic", "bob": "serious"}, "split": 0.5}],
     "annotators": [{"annotator": "ann", "answers": 70, "seconds_median": 1.4, "compared": 40, "agreed": 0.9, "kappa": 0.8}],
     "classes": [{"label": "serious", "answers": 60, "pairs": 22, "agreed": 0.8}],
 }
@@ -206,9 +222,24 @@ def router(door: Door) -> APIRouter:
     def answers(request: Request, name: str) -> Response:
         return reply(request, [_answer(row) for row in opened(request, name).answers()])
 
+    told = declared("write", AnswerInfo | None, _DECISION, form=Decided, body_example=_DECIDED)
+
+    @routes.post("/{name:path}/decide", summary="Decide what holds for an item", **told)
+    def decide(request: Request, name: str, body: Decided = door.body(Decided)) -> Response:
+        """It goes before all answers, and is none itself: people are asked as before. A line learns from it when it runs next."""
+        row = opened(request, name).decide(
+            caller_of(request).name, body.row_key, body.value, seconds=body.seconds, note=body.note
+        )
+        return reply(request, row and _answer(row))
+
+    @routes.get("/{name:path}/decisions", summary="What reviewers decided", **declared("read", list[AnswerInfo], [_DECISION]))
+    def decisions(request: Request, name: str) -> Response:
+        return reply(request, [_answer(row) for row in opened(request, name).decisions().values()])
+
     @routes.get("/{name:path}/review", summary="Agreement and disagreements", **declared("read", ReviewInfo, _REVIEW))
     def agreement(request: Request, name: str) -> Response:
-        found = asdict(review(opened(request, name).answers()))
+        queue = opened(request, name)
+        found = asdict(review(queue.answers(), queue.config.form))
         return reply(request, found | {"disagreements": found["disagreements"][:_MOST_SHOWN]})
 
     @routes.get("/{name:path}", summary="A queue and how far it is", **declared("read", QueueInfo, _QUEUE))
