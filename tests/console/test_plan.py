@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 
+from pickaxe.compute.planner.foresight import Foresight
+from pickaxe.compute.planner.serving_here import ServingForecast, forecast_server, keep_forecast, keep_readings
 from pickaxe.console.pages.plan import KINDS, _flat, _scenario
 from pickaxe.flows.line import Line
+from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
 from tests.compute.steps import Spin, spin
 from tests.console.browser import Browser
+from tests.serve.fakes import write_model
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -70,3 +76,25 @@ def test_claims_are_worked_out(empty: Workspace, browser: Browser) -> None:
     page = browser.open(empty, "/plan/claims")
     assert page.locator(".badge").count() > 10
     browser.clean(page)
+
+
+def test_serving_stands_beside_the_stages(client: TestClient, empty: Workspace, tmp_path: Path) -> None:
+    """A server's forecasts on the endpoint's page, and its readings on the page of forecasts."""
+    artifact = empty.import_files(write_model(tmp_path / "model"), "headlines/model", kind="model")
+    empty.publish("headlines", [Route(artifact.id)])
+    assert "Forecast of serving" not in client.get("/endpoints/headlines").text
+    answered = ServingForecast("headlines", {"answer_us": Foresight(1000, 1500, 2500, 40)}, 800.0, ("answer_us",))
+    keep_forecast(empty, "server-a:headlines:1", answered)
+    keep_forecast(empty, "server-a:1", forecast_server(empty))
+    page = client.get("/endpoints/headlines").text
+    assert "1.50 ms" in page
+    assert "1.00 ms – 2.50 ms" in page
+    assert "$0.0400" in page
+    assert "800" in page
+    assert "服务预测" in client.get("/endpoints/headlines", headers={"accept-language": "zh"}).text
+    keep_readings(empty, "server-a:headlines:1", "headlines", {"answers": 40, "answer_us": 1800})
+    keep_readings(empty, "server-a:1", "", {"nano_hour": 40_000_000})
+    compared = client.get("/plan/forecasts").text
+    assert '<a href="/endpoints/headlines">headlines</a>' in compared
+    assert "20.0%" in compared, "1,800 read where 1,500 were foreseen"
+    assert "server" in compared

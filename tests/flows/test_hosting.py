@@ -65,7 +65,7 @@ def test_nothing_is_known_but_the_price_and_the_model(
     assert endpoint.meters == {}
     assert endpoint.calls_s is None
     loaded = next(iter(deployments.values()))
-    assert hosting.foreseen(workspace, "headlines", loaded).calls_s == pytest.approx(1000 / loaded.runners[0].model.call_ms)
+    assert hosting.foreseen(workspace, loaded).calls_s == pytest.approx(1000 / loaded.runners[0].model.call_ms)
 
 
 def test_the_traffic_of_the_last_day_says_what_an_answer_costs(workspace: Workspace) -> None:
@@ -73,6 +73,7 @@ def test_the_traffic_of_the_last_day_says_what_an_answer_costs(workspace: Worksp
     answer(workspace, 2.0, 60)
     answer(workspace, 8.0, 60)
     found = forecast_endpoint(workspace, "headlines")
+    assert found.by_traces == ("answer_us", "answers_hour")
     assert found.meters["answer_us"].low == 2000
     assert found.meters["answer_us"].high == 8000
     assert found.middle("answers_hour") == pytest.approx(120 / 24)
@@ -96,6 +97,7 @@ def test_a_server_is_compared_when_it_drains(
     workspace: Workspace, deployments: dict[tuple[str, str], Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosting, "SHORTEST_NS", 0)
+    monkeypatch.setattr(hosting, "BUSY_ANSWERS", 100)
     serve(workspace, deployments, "server-one")
     charged = {item.meter: item.quantity for item in workspace.ledger.charges(["server-one"])}
     assert charged["tokens"] == 700
@@ -111,6 +113,7 @@ def test_a_server_is_compared_when_it_drains(
     assert quick.error == pytest.approx(0.25)
     assert abs(found["server-two", "memory_peak_bytes"].error) < 0.2
     assert found["server-two", "tokens_hour"].forecast == pytest.approx(found["server-two", "tokens_hour"].read, rel=0.5)
+    assert forecast_server(workspace).answers_s == pytest.approx(1e6 / found["server-two", "answer_cpu_us"].read, rel=0.9)
     assert all(item.quantity >= 0 for item in workspace.ledger.charges())
 
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 import pickaxe
+from pickaxe.compute.planner.kept import pairs
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, Unavailable
@@ -233,3 +234,37 @@ def test_bytes_that_are_not_http_are_refused_and_the_server_goes_on(store: Memor
                     said = b""
                 assert not said.startswith(b"HTTP/1.1 5")
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_serving_is_forecast_when_the_server_starts_and_compared_when_it_is_stopped(workspace: Path) -> None:
+    """The whole way: what is said at the start, over HTTP, after a real drain, by the command and to the next server."""
+    process = commands.start(workspace, "up", "--port", 0)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().partition("  (")[0].rpartition(" ")[2]
+        said = [process.stdout.readline() for _ in range(4)]
+        assert any(line.startswith("headlines, forecast: $0.0400 an hour; at most ") for line in said), said
+        with httpx.Client(base_url=url) as client:
+            for _ in range(40):
+                assert client.post("/v1/endpoints/headlines/predict", json={"text": "a"}).status_code == 200
+            foreseen = client.get("/v1/endpoints/headlines/forecast").json()["data"]
+            assert client.get("/v1/endpoints/nothing/forecast").status_code == 404
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    assert foreseen["by_traces"] == ["answer_us", "answers_hour"]
+    assert foreseen["server"]["nano_hour"]["middle"] == 40_000_000
+    with pickaxe.open(workspace, mode="r") as opened:
+        found = {pair.meter: pair for pair in pairs(opened)}
+        server = next(event.subject for event in opened.events(kind="served") if event.name == "serve:")
+        charged = {charge.meter for charge in opened.ledger.charges([server.partition(":")[0]])}
+    assert set(found) == {"nano_hour"}, "there was no traffic to forecast from"
+    assert found["nano_hour"].read <= 40_000_000 * 1.02
+    assert {"cpu", "cpu_time_ms", "wall_ms", "memory_peak_bytes"} <= charged
+    asked = commands.call(workspace, "plan", "serve", "--endpoint", "headlines")
+    assert asked.returncode == 0, asked.stderr
+    assert "peak memory" in asked.stdout
+    assert "an answer, median" in asked.stdout
+    assert commands.call(workspace, "plan", "serve", "--endpoint", "nothing").returncode == 3
+    mixed = commands.call(workspace, "plan", "serve", "--endpoint", "headlines", "--model", "llama-3.1-8b")
+    assert "--endpoint forecasts what is published as it is" in mixed.stderr

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pickaxe.cli.plan_endpoint import print_endpoint
 from pickaxe.cli.plan_ledger import cost_in_ledger, print_idle, print_models
 from pickaxe.cli.plan_screen import print_claim, print_claims, print_forecasts, print_json
 
@@ -39,14 +40,30 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
 @SCENARIOS
 @click.option("--model", help="Preset, or a config.json, GGUF or safetensors file.")
 @click.option("--device", help="Accelerator of the catalogue.")
+@click.option("--endpoint", metavar="NAME", help="An endpoint of the workspace instead, from its own traffic on this machine.")
 @shared_options
-def serve(workspace_: str | None, scenarios: tuple[Path, ...], model: str | None, device: str | None, **options: Any) -> None:
+def serve(
+    workspace_: str | None,
+    scenarios: tuple[Path, ...],
+    model: str | None,
+    device: str | None,
+    endpoint: str | None,
+    **options: Any,
+) -> None:
     """Cost, speed and devices of serving a model for a stated traffic.
 
     \b
     pickaxe plan serve --model llama-3.1-8b --device H100 --set tokens_in=1000 --set tokens_out=300
     pickaxe plan serve a.toml b.toml        side by side
+    pickaxe plan serve --endpoint headlines
     """
+    if endpoint is not None:
+        if scenarios or model or device or options["given"] or options["save"]:
+            raise click.UsageError(
+                "--endpoint forecasts what is published as it is: no scenario, --model, --device, --set or --save"
+            )
+        print_endpoint(options["workspace"] or workspace_, endpoint, as_json=options["as_json"])
+        return
     print_forecast("serve", workspace_, scenarios, {"model": described_model(model), "device": device}, **options)
 
 

@@ -7,6 +7,8 @@ import socket
 
 import click
 
+_MOST_FORECASTS = 3
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Any other than loopback needs somebody who can sign in.")
@@ -27,6 +29,7 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
     The server is the workspace's one writer. Other commands go through it by themselves: those on the same folder, and those that are
     given its address in $PICKAXE_URL. Killed at any moment, it goes on with its jobs when it is started again.
     """
+    from pickaxe.cli.plan_endpoint import in_a_line
     from pickaxe.cli.screen import holding
     from pickaxe.kernel.access.principals import Access
     from pickaxe.kernel.registry import SERVERS, load_named
@@ -44,5 +47,7 @@ def up(workspace: str | None, host: str, port: int, names: tuple[str, ...], http
                 key = "" if Access.of(ws.catalog).open else ' -H "authorization: Bearer $PICKAXE_API_KEY"'
                 click.echo(f"""try: curl -s {reached}/v1/endpoints/{serving[0]}/predict -H 'content-type: application/json'{key} \\
        -d '{{"text": "a text of yours"}}'""")
+            for name in serving[:_MOST_FORECASTS]:
+                click.echo(in_a_line(ws, name))
 
         run(ws, host, port, names=names, https=https, ready=ready)

@@ -13,9 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pickaxe.compute.planner.serving_here import (
+    BUSY_ANSWERS,
     FEWEST_ANSWERS,
     SHORTEST_NS,
     ServingForecast,
+    Traffic,
+    every_traffic,
     forecast_endpoint,
     forecast_server,
     keep_forecast,
@@ -72,7 +75,7 @@ class Hosting:
     def __init__(self, workspace: Workspace, holder: str, deployments: Callable[[], Deployments]) -> None:
         self._workspace, self._holder, self._deployments = workspace, holder, deployments
         self._live: dict[tuple[str, str], _Live] = {}
-        self._number = self._window = 0
+        self._number = self._window = self._answers = 0
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="hosting", daemon=True)
 
@@ -94,9 +97,12 @@ class Hosting:
         for key, live in list(self._live.items()):
             if key not in there or there[key].endpoint != live.endpoint:
                 self._read_endpoint(key, live)
-        for (tenant_id, name), deployment in there.items():
-            if (tenant_id, name) not in self._live:
-                self._foresee_endpoint(tenant_id, name, deployment)
+        fresh = [key for key in there if key not in self._live]
+        seen = {tenant_id: every_traffic(self._workspace.for_tenant(tenant_id)) for tenant_id, _ in fresh}
+        for tenant_id, name in fresh:
+            deployment = there[tenant_id, name]
+            forecast = foreseen(self._workspace.for_tenant(tenant_id), deployment, seen[tenant_id])
+            self._foresee_endpoint(tenant_id, forecast, deployment.endpoint)
 
     def _keep(self) -> None:
         while not self._closing.wait(_LOOK_SECONDS):
@@ -107,7 +113,7 @@ class Hosting:
                     self._begin()
 
     def _begin(self) -> None:
-        self._window += 1
+        self._window, self._answers = self._window + 1, 0
         self._used = self._use()
         keep_forecast(self._workspace, f"{self._holder}:{self._window}", forecast_server(self._workspace))
         self.look()
@@ -133,21 +139,23 @@ class Hosting:
         }
         if lasted >= SHORTEST_NS:
             readings["tokens_hour"] = tokens / lasted * HOUR_NS
+        if self._answers >= BUSY_ANSWERS:
+            readings["answer_cpu_us"] = (used.cpu - before.cpu) / self._answers * 1e6
         keep_readings(self._workspace, f"{self._holder}:{self._window}", "", readings)
 
-    def _foresee_endpoint(self, tenant_id: str, name: str, deployment: Deployment) -> None:
-        seen = self._workspace.for_tenant(tenant_id)
+    def _foresee_endpoint(self, tenant_id: str, forecast: ServingForecast, endpoint: Endpoint) -> None:
         self._number += 1
-        subject = f"{self._holder}:{name}:{self._number}"
-        live = _Live(subject, deployment.endpoint, self._now(), self._workspace.log.newest_seq())
-        keep_forecast(seen, subject, foreseen(seen, name, deployment))
-        self._live[tenant_id, name] = live
+        subject = f"{self._holder}:{endpoint.name}:{self._number}"
+        live = _Live(subject, endpoint, self._now(), self._workspace.log.newest_seq())
+        keep_forecast(self._workspace.for_tenant(tenant_id), subject, forecast)
+        self._live[tenant_id, endpoint.name] = live
 
     def _read_endpoint(self, key: tuple[str, str], live: _Live) -> None:
         del self._live[key]
         seen, name = self._workspace.for_tenant(key[0]), key[1]
         lasted = max(self._now() - live.since_ns, 1)
         answers = seen.log.count("trace", name=name, after_seq=live.after_seq)
+        self._answers += answers
         readings: dict[str, float] = {"answers": answers}
         if answers >= FEWEST_ANSWERS:
             newest = seen.log.values("trace", name, limit=min(answers, _MOST_LATENCIES))
@@ -168,6 +176,7 @@ class Hosting:
         return self._workspace.catalog.clock.now_ns()
 
 
-def foreseen(workspace: Workspace, name: str, deployment: Deployment) -> ServingForecast:
+def foreseen(workspace: Workspace, deployment: Deployment, seen: Mapping[str, Traffic] | None = None) -> ServingForecast:
     """The forecast of a loaded endpoint; the slowest of its models says how many calls it can take one after the other."""
-    return forecast_endpoint(workspace, name, 1000 / max(runner.model.call_ms for runner in deployment.runners))
+    slowest = max(runner.model.call_ms for runner in deployment.runners)
+    return forecast_endpoint(workspace, deployment.endpoint.name, 1000 / slowest, seen)

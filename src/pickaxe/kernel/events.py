@@ -133,6 +133,18 @@ class Events:
             yield from page
             after = page[-1].seq
 
+    @retried
+    def seq_before(self, at_ns: int) -> int:
+        """Number of the last event of any tenant before an instant, 0 when there is none: found by halves, as numbers grow with time."""
+        with self._catalog.read() as connection:
+            low, high = 0, connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
+            while low < high:
+                middle = (low + high + 1) // 2
+                newest = sa.select(events.c.at_ns).where(events.c.seq <= middle).order_by(events.c.seq.desc()).limit(1)
+                found = connection.execute(newest).scalar()
+                low, high = (middle, high) if found is None or found < at_ns else (low, middle - 1)
+        return low
+
     def newest_seq(self) -> int:
         """Number of the newest event of any tenant, 0 when there is none: has anything happened?"""
         with self._catalog.read() as connection:

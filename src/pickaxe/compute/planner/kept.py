@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One forecast of one meter and what was read. `error` is relative: 0.1 says that the reading was 10% above."""
+    """One forecast of one meter and what was read. `error` is relative: 0.1 says that the reading was 10% above.
+
+    Of serving, `run_id` is the window's subject, `endpoint` its name, "" for the server as a whole.
+    """
 
     run_id: str
     step: str
@@ -26,6 +29,7 @@ class Pair:
     low: float
     high: float
     read: float
+    endpoint: str = ""
 
     @property
     def error(self) -> float:
@@ -42,7 +46,9 @@ def pairs(workspace: Workspace, *, limit: int = 2_000) -> list[Pair]:
     for event in events:
         for meter, item in event.body["meters"].items():
             if (read := readings.get((event.subject, meter))) is not None:
-                found.append(Pair(event.subject, event.body["step"], meter, item["middle"], item["low"], item["high"], read))
+                middle, low, high = item["middle"], item["low"], item["high"]
+                endpoint = event.body.get("endpoint", "")
+                found.append(Pair(event.subject, event.body["step"], meter, middle, low, high, read, endpoint))
     return found
 
 

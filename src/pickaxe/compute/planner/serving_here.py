@@ -21,39 +21,63 @@ if TYPE_CHECKING:
 SERVED = "served"
 """Kind of the event with what was read of a window; its subject is that of the forecast."""
 STEP = "serve"
-METERS = ("answer_us", "answers_hour", "nano_thousand", "nano_hour", "tokens_hour")
-"""Forecast of serving beside the peak of memory: an answer's median time, answers and tokens an hour, money an hour and for 1,000 answers."""
+METERS = ("answer_us", "answers_hour", "nano_thousand", "nano_hour", "tokens_hour", "answer_cpu_us")
+"""Forecast of serving beside the peak of memory: an answer's median time, answers an hour, money for 1,000 of them and an hour, tokens
+an hour, and CPU time of an answer, all that the server does included."""
 
 SHORTEST_NS = HOUR_NS // 6
 """Traffic of a shorter window is not read: what came in a minute says nothing of an hour."""
 FEWEST_ANSWERS = 20
+BUSY_ANSWERS = 1_000
+"""Answers of a window from which on its CPU time is that of answers, and not of waiting for them."""
+_MOMENT = 0.02
+"""Share of a window that its core may be taken later or given back earlier than the window says."""
 _DAY_NS = 24 * HOUR_NS
 _WINDOWS = 50
 _TRACES = 1_000
-_LEARNT: Mapping[str, float] = dict.fromkeys(("memory_peak_bytes", "answer_us", "answers_hour", "tokens_hour"), 0.0)
+_OF_SERVER = ("memory_peak_bytes", "tokens_hour", "answer_cpu_us")
+_OF_ENDPOINT = ("answer_us", "answers_hour")
 
 
 @dataclass(frozen=True, slots=True)
 class ServingForecast:
-    """Of one endpoint, or of a whole server where `endpoint` is "". `calls_s` is what its models can do one call after the other."""
+    """Of one endpoint, or of a whole server where `endpoint` is "".
+
+    Attributes:
+        calls_s: a second, that its model alone can answer, one after the other, as it was timed when a server loaded it.
+        by_traces: meters that rest on the last day's answers; the others rest on windows that were served before.
+    """
 
     endpoint: str
     meters: Mapping[str, Foresight]
     calls_s: float | None = None
+    by_traces: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         """The body of its event, and what the API answers."""
         meters = {name: asdict(item) for name, item in self.meters.items()}
-        return {"step": STEP, "endpoint": self.endpoint, "calls_s": self.calls_s, "meters": meters}
+        return {
+            "step": STEP,
+            "endpoint": self.endpoint,
+            "calls_s": self.calls_s,
+            "by_traces": list(self.by_traces),
+            "meters": meters,
+        }
 
     def middle(self, meter: str) -> float | None:
         found = self.meters.get(meter)
         return None if found is None else found.middle
 
+    @property
+    def answers_s(self) -> float | None:
+        """A second, that the whole server can give on one core; None while no window was busy enough to say."""
+        cpu = self.middle("answer_cpu_us")
+        return None if not cpu else 1e6 / cpu
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Of an endpoint in the last day: milliseconds of its newest answers, sorted, and answers an hour."""
+    """Of an endpoint in the last day: milliseconds of its newest answers, sorted, and how many an hour it gave on average."""
 
     ms: Sequence[float]
     per_hour: float
@@ -62,36 +86,64 @@ class Traffic:
 def forecast_server(workspace: Workspace) -> ServingForecast:
     """Peak memory of the server's process, tokens and money an hour: one core, for the share of the time in which no run wanted it."""
     past = _windows(workspace, "")
-    meters = {name: item for name, item in _foreseen(past).items() if name in ("memory_peak_bytes", "tokens_hour")}
+    meters = _foreseen(past, _OF_SERVER)
     if (money := _nano_hour(workspace, past)) is not None:
         meters["nano_hour"] = money
     return ServingForecast("", meters)
 
 
-def forecast_endpoint(workspace: Workspace, name: str, calls_s: float | None = None) -> ServingForecast:
-    """Time of an answer, traffic, and money for 1,000 answers; `calls_s` as measured on loading, else as the last server measured it."""
-    windows, seen = _foreseen(_windows(workspace, name)), traffic(workspace, name)
-    meters = {meter: item for meter, item in windows.items() if meter in ("answer_us", "answers_hour")}
-    if "answer_us" not in meters and len(seen.ms) >= FEWEST_ANSWERS:
-        low, middle, high = (1000 * seen.ms[int(share * (len(seen.ms) - 1))] for share in (0.05, 0.5, 0.95))
-        meters["answer_us"] = Foresight(low, middle, high, len(seen.ms))
-    if "answers_hour" not in meters and seen.per_hour:
-        meters["answers_hour"] = Foresight(seen.per_hour / 2, seen.per_hour, seen.per_hour * 2, len(seen.ms))
-    if (thousand := _nano_thousand(workspace, name, meters.get("answers_hour"))) is not None:
+def forecast_endpoint(
+    workspace: Workspace, name: str, calls_s: float | None = None, seen: Mapping[str, Traffic] | None = None
+) -> ServingForecast:
+    """Time of an answer, traffic, and money for 1,000 answers.
+
+    Args:
+        calls_s: as the model was timed on loading; None takes what the last server timed.
+        seen: `every_traffic`, for whoever asks of several endpoints.
+    """
+    everywhere = every_traffic(workspace) if seen is None else seen
+    meters, own = _foreseen(_windows(workspace, name), _OF_ENDPOINT), everywhere.get(name, Traffic((), 0.0))
+    by_windows = set(meters)
+    if "answer_us" not in meters and len(own.ms) >= FEWEST_ANSWERS:
+        low, middle, high = (1000 * own.ms[int(share * (len(own.ms) - 1))] for share in (0.05, 0.5, 0.95))
+        meters["answer_us"] = Foresight(low, middle, high, len(own.ms))
+    if "answers_hour" not in meters and own.per_hour:
+        meters["answers_hour"] = Foresight(own.per_hour / 2, own.per_hour, own.per_hour * 2, len(own.ms))
+    others = sum(traffic.per_hour for other, traffic in everywhere.items() if other != name)
+    if (thousand := _nano_thousand(workspace, meters.get("answers_hour"), others)) is not None:
         meters["nano_thousand"] = thousand
-    return ServingForecast(name, meters, calls_s or _last_calls_s(workspace, name))
+    by_traces = tuple(meter for meter in _OF_ENDPOINT if meter in meters and meter not in by_windows)
+    if calls_s is None and (kept := kept_forecast(workspace, name)) is not None:
+        calls_s = kept.calls_s
+    return ServingForecast(name, meters, calls_s, by_traces)
 
 
-def traffic(workspace: Workspace, name: str) -> Traffic:
-    """What the newest traces say."""
-    now = workspace.catalog.clock.now_ns()
-    newest = [(at, ms) for at, ms in workspace.log.values("trace", name, limit=_TRACES) if now - at < _DAY_NS and ms is not None]
-    lasted = now - newest[-1][0] if len(newest) == _TRACES else _DAY_NS
-    return Traffic(sorted(ms for _, ms in newest), len(newest) / max(lasted, 1) * HOUR_NS)
+def every_traffic(workspace: Workspace) -> dict[str, Traffic]:
+    """Of all endpoints, by name."""
+    since = workspace.catalog.clock.now_ns() - _DAY_NS
+    after = workspace.log.seq_before(since)
+    return {endpoint.name: _traffic(workspace, endpoint.name, since, after) for endpoint in workspace.endpoints()}
+
+
+def _traffic(workspace: Workspace, name: str, since_ns: int, after_seq: int) -> Traffic:
+    """What the traces since an instant say, which is event number `after_seq`."""
+    newest = workspace.log.values("trace", name, limit=_TRACES)
+    answers = workspace.log.count("trace", name=name, after_seq=after_seq)
+    return Traffic(sorted(ms for at, ms in newest if at > since_ns and ms is not None), answers / _DAY_NS * HOUR_NS)
 
 
 def keep_forecast(workspace: Workspace, subject: str, forecast: ServingForecast) -> None:
     workspace.emit(EVENT, subject, name=f"{STEP}:{forecast.endpoint}", body=forecast.body())
+
+
+def kept_forecast(workspace: Workspace, endpoint: str) -> ServingForecast | None:
+    """The newest that a server kept of an endpoint, or of itself ("")."""
+    events = workspace.log.list(kind=EVENT, name=f"{STEP}:{endpoint}", limit=1, newest_first=True)
+    if not events:
+        return None
+    body = events[0].body
+    meters = {name: Foresight(**item) for name, item in body["meters"].items()}
+    return ServingForecast(endpoint, meters, body["calls_s"], tuple(body["by_traces"]))
 
 
 def keep_readings(workspace: Workspace, subject: str, endpoint: str, readings: Mapping[str, float]) -> None:
@@ -109,8 +161,8 @@ def _windows(workspace: Workspace, endpoint: str) -> list[Past]:
     return [Past(event.subject, STEP, {}, 1, event.body["readings"]) for event in events]
 
 
-def _foreseen(past: Sequence[Past]) -> dict[str, Foresight]:
-    return foresee({}, 1, past, _LEARNT) if past else {}
+def _foreseen(past: Sequence[Past], meters: Sequence[str]) -> dict[str, Foresight]:
+    return foresee({}, 1, past, dict.fromkeys(meters, 0.0))
 
 
 def _nano_hour(workspace: Workspace, past: Sequence[Past]) -> Foresight | None:
@@ -119,19 +171,14 @@ def _nano_hour(workspace: Workspace, past: Sequence[Past]) -> Foresight | None:
         return None
     core = tariff.held(now, now + HOUR_NS)
     shares = [run.readings["core_share"] for run in past if "core_share" in run.readings] or [1.0]
-    return Foresight(core * min(shares), core * median(shares), core * max(shares), len(past))
+    low, high = core * min(shares) * (1 - _MOMENT), core * max(shares) * (1 + _MOMENT)
+    return Foresight(low, core * median(shares), high, len(past))
 
 
-def _nano_thousand(workspace: Workspace, name: str, answers: Foresight | None) -> Foresight | None:
+def _nano_thousand(workspace: Workspace, answers: Foresight | None, others: float) -> Foresight | None:
     """An endpoint bears the server's core by its share of the answers, so every answer of a server costs the same."""
     money = forecast_server(workspace).middle("nano_hour")
     if answers is None or money is None or not answers.low:
         return None
-    others = sum(traffic(workspace, item.name).per_hour for item in workspace.endpoints() if item.name != name)
     low, middle, high = (1000 * money / (number + others) for number in (answers.high, answers.middle, answers.low))
     return Foresight(low, middle, high, answers.runs)
-
-
-def _last_calls_s(workspace: Workspace, name: str) -> float | None:
-    events = workspace.log.list(kind=EVENT, name=f"{STEP}:{name}", limit=1, newest_first=True)
-    return events[0].body["calls_s"] if events else None

@@ -171,6 +171,10 @@ class Quantity(float):
         written = core_schema.plain_serializer_function_ser_schema(lambda value: cast(Quantity, value).text(17))
         return core_schema.no_info_plain_validator_function(validate, serialization=written)
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": ["string", "number"], "description": f"with its unit, such as {cls.example!r}; a number is in base units"}
+
 
 class Number(Quantity):
     """A plain number: a ratio, a count, a share."""

@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from pickaxe.console import charts
+from pickaxe.compute.planner.foresight import Foresight
+from pickaxe.compute.planner.serving_here import ServingForecast, kept_forecast
+from pickaxe.console import charts, show
 from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event
@@ -21,6 +23,7 @@ from pickaxe.serve.records import Records
 LOOKED_AT = 500
 """Newest answers that latency and shares are taken from."""
 SHOWN_FEEDBACK = 15
+_FORESEEN = ("nano_hour", "answer_us", "answers_hour", "nano_thousand", "memory_peak_bytes", "tokens_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,38 @@ def router(site: Site) -> APIRouter:
             drift=drift,
             windows=charts.windows(drift, x=t("endpoints.window_axis")) if drift and drift["windows"] else None,
             feedback=_feedback(workspace, name),
+            foreseen=_foreseen(workspace, name),
             classes=_classes(models),
             may_predict=caller_of(request).may("predict"),
             may_label=caller_of(request).may("label"),
         )
 
     return routes
+
+
+def _foreseen(workspace: Workspace, name: str) -> list[tuple[str, str, str]]:
+    """What the newest server foresaw when it came to serve it: meter, middle, and where nine of ten should lie."""
+    endpoint, server = (kept_forecast(workspace, subject) or ServingForecast(subject, {}) for subject in (name, ""))
+    meters = {**endpoint.meters, **server.meters}
+    found = [(meter, _amount(meter, meters[meter].middle), _band(meter, meters[meter])) for meter in _FORESEEN if meter in meters]
+    most = {"answers_s": server.answers_s, "calls_s": endpoint.calls_s}
+    return found + [(word, show.number(value, 0), "") for word, value in most.items() if value]
+
+
+def _band(meter: str, item: Foresight) -> str:
+    return "" if item.low == item.high else f"{_amount(meter, item.low)} – {_amount(meter, item.high)}"
+
+
+def _amount(meter: str, value: float) -> str:
+    match meter:
+        case "nano_hour" | "nano_thousand":
+            return show.money(round(value))
+        case "memory_peak_bytes":
+            return show.size(round(value))
+        case "answer_us":
+            return show.milliseconds(value / 1000)
+        case _:
+            return show.number(value, 0 if value >= 10 else 1)
 
 
 def drift_of(workspace: Workspace, name: str) -> dict[str, Any] | None:

@@ -15,6 +15,8 @@ from pickaxe.compute.planner.claims import shipped_claims
 from pickaxe.compute.planner.history import METERS
 from pickaxe.compute.planner.kept import median_error, pairs, within
 from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
+from pickaxe.compute.planner.serving_here import METERS as SERVING_METERS
+from pickaxe.compute.planner.serving_here import STEP as SERVING
 from pickaxe.console import charts
 from pickaxe.console.forms import fields_of
 from pickaxe.console.site import LANGUAGE_COOKIE, Site, link
@@ -85,7 +87,7 @@ def router(site: Site) -> APIRouter:
                 within(found, meter),
                 charts.forecasts([pair for pair in found if pair.meter == meter]),
             )
-            for meter in METERS
+            for meter in (*METERS, *SERVING_METERS)
             if any(pair.meter == meter for pair in found)
         ]
         return site.page(
@@ -95,6 +97,7 @@ def router(site: Site) -> APIRouter:
             shown=shown,
             newest=found[:SHOWN_PAIRS],
             runs=len({p.run_id for p in found}),
+            serving=SERVING,
         )
 
     @reading.get("/plan/saved/{ref:path}")
