@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import pickaxe as library
-from pickaxe.flows import jobs
+from pickaxe.flows import job_carrier
 from pickaxe.flows.job_view import jobs_under_way
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
@@ -38,7 +38,7 @@ def test_an_interrupted_command_says_that_the_job_goes_on(
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}", encoding="utf-8")
     monkeypatch.setenv("PICKAXE_URL", "")
-    monkeypatch.setattr(jobs, "_produce", until_cancelled)
+    monkeypatch.setattr(job_carrier, "_produce", until_cancelled)
     monkeypatch.setattr(remote_line, "_tell", interrupted)
     command = ("produce", "--data", tmp_path / "data.csv", "--label", "label", "--encoder", tmp_path / "encoder", "--name")
     with library.open(tmp_path / "w") as workspace, ServerThread(workspace, whole=True) as server:

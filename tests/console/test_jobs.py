@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from pickaxe.flows import jobs
+from pickaxe.flows import job_carrier
 from pickaxe.flows.job_view import JOB, job_of, jobs_under_way
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
@@ -74,7 +74,7 @@ def test_only_who_may_write_is_offered_to_cancel(empty: Workspace) -> None:
 
 @pytest.mark.slow
 def test_somebody_cancels_a_job_that_runs(empty: Workspace, chromium: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_produce", until_cancelled)
+    monkeypatch.setattr(job_carrier, "_produce", until_cancelled)
     with ServerThread(empty, whole=True) as server, tab(chromium, server.url) as opened:
         ids = [httpx.post(f"{server.url}/v1/jobs", json={"task": TASK | {"name": name}}).json()["data"]["id"] for name in "ab"]
         page = opened.open("/")

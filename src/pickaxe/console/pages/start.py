@@ -17,8 +17,8 @@ from starlette.responses import Response
 from pickaxe.console.forms import Text
 from pickaxe.console.site import Site
 from pickaxe.data.look import Look
+from pickaxe.flows.job_spec import ARTIFACT, checked_task
 from pickaxe.flows.job_view import job_of
-from pickaxe.flows.jobs import ARTIFACT, checked_task
 from pickaxe.flows.preview import Preview, preview
 from pickaxe.flows.starting import (
     MINILM,

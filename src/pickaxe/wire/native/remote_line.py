@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.flows.jobs import ARTIFACT
+from pickaxe.flows.job_spec import ARTIFACT
 from pickaxe.flows.line import LineWatcher, Nobody, StageRecord
 from pickaxe.flows.produce import Product, Round
 from pickaxe.flows.task import DEMO, Task

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
+from pickaxe.flows.job_spec import ARTIFACT, checked_task
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
-from pickaxe.flows.jobs import ARTIFACT, checked_task
 from pickaxe.flows.preview import Preview, preview
 from pickaxe.flows.task import Task
 from pickaxe.kernel.access.scopes import Caller
