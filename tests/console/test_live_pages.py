@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
 import pytest
 
 import pickaxe
@@ -111,6 +113,82 @@ def test_new_things_appear_on_open_pages(at: Open, tmp_path: Path) -> None:
     page.locator("#serving").get_by_role("link", name="words").wait_for()
 
 
+def test_empty_lists_fill_by_themselves(at: Open, chromium: Browser, tmp_path: Path) -> None:
+    """Each list is open before there is anything in it."""
+    paths = ("/tasks", "/runs", "/artifacts", "/data", "/endpoints", "/traces")
+    with ExitStack() as closing:
+        tabs = {path: closing.enter_context(tab(chromium, at.tab.address)).open(path) for path in paths}
+        for page in tabs.values():
+            page.locator(".empty").wait_for()
+        at.workspace.import_table(pa.table({"n": [1]}), "words/rows")  # without an event
+        tabs["/artifacts"].get_by_role("link", name="words/rows").wait_for()
+        tabs["/data"].get_by_role("link", name="words/rows").wait_for()
+        at.run("words/teacher")
+        tabs["/tasks"].get_by_role("link", name="words").first.wait_for()
+        tabs["/runs"].get_by_role("link", name="words/teacher").wait_for()
+        model = at.workspace.import_files(write_model(tmp_path / "model"), "words/model", kind="model")
+        at.workspace.publish("words", [Route(model.id)])
+        tabs["/endpoints"].get_by_role("link", name="words", exact=True).wait_for()
+        body = {"texts": ["a headline"], "labels": ["yes"], "probs": [[0.9]], "status": 200, "ms": 1.0, "artifact_id": model.id}
+        at.workspace.emit("trace", "4bf92f3577b34da6a3ce929d0e0e4736", name="words", body=body)
+        tabs["/traces"].get_by_text("a headline").wait_for()
+        for page in tabs.values():
+            assert page.locator(".empty").count() == 0
+
+
+def test_a_refused_stream_is_opened_again_and_the_page_catches_up(at: Open) -> None:
+    page = at.tab.page
+    page.route("**/live", lambda route: route.fulfill(status=503))
+    at.tab.open("/runs")
+    page.locator(".empty").wait_for()
+    at.run("words/teacher")
+    page.wait_for_timeout(500)
+    page.route(
+        "**/runs", lambda route: route.fulfill(status=502) if route.request.resource_type == "fetch" else route.continue_()
+    )
+    page.wait_for_timeout(2500)
+    at.run("words/student")
+    page.unroute("**/live")
+    page.wait_for_timeout(3000)
+    page.unroute("**/runs")
+    page.get_by_role("link", name="words/student").wait_for(timeout=30_000)
+    page.get_by_role("link", name="words/teacher").wait_for()
+    at.tab.complaints[:] = [said for said in at.tab.complaints if "50" not in said]
+
+
+def test_a_server_that_was_started_again_is_heard_again(chromium: Browser, tmp_path: Path) -> None:
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        with ServerThread(workspace, whole=True) as server:
+            port = int(server.url.rpartition(":")[2])
+            opened = chromium.new_context()
+            page = opened.new_page()
+            page.goto(f"{server.url}/runs")
+            page.locator(".empty").wait_for()
+        page.locator("#away").wait_for(timeout=20_000)
+        Open(Tab(page, server.url), workspace).run("words/teacher")
+        with ServerThread(workspace, port=port, whole=True):
+            page.get_by_role("link", name="words/teacher").wait_for(timeout=40_000)
+            page.locator("#away").wait_for(state="hidden")
+            opened.close()
+
+
+def test_escape_closes_the_menu_of_a_narrow_screen(at: Open, chromium: Browser) -> None:
+    with tab(chromium, at.tab.address, narrow=True) as opened:
+        page = opened.open("/")
+        button = page.get_by_role("button", name="Menu")
+        button.click()
+        page.get_by_role("link", name="Runs", exact=True).focus()
+        page.keyboard.press("Escape")
+        assert button.get_attribute("aria-expanded") == "false"
+        assert not page.get_by_role("link", name="Runs", exact=True).is_visible()
+        assert button.evaluate("it => it === document.activeElement")
+        button.click()
+        page.locator("#menu [data-jump]").click()
+        page.keyboard.press("Escape")  # of the two, what is on top
+        assert not page.locator("#jump").is_visible()
+        assert button.get_attribute("aria-expanded") == "true"
+
+
 def test_what_a_task_comes_to_appears_on_its_open_page(at: Open, tmp_path: Path) -> None:
     at.run("words/teacher")
     page = at.tab.open("/tasks/words")
@@ -146,7 +224,7 @@ def test_a_new_key_is_in_the_list_and_can_be_revoked_while_its_secret_shows(at: 
     page.get_by_text("No keys yet.").wait_for()
     page.locator('form[data-at="/v1/keys"] input[name="name"]').fill("my laptop")
     page.get_by_role("button", name="Make a key").click()
-    page.get_by_role("cell", name="my laptop").wait_for()
+    page.locator("section[aria-labelledby=keys-title] [data-list]").get_by_text("my laptop").wait_for()
     assert page.get_by_text("No keys yet.").count() == 0
     assert page.locator("#secret code").inner_text().startswith("pickaxe_")
     page.on("dialog", lambda dialog: dialog.accept())

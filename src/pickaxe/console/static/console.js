@@ -4,10 +4,16 @@ import { keepLive } from "./live.js";
 import { jumpBox } from "./jump.js";
 import { tryForms } from "./try.js";
 
-const button = document.querySelector("[data-menu]");
-button.addEventListener("click", () => {
-  const open = document.getElementById("menu").classList.toggle("open");
+const button = document.querySelector("[data-menu]"), menu = document.getElementById("menu");
+function openMenu(open) {
+  menu.classList.toggle("open", open);
   button.setAttribute("aria-expanded", String(open));
+}
+button.addEventListener("click", () => openMenu(!menu.classList.contains("open")));
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.classList.contains("open") || document.querySelector("dialog[open]")) return;
+  openMenu(false);
+  button.focus();
 });
 
 for (const select of document.querySelectorAll("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());

@@ -2,27 +2,17 @@
 import { drawCharts } from "./charts.js";
 
 const LEAST_MS = 1500; // between two fetches of the page, however busy the workspace is
+const FIRST_MS = 1000, MOST_MS = 30000; // before a refused stream is opened again
 
 export function keepLive() {
   const parts = document.querySelectorAll("[data-live]");
   if (!parts.length) return;
   for (const part of parts) shown.set(part, part.innerHTML);
-  let known = null, last = 0, waiting = null, missed = false;
-  const away = document.getElementById("away");
-  const stream = new EventSource("/live");
-  stream.onmessage = (message) => {
-    away.hidden = true;
-    if (known !== null && message.data !== known) soon();
-    known = message.data;
-  };
-  // A stream that merely reached its end is opened again at once; only a server that stays away is worth a word.
-  let silence = null;
-  stream.onopen = () => { clearTimeout(silence); silence = null; away.hidden = true; };
-  stream.onerror = () => {
-    if (stream.readyState === EventSource.CLOSED) soon(); // refused, for good: the page itself is told why
-    silence ??= setTimeout(() => { away.hidden = false; }, 8000);
-  };
-  addEventListener("pagehide", () => stream.close());
+  let known = null, last = 0, waiting = null, missed = false, stale = false;
+  listen((state) => {
+    if (stale || (known !== null && state !== known)) soon();
+    known = state;
+  }, soon);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting === "shown") refresh(); });
   // What was left alone because the reader was in it comes when they leave.
   document.addEventListener("focusout", () => { if (missed) setTimeout(soon); });
@@ -36,13 +26,40 @@ export function keepLive() {
     waiting = null;
     last = Date.now();
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!answer?.ok) return;
+    stale = !answer?.ok; // then the next word from the server is reason enough to ask again
+    if (stale) return;
     if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { // the session ended
       location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
       return;
     }
     missed = swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
   }
+}
+
+// Hears the server's states for as long as the page is open. A browser opens a stream again that merely ended, and gives one up for
+// good that was refused (a server that restarts behind a proxy, a 5xx): that one is opened here, later each time.
+function listen(heard, refused) {
+  const away = document.getElementById("away");
+  let stream = null, silence = null, again = null, tries = 0;
+
+  function open() {
+    clearTimeout(again);
+    stream?.close();
+    stream = new EventSource("/live");
+    stream.onmessage = (message) => { tries = 0; heard(message.data); };
+    stream.onopen = () => { clearTimeout(silence); silence = null; away.hidden = true; };
+    stream.onerror = () => {
+      silence ??= setTimeout(() => { away.hidden = false; }, 8000); // only a server that stays away is worth a word
+      if (stream.readyState !== EventSource.CLOSED) return;
+      refused(); // the page itself is told why, for instance that the session ended
+      again = setTimeout(open, Math.min(MOST_MS, FIRST_MS * 2 ** tries++) * (0.5 + Math.random() / 2));
+    };
+  }
+
+  open();
+  addEventListener("pagehide", () => { clearTimeout(again); stream.close(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); }); // a page that the browser had kept
+  addEventListener("online", open);
 }
 
 const shown = new WeakMap(); // part -> what the server last said is in it
