@@ -152,7 +152,7 @@ def test_payback_by_hand() -> None:
     with_errors = scenario | {"large_error": 0.10, "small_error": 0.15, "error_cost": "$0.1"}
     assert float(plan_payback(with_errors).results["saved_call"].centre) == pytest.approx(0.003)
     never = plan_payback(scenario | {"small_error": 0.2, "error_cost": "$1"})
-    assert "never pays back" in never.notes[0]
+    assert "never pays back" in str(never.notes[0])
     assert never.as_dict()["results"]["payback_calls"]["centre"] is None
 
 

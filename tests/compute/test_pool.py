@@ -101,14 +101,14 @@ def test_defaults_come_from_the_catalogues_and_are_ranges() -> None:
 def test_a_guessed_reserved_price_says_so() -> None:
     known, guessed = (plan_pool({"device": device, "on": "2025-09-01", "samples": 20}) for device in ("H100", "L4"))
     assert known.notes == ()
-    assert "No reserved price" in guessed.notes[0]
+    assert "No reserved price" in str(guessed.notes[0])
     given = plan_pool({"device": "L4", "on": "2025-09-01", "samples": 20, "reserved_price": "$0.4/GPU-h"})
     assert given.notes == ()
 
 
 def test_a_pool_that_never_earns_says_so() -> None:
     found = plan_pool(PLAIN | {"sale_price": "$0.01/GPU-h"})
-    assert "loses money" in found.notes[0]
+    assert "loses money" in str(found.notes[0])
     assert found.as_dict()["results"]["break_even"]["centre"] is None
 
 

@@ -102,7 +102,7 @@ def test_draws_that_break_a_promise_beside_draws_that_keep_it() -> None:
 
 def test_a_promise_that_cannot_be_kept_is_an_answer() -> None:
     found = plan_serving(SCENARIO | {"token_limit": "1 ms"})
-    assert "No batch keeps the promises" in found.notes[0]
+    assert "No batch keeps the promises" in str(found.notes[0])
     assert found.results["concurrency"].centre == 0
     plain = found.as_dict()
     assert plain["results"]["cost_day"]["centre"] is None
@@ -121,7 +121,7 @@ def test_without_a_number_of_devices_the_cheapest_split_is_taken() -> None:
 
 def test_alternatives_say_why_they_fall_out() -> None:
     rows = plan_serving(SCENARIO | {"model": "llama-2-70b", "device": "H100", "weights": "fp8"}).extra["alternatives"]
-    why = {(row["weights"], row["devices_per_replica"]): row["why"] for row in rows}
+    why = {(row["weights"], row["devices_per_replica"]): str(row["why"]) for row in rows}
     assert why["bf16", 1] == "does not fit"
     assert why["int4", 1] == ""
     costs = [row["cost_day"] for row in rows if row["cost_day"] is not None]

@@ -39,11 +39,11 @@ def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
         lines = [[word("results", name, lang), *(_cell(item, name) for item in found.values())] for name in names]
         print_table(["", *found], lines, right=set(range(1, len(found) + 1)))
     for name, item in found.items():
-        for text in item.notes:
+        for text in (note.said(lang) for note in item.notes):
             click.echo(f"{name}: {text}" if len(found) > 1 else text)
     if len(found) == 1:
-        _print_alternatives(first)
-        _print_layouts(first)
+        _print_alternatives(first, lang)
+        _print_layouts(first, lang)
 
 
 def _cell(item: Forecast, name: str) -> str:
@@ -70,11 +70,12 @@ def _print_tornado(item: Forecast, lang: str) -> None:
     print_table([f"what moves it most: {title}", "range", "at its 5%", "at its 95%"], lines, right={1, 2, 3})
 
 
-def _print_alternatives(item: Forecast) -> None:
+def _print_alternatives(item: Forecast, lang: str) -> None:
     from pickaxe.cli.screen import print_table
     from pickaxe.compute.planner.units import Money, Seconds
+    from pickaxe.compute.planner.words import said
 
-    rows = item.extra.get("alternatives", [])
+    rows = said(item.extra.get("alternatives", []), lang)
     if not rows:
         return
     lines = [
@@ -93,12 +94,13 @@ def _print_alternatives(item: Forecast) -> None:
     print_table(head, lines, right={1, 2, 3, 4, 5})
 
 
-def _print_layouts(item: Forecast) -> None:
+def _print_layouts(item: Forecast, lang: str) -> None:
     """The layouts of a training in order of cost, where their steps go, and why others fall out."""
     from pickaxe.cli.screen import print_table
     from pickaxe.compute.planner.units import Bytes
+    from pickaxe.compute.planner.words import said
 
-    found = item.extra.get("layouts")
+    found = said(item.extra.get("layouts"), lang)
     if found is None:
         return
     print_table(

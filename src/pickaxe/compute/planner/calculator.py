@@ -17,7 +17,7 @@ from pickaxe.compute.planner.checks import amount, count, nearest, one_of, only_
 from pickaxe.compute.planner.currency import HOME, Rates
 from pickaxe.compute.planner.uncertain import Band, Bar, Uncertain, centres, simulate_many, tornado
 from pickaxe.compute.planner.units import Number, Quantity
-from pickaxe.compute.planner.words import is_share, word
+from pickaxe.compute.planner.words import Note, in_units, is_share, said, word
 from pickaxe.kernel.errors import BadInput
 
 Values = Mapping[str, Any]
@@ -99,7 +99,7 @@ class Forecast:
     inputs: Inputs
     results: dict[str, Band]
     tornado: dict[str, list[Bar]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def shown(self, value: float, *, share: bool = False) -> str:
@@ -145,19 +145,23 @@ class Forecast:
             },
             "choices": dict(self.inputs.choices),
             "results": {
-                name: {"title": _title("results", name, language), "text": self.text(name, band.centre)}
+                name: {"title": _title("results", name, language), "text": in_units(self.text(name, band.centre), language)}
                 | {key: value if math.isfinite(value) else None for key, value in band.as_dict().items()}
-                | {"low_text": self.text(name, band.low), "high_text": self.text(name, band.high)}
+                | {
+                    "low_text": in_units(self.text(name, band.low), language),
+                    "high_text": in_units(self.text(name, band.high), language),
+                }
                 for name, band in self.results.items()
             },
             "tornado": {name: [self._bar(name, bar, language) for bar in bars] for name, bars in self.tornado.items()},
-            "notes": list(self.notes),
-            **self.extra,
+            "notes": said(self.notes, language),
+            **said(self.extra, language),
         }
 
     def _bar(self, name: str, bar: Bar, language: str) -> dict[str, Any]:
         ends = {"at_low": float(bar.at_low), "at_high": float(bar.at_high), "swing": bar.swing}
-        texts = {"at_low_text": self.text(name, bar.at_low), "at_high_text": self.text(name, bar.at_high)}
+        ends_text = {"at_low_text": bar.at_low, "at_high_text": bar.at_high}
+        texts = {key: in_units(self.text(name, value), language) for key, value in ends_text.items()}
         finite = {key: value if math.isfinite(value) else None for key, value in ends.items()}
         return {"field": bar.field, "title": _title("fields", bar.field, language)} | finite | texts
 
@@ -206,7 +210,7 @@ def forecast(
     outcomes: Outcomes,
     headlines: Iterable[str],
     *,
-    notes: Iterable[str] = (),
+    notes: Iterable[Note] = (),
     extra: dict[str, Any] | None = None,
 ) -> Forecast:
     """Run the calculator's function at the centre, over the draws, and once per end of each range."""

@@ -6,12 +6,20 @@ from typing import Any
 
 from pickaxe.compute.planner.claim_solver import Needed, Solution, case_value, solve, tradeoff
 from pickaxe.compute.planner.claims import Claim, in_language, in_unit_of
-from pickaxe.compute.planner.words import note, word
+from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.words import in_units, note, word
 
 
 def report(claim: Claim, language: str = "en") -> dict[str, Any]:
     """The claim, its verdict, what it takes, and each line of its arithmetic. Texts only: numbers carry their unit."""
     found = solve(claim)
+
+    def shown(value: float) -> str:
+        return in_units(claim.shown(value), language)
+
+    def written(name: str, value: Quantity) -> str:
+        return in_units(claim.written(name, value), language)
+
     return {
         "kind": "claim",
         "id": claim.id,
@@ -22,26 +30,26 @@ def report(claim: Claim, language: str = "en") -> dict[str, Any]:
         "verdict": found.verdict,
         "verdict_text": word("notes", f"verdict_{found.verdict}", language),
         "why": why(claim, found, language),
-        "said": said(claim),
-        "computed": claim.shown(found.value),
-        "lowest": claim.shown(found.lowest),
-        "highest": claim.shown(found.highest),
+        "said": in_units(said(claim), language),
+        "computed": shown(found.value),
+        "lowest": shown(found.lowest),
+        "highest": shown(found.highest),
         "off_by": found.off_by,
         "note": in_language(claim.note, language) if claim.note else None,
-        "stated": {name: claim.written(name, value) for name, value in (claim.constants | claim.given).items()},
+        "stated": {name: written(name, value) for name, value in (claim.constants | claim.given).items()},
         "assumptions": [
             {
                 "name": name,
-                "usual": claim.written(name, item.value),
-                "low": claim.written(name, item.low),
-                "high": claim.written(name, item.high),
+                "usual": written(name, item.value),
+                "low": written(name, item.low),
+                "high": written(name, item.high),
                 "why": item.why,
             }
             for name, item in claim.assume.items()
         ],
-        "holds_with": None if found.point is None else {name: claim.written(name, value) for name, value in found.point.items()},
-        "needed": [_needed(claim, need) for need in found.needed],
-        "tradeoff": _tradeoff(claim),
+        "holds_with": None if found.point is None else {name: written(name, value) for name, value in found.point.items()},
+        "needed": [_needed(claim, need, language) for need in found.needed],
+        "tradeoff": _tradeoff(claim, language),
         "cases": [_case(claim, index, language) for index in range(len(claim.cases))],
     }
 
@@ -60,14 +68,14 @@ def why(claim: Claim, found: Solution, language: str = "en") -> str:
     """The verdict's reason in one sentence."""
     computed, low, high = (claim.shown(value) for value in (found.value, found.lowest, found.highest))
     if found.verdict == "true" or (not claim.assume and found.verdict == "impossible"):
-        return note("claim_comes_to", language, computed=computed, said=said(claim))
+        return note("claim_comes_to", computed=computed, said=said(claim)).said(language)
     if found.point is not None:
         point = ", ".join(f"{name} {claim.written(name, value)}" for name, value in found.point.items())
-        return note("claim_holds_with", language, computed=computed, point=point)
+        return note("claim_holds_with", computed=computed, point=point).said(language)
     if found.verdict == "undecided":
-        return note("claim_undecided", language, computed=computed)
-    factor = note("claim_factor", language, factor=f"{found.off_by:.2f}") if found.off_by else ""
-    return note("claim_out_of_reach", language, low=low, high=high, said=said(claim), factor=factor)
+        return note("claim_undecided", computed=computed).said(language)
+    factor = note("claim_factor", factor=f"{found.off_by:.2f}") if found.off_by else ""
+    return note("claim_out_of_reach", low=low, high=high, said=said(claim), factor=factor).said(language)
 
 
 def needed_text(claim: Claim, need: Needed) -> str:
@@ -78,7 +86,7 @@ def needed_text(claim: Claim, need: Needed) -> str:
     return f"{need.name} {claim.written(need.name, need.value)}{suffix}"
 
 
-def _tradeoff(claim: Claim) -> dict[str, Any] | None:
+def _tradeoff(claim: Claim, language: str) -> dict[str, Any] | None:
     """Where two things are left open: for values of the first, the value of the second that makes the claim true."""
     if len(claim.assume) < 2:
         return None
@@ -89,8 +97,8 @@ def _tradeoff(claim: Claim) -> dict[str, Any] | None:
         "needs": solved,
         "points": [
             {
-                "of": claim.written(fixed, at),
-                "needs": None if value is None else claim.written(solved, value),
+                "of": in_units(claim.written(fixed, at), language),
+                "needs": None if value is None else in_units(claim.written(solved, value), language),
                 "plausible": value is not None and bool(span.low <= value <= span.high),
             }
             for at, value in tradeoff(claim, fixed, solved)
@@ -98,11 +106,11 @@ def _tradeoff(claim: Claim) -> dict[str, Any] | None:
     }
 
 
-def _needed(claim: Claim, need: Needed) -> dict[str, Any]:
+def _needed(claim: Claim, need: Needed, language: str) -> dict[str, Any]:
     return {
         "name": need.name,
-        "usual": claim.written(need.name, need.usual),
-        "value": None if need.value is None else claim.written(need.name, need.value),
+        "usual": in_units(claim.written(need.name, need.usual), language),
+        "value": None if need.value is None else in_units(claim.written(need.name, need.value), language),
         "stated": need.stated,
         "plausible": need.plausible,
     }
@@ -113,6 +121,6 @@ def _case(claim: Claim, index: int, language: str) -> dict[str, Any]:
     return {
         "text": in_language(case.text, language),
         "solves": case.solve,
-        "published": in_unit_of(case.expect, case.unit),
-        "computed": in_unit_of(case_value(claim, case), case.unit),
+        "published": in_units(in_unit_of(case.expect, case.unit), language),
+        "computed": in_units(in_unit_of(case_value(claim, case), case.unit), language),
     }

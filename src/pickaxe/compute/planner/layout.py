@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pickaxe.compute.planner.checks import count
 from pickaxe.compute.planner.models import Architecture
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 
@@ -63,36 +64,31 @@ class Layout:
         """Share of the step in which a pipeline stage waits: (p - 1) / (interleave x micro-batches + p - 1)."""
         return (self.pipeline - 1) / (self.interleave * self.micro_batches + self.pipeline - 1)
 
-    def check(self, shape: Architecture, sequence: int) -> None:
-        """Raise `BadInput` for degrees that contradict the model, the sequence or each other."""
-        for what, degree, whole, of in (
-            ("tensor", self.tensor, shape.heads, "attention heads"),
-            ("context", self.context, sequence, "tokens of the sequence"),
-            ("expert", self.expert, self.data, "data replicas"),
+    def contradiction(self, shape: Architecture, sequence: int) -> Note | None:
+        """What contradicts the model, the sequence or each other; None when the degrees fit."""
+        for what, degree, whole in (
+            ("tensor", self.tensor, shape.heads),
+            ("context", self.context, sequence),
+            ("expert", self.expert, self.data),
         ):
             if whole % degree:
-                raise BadInput(
-                    f"{what} = {degree} does not divide {whole} {of}", expected=f"a divisor of {whole}", got=str(degree)
-                )
+                return note(f"odd_{what}", degree=degree, whole=whole)
         if self.pipeline * self.interleave > shape.layers:
-            raise BadInput(
-                f"pipeline x interleave = {self.pipeline * self.interleave} is more than the model's layers",
-                expected=f"at most {shape.layers}",
-            )
+            return note("odd_layers", degree=self.pipeline * self.interleave, whole=shape.layers)
         if self.interleave > 1 and (self.pipeline == 1 or self.micro_batches % self.pipeline):
-            raise BadInput(
-                "interleave needs a pipeline, and micro_batches that it divides",
-                expected=f"a multiple of {self.pipeline} micro-batches",
-            )
+            return note("odd_interleave")
         if self.expert > 1 and (not shape.experts or shape.experts % self.expert):
-            raise BadInput(f"expert = {self.expert} does not divide {shape.experts} experts", expected="a divisor of the experts")
+            return note("odd_experts", degree=self.expert, whole=shape.experts)
         if self.sequence_parallel and self.tensor == 1:
-            raise BadInput("sequence_parallel needs tensor parallelism", expected="tensor of 2 or more", got="tensor = 1")
+            return note("odd_sequence_parallel")
         if self.zero >= 2 and self.pipeline > 1:
-            raise BadInput(
-                f"zero = {self.zero} with a pipeline would gather and scatter for every micro-batch",
-                expected="zero 0 or 1 with pipeline above 1",
-            )
+            return note("odd_zero", degree=self.zero)
+        return None
+
+    def check(self, shape: Architecture, sequence: int) -> None:
+        """Raise `BadInput` for a `contradiction`."""
+        if found := self.contradiction(shape, sequence):
+            raise BadInput(str(found), expected="degrees that fit the model, the sequence and each other", got=str(self))
 
     def __str__(self) -> str:
         parts = [

@@ -13,6 +13,7 @@ from pickaxe.compute.planner.memory import Keeping, Memory, memory
 from pickaxe.compute.planner.network import Network, Step, step, utilisation
 from pickaxe.compute.planner.training import RECOMPUTE, Training
 from pickaxe.compute.planner.units import Bytes, DevicePrice, Devices, DeviceTime, Money, Seconds
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 # Beyond this a job is not searched but asked to be narrowed: the answer would take longer than anybody waits.
@@ -69,7 +70,8 @@ class Candidate:
     device_time: DeviceTime
     money: Money | None
 
-    def __str__(self) -> str:
+    @property
+    def described(self) -> Note:
         return _described(self.layout, self.recompute)
 
 
@@ -77,9 +79,9 @@ class Candidate:
 class Fallen:
     """Layouts left out for one reason: how many, and the one that came nearest."""
 
-    reason: str
+    reason: Note
     layouts: int
-    example: str
+    example: Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +113,21 @@ def search(
     """
     held = keeping or Keeping()
     fits: list[Candidate] = []
-    too_large: list[tuple[Bytes, str]] = []
-    too_slow: list[tuple[Seconds, str]] = []
-    odd: dict[str, list[str]] = {}
+    too_large: list[tuple[Bytes, Note]] = []
+    too_slow: list[tuple[Seconds, Note]] = []
+    odd: dict[str, list[tuple[Note, Layout]]] = {}
     considered = 0
     jobs = {choice: replace(job, recompute=choice) for choice in RECOMPUTE}
     for layout in _layouts(job, device, wanted):
+        if contradiction := layout.contradiction(job.model, job.sequence):
+            considered += 1
+            odd.setdefault(contradiction.key, []).append((contradiction, layout))
+            continue
         for recompute in _recomputations(wanted, held):
             considered += 1
             if considered > MOST_LAYOUTS:
                 raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
-            try:
-                needs = memory(jobs[recompute], layout, held)
-            except BadInput as error:
-                odd.setdefault(_kind(error.message), []).append(f"{layout}: {error.message}")
-                break
+            needs = memory(jobs[recompute], layout, held)
             total = needs.total
             if total > device.memory:
                 too_large.append((total, _described(layout, recompute)))
@@ -133,7 +135,7 @@ def search(
             found = _candidate(jobs[recompute], layout, device, needs, wanted, dtype, network)
             likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
             if wanted.deadline is not None and likely > wanted.deadline:
-                too_slow.append((likely, str(found)))
+                too_slow.append((likely, found.described))
             else:
                 fits.append(found)
             break  # recomputing more than is needed only takes longer
@@ -164,9 +166,8 @@ def _ranked(fits: list[Candidate]) -> list[Candidate]:
     return sorted(fits, key=lambda one: (int(log(max(1.0, spent(one) / least)) / log(_EQUAL)), one.layout.devices, spent(one)))
 
 
-def _described(layout: Layout, recompute: str) -> str:
-    again = "" if recompute == "none" else f", {recompute} recomputation"
-    return f"{layout.devices} devices: {layout}{again}"
+def _described(layout: Layout, recompute: str) -> Note:
+    return note("layout", devices=layout.devices, layout=str(layout), again=note(f"again_{recompute}"))
 
 
 def _candidate(
@@ -243,30 +244,25 @@ def _distinct(ranked: list[Candidate], keep: int) -> tuple[Candidate, ...]:
 
 
 def _why(
-    too_large: list[tuple[Bytes, str]],
-    too_slow: list[tuple[Seconds, str]],
-    odd: dict[str, list[str]],
+    too_large: list[tuple[Bytes, Note]],
+    too_slow: list[tuple[Seconds, Note]],
+    odd: dict[str, list[tuple[Note, Layout]]],
     ranked: list[Candidate],
     device: Accelerator,
     wanted: Wanted,
 ) -> Iterator[Fallen]:
     if too_large:
         least, example = min(too_large, key=lambda item: float(item[0]))
-        yield Fallen(f"needs more than the {device.memory} of a {device.key}; the nearest needs {least}", len(too_large), example)
+        reason = note("falls_too_large", memory=str(device.memory), device=device.key, least=str(least))
+        yield Fallen(reason, len(too_large), example)
     if too_slow:
         soonest, example = min(too_slow, key=lambda item: float(item[0]))
-        yield Fallen(f"takes longer than {wanted.deadline}; the nearest takes {soonest}", len(too_slow), example)
-    for reason, examples in odd.items():
-        yield Fallen(reason, len(examples), examples[0])
+        reason = note("falls_too_slow", deadline=str(wanted.deadline), soonest=str(soonest))
+        yield Fallen(reason, len(too_slow), example)
+    for examples in odd.values():
+        reason, layout = examples[0]
+        yield Fallen(reason, len(examples), _described(layout, "none"))
     if len(ranked) > 1:
         first, last = ranked[0], ranked[-1]
-        yield Fallen(
-            f"fits, and costs more: up to {float(last.device_time / first.device_time):.1f} times the best",
-            len(ranked) - 1,
-            str(last),
-        )
-
-
-def _kind(message: str) -> str:
-    """A message without its numbers, to count equal reasons together."""
-    return "".join("N" if letter.isdigit() else letter for letter in message).replace("NN", "N").replace("NN", "N")
+        times = f"{float(last.device_time / first.device_time):.1f}"
+        yield Fallen(note("falls_costs_more", times=times), len(ranked) - 1, last.described)

@@ -77,7 +77,9 @@ def plan_own(scenario: Mapping[str, Any]) -> Forecast:
     at = middle(inputs)
     if not math.isfinite(served(at)(1.0)):
         raise BadInput(
-            "the own model cannot keep the promises", expected="a model, device and limits that fit", got="; ".join(serving.notes)
+            "the own model cannot keep the promises",
+            expected="a model, device and limits that fit",
+            got="; ".join(map(str, serving.notes)),
         )
     by_volume = served(at)
     volumes = [10 ** (step / 4) for step in range(8, 33)]

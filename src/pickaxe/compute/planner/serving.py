@@ -29,7 +29,7 @@ from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
 from pickaxe.compute.planner.units import Watts
-from pickaxe.compute.planner.words import note
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 _MAX_DEVICES = 1024
@@ -55,7 +55,7 @@ class Serving:
     replica: Replica
     inputs: Inputs
     draft_length: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def plan_serving(
@@ -164,8 +164,8 @@ def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values
     return replica
 
 
-def _notes(replica: Replica, at: Values, draft_length: int) -> list[str]:
-    found: list[str] = []
+def _notes(replica: Replica, at: Values, draft_length: int) -> list[Note]:
+    found: list[Note] = []
     came = outcomes(replica, at, draft_length)
     if not math.isfinite(came["cost_day"]):
         found.append(note("promise_unreachable", first_token=came["first_token"], token=came["token_time"]))

@@ -40,7 +40,7 @@ from pickaxe.compute.planner.units import (
     TokenRate,
     Tokens,
 )
-from pickaxe.compute.planner.words import note
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 HEADLINES = ("cost", "time")
@@ -81,7 +81,12 @@ def plan_training(
         setting.job, setting.device, setting.wanted, keeping=setting.keeping, network=setting.network, dtype=setting.dtype
     )
     if not found.best and found.possible == 0:
-        raise BadInput(f"no layout is possible: {found.fallen[0].example}", expected="degrees that fit the model and each other")
+        nearest = found.fallen[0]
+        raise BadInput(
+            f"no layout is possible: {nearest.reason}",
+            expected="degrees that fit the model and each other",
+            got=str(nearest.example),
+        )
     if not found.best:
         raise BadInput(
             f"{setting.model.name} does not fit: no layout of {found.considered} works",
@@ -159,7 +164,7 @@ def layouts_of(found: Search) -> dict[str, Any]:
 def _row(one: Candidate) -> dict[str, Any]:
     layout = one.layout
     return {
-        "text": str(one),
+        "text": one.described,
         "devices": layout.devices,
         "degrees": {
             "data": layout.data, "tensor": layout.tensor, "pipeline": layout.pipeline, "context": layout.context, "expert": layout.expert,
@@ -174,10 +179,10 @@ def _row(one: Candidate) -> dict[str, Any]:
 
 def _inputs(
     scenario: Mapping[str, Any], setting: Setting, best: Candidate, prices: Iterable[PriceRow]
-) -> tuple[Inputs, list[str]]:
+) -> tuple[Inputs, list[Note]]:
     """The ranges, with what practice and market say where the scenario says nothing, and notes on where that is from."""
     filled = dict(scenario)
-    notes: list[str] = []
+    notes: list[Note] = []
     if "mfu" not in filled:
         filled["mfu"], said = _reachable(setting, best)
         notes.append(said)
@@ -207,7 +212,7 @@ def _inputs(
     return replace(inputs, choices=choices, given=frozenset(scenario)), notes
 
 
-def _reachable(setting: Setting, best: Candidate) -> tuple[list[float], str]:
+def _reachable(setting: Setting, best: Candidate) -> tuple[list[float], Note]:
     """What runs on this generation reached, and no more than this layout's communication leaves."""
     if setting.device.kind == "cpu":
         return sorted([best.mfu / 2, best.mfu * 0.8, best.mfu]), note("mfu_of_layout", reachable=f"{best.mfu:.0%}")
