@@ -13,7 +13,10 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from pickaxe.console import pages
+from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.workspace import Workspace
+from tests.console.browser import Browser
 
 
 def test_an_empty_workspace_teaches(client: TestClient) -> None:
@@ -123,3 +126,22 @@ def test_the_package_has_its_templates_and_words() -> None:
     for page in sorted(set(PAGES) - {"search"}):  # answers with names only
         for language in ("en", "zh"):
             assert (folder / "words" / language / f"{page}.toml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("headlines", True), ("a/b-2.c_d", True), ("Upper", False), ("a//b", False), ("a..b", False), ("/a", False), ("a/", False)],
+)
+def test_a_page_takes_the_names_that_the_kernel_takes(empty: Workspace, browser: Browser, name: str, taken: bool) -> None:
+    page = browser.open(empty, "/data/-/sql?q=SELECT%201%20AS%20one")
+    field = page.locator("input[name=name]")
+    field.fill(name)
+    assert field.evaluate("it => it.checkValidity()") is taken
+    assert "a–z" in field.get_attribute("title")
+    try:
+        checked_name(name)
+    except BadInput:
+        assert not taken
+    else:
+        assert taken

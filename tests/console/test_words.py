@@ -65,6 +65,12 @@ def test_the_language_is_chosen_then_accepted(cookie: str | None, accepted: str 
     assert chosen(cookie, accepted) == language
 
 
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
+def test_a_field_with_a_pattern_says_what_is_expected(file) -> None:
+    for tag in re.findall(r"pattern=.*", file.read_text(encoding="utf-8")):
+        assert tag.count("pattern=") == len(re.findall(r"title=[\"']", tag)), tag
+
+
 def _fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
