@@ -85,7 +85,8 @@ def open(path: str | Path | None = None, *, mode: str = "w") -> Workspace:
 def connect(url: str, key: str | None = None) -> RemoteWorkspace:
     """The workspace behind a running server (`pickaxe up`), with the methods of the one that `open` gives.
 
-    `key` is needed where people sign in (default: PICKAXE_API_KEY). Raises `pickaxe.kernel.errors.Unavailable` when nobody answers.
+    `key` is needed where people sign in (default: PICKAXE_API_KEY, else what `pickaxe sign-in` kept). Raises
+    `pickaxe.kernel.errors.Unavailable` when nobody answers.
     """
     import os
 

@@ -37,8 +37,25 @@ def add_user(workspace: str | None, name: str, role: str, no_password: bool) -> 
 
     password = None if no_password else _password(f"Password for {name}")
     with _opened(workspace) as ws:
+        first = not any(person.signs_in != "no" for person in ws.members.people())
         person = ws.members.add_person(name, Role(role), password=password)
     click.echo(f"{person.name} is {person.role} of {person.tenant_id}")
+    if first:
+        _say_what_is_next(ws, person.name, password)
+
+
+def _say_what_is_next(ws: Opened, name: str, password: str | None) -> None:
+    """Nobody acts without signing in any more: whoever made it so goes on here, or learns how."""
+    from pickaxe.cli.sign_in import say_signed_in
+    from pickaxe.kernel.workspace import Workspace
+
+    click.echo("from now on a server of this workspace asks everybody who they are; commands on the folder itself do not")
+    if isinstance(ws, Workspace):
+        click.echo("next: pickaxe up; then sign in at its address with a browser, and for commands: pickaxe sign-in")
+    elif password is not None and sys.stdin.isatty() and click.confirm(f"Sign in here as {name} now?", default=True, err=True):
+        say_signed_in(ws.url, ws.sign_in(ws.url, name, password))
+    else:
+        click.echo(f"next: pickaxe sign-in {ws.url}, which commands need here from now on")
 
 
 @user.command("list")

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -85,6 +86,22 @@ def holding(path: str | None) -> AbstractContextManager[Workspace]:
         if url := _server_of(busy):
             busy.remedy = f"a server has it: do it there ({url}), or stop it first"
         raise
+
+
+def server_with(path: str | None) -> str | None:
+    """The address of the server that holds the folder; None when none does."""
+    from pickaxe.kernel.errors import WriterBusy
+    from pickaxe.kernel.settings import Settings
+    from pickaxe.kernel.system.lock import WriterLock
+
+    file = (Path(path) if path is not None else Settings.from_environment().workspace) / "writer.lock"
+    if not file.exists():
+        return None
+    try:
+        with WriterLock(file):
+            return None
+    except WriterBusy as busy:
+        return _server_of(busy)
 
 
 def _elsewhere(path: str | None) -> RemoteWorkspace | None:

@@ -15,6 +15,7 @@ from pickaxe.kernel.nearest import nearest
 _PREFIX = "PICKAXE_"
 _ELSEWHERE = VARIABLES | {
     "PICKAXE_CACHE",
+    "PICKAXE_CONFIG",
     "PICKAXE_DEMO_DATA",
     "PICKAXE_SCRATCH",
     "PICKAXE_SERVER",

@@ -22,9 +22,10 @@ _RECONNECT_SECONDS = 60.0
 class Api:
     """A connection to one server. Raises the errors that the server raised, and `Unavailable` when none answers."""
 
-    def __init__(self, url: str, key: str | None) -> None:
+    def __init__(self, url: str, key: str | None, *, origin: str | None = None) -> None:
+        """`origin` is named by a client that comes with a session instead of a key."""
         self.url = url.rstrip("/")
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = {"authorization": f"Bearer {key}"} if key else {"origin": origin} if origin else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(_SECONDS, connect=10.0))
 
     def get(self, path: str, /, **params: Any) -> Any:
@@ -38,6 +39,10 @@ class Api:
 
     def delete(self, path: str) -> Any:
         return self._data(self._sent("DELETE", path))
+
+    def form(self, path: str, fields: Mapping[str, str]) -> httpx.Response:
+        """What a page answers to a posted form."""
+        return self._sent("POST", path, data=dict(fields))
 
     def upload(self, path: str, content: IO[bytes], media: str, /, **params: Any) -> Any:
         return self._data(
@@ -136,7 +141,10 @@ class Api:
                 remedy="check the address",
             )
         if body["error"] is not None:
-            raise from_dict(body["error"])
+            error = from_dict(body["error"])
+            if response.status_code == 401:  # what the server says is for every client; this one knows its own way in
+                error.remedy = f"sign in: pickaxe sign-in {self.url}, or show a key: PICKAXE_API_KEY"
+            raise error
         return body["data"]
 
 

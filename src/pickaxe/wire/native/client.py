@@ -14,9 +14,12 @@ from pickaxe.kernel.digest import PREFIX, bytes_digest, folder_digest, manifest_
 from pickaxe.kernel.errors import BadInput, Corrupted, Unavailable
 from pickaxe.kernel.lineage import Edges
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
+from pickaxe.wire.native import signing_in
 from pickaxe.wire.native.api import Api
 from pickaxe.wire.native.arrow import MEDIA
+from pickaxe.wire.native.client_jobs import RemoteJobs
 from pickaxe.wire.native.client_members import RemoteMembers
+from pickaxe.wire.native.kept_keys import place_of
 from pickaxe.wire.native.nouns import ArtifactInfo, EndpointNoun, EventInfo, RunInfo
 from pickaxe.wire.native.routes_graph import BlastInfo, EvidenceInfo, Graph
 from pickaxe.wire.native.routes_imports import TAR
@@ -43,23 +46,35 @@ class RemoteWorkspace:
     mode: Literal["w"] = "w"
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        """Raises `Unavailable` when nobody answers at `url`, and what the server says of the key."""
-        self.api = Api(url, key)
+        """Without a `key` with the one that `sign_in` kept.
+
+        Raises `Unavailable` when nobody answers at `url`, and what the server says of the key.
+        """
+        self.api = signing_in.opened(url, key)
         self.runs = RemoteRuns(self.api)
+        self.jobs = RemoteJobs(self.api)
         self.artifacts = RemoteArtifacts(self.api)
         self.log = RemoteEvents(self.api)
         self.ledger = RemoteLedger(self.api)
         self.members = RemoteMembers(self.api)
         self._kept = tempfile.TemporaryDirectory(prefix="pickaxe-files-")
-        try:
-            self.api.get("/v1/published")
-        except BaseException:
-            self.close()
-            raise
 
     @property
     def url(self) -> str:
         return self.api.url
+
+    @staticmethod
+    def sign_in(url: str, name: str = "", password: str = "", *, key: str = "", tenant: str = "local", days: float = 90.0) -> str:
+        """Keep a key for `pickaxe.connect(url)`: `key` itself, or one of `days` made with name and password; returns whose it is."""
+        url = place_of(url)
+        if key:
+            return signing_in.sign_in_with_key(url, key)
+        return signing_in.sign_in(url, name, password, tenant=tenant, days=days)
+
+    @staticmethod
+    def sign_out(url: str) -> None:
+        """Revoke the key that `sign_in` kept, and forget it."""
+        signing_in.sign_out(place_of(url))
 
     # Artifacts
 

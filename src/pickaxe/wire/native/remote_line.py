@@ -29,7 +29,7 @@ def produce(workspace: RemoteWorkspace, task: Task | Path | str, watcher: LineWa
     try:
         ended = _followed(workspace, job, watcher or Nobody())
     except KeyboardInterrupt:
-        stop = f"cancel it on the overview at {workspace.url}, or POST {workspace.url}/v1/jobs/{job['id']}/cancel"
+        stop = f"cancel it on the overview at {workspace.url}, or: pickaxe --url {workspace.url} cancel {job['id']}"
         raise KeyboardInterrupt(f"{job['name']} goes on at the server as {job['id']}; to stop it, {stop}") from None
     if ended["state"] != "succeeded":
         raise from_dict(ended["error"] or {"code": "run_cancelled", "message": f"the job was {ended['state']}"})
