@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from html import unescape
 from importlib import import_module
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+from pickaxe.console.answer_chart import Drawing
 from pickaxe.kernel.workspace import Workspace
 from tests.console.browser import Browser
 
@@ -56,6 +61,63 @@ def test_sql_answers_draws_and_is_saved(tables: Workspace, client: TestClient) -
     assert "by-three" in client.get("/data").text
 
 
+def test_a_saved_query_keeps_its_chart(tables: Workspace, client: TestClient) -> None:
+    text = 'SELECT n % 3 AS k, s, count(*) AS c FROM "shop/rows" GROUP BY ALL ORDER BY k'
+    drawn = {"chart": "bar", "x": "k", "y": "c", "colour": "s"}
+    shown = client.get("/data/-/sql", params={"q": text, **drawn}).text
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', shown))
+    client.post(
+        "/data/-/queries", data={name: unescape(value) for name, value in sent.items() if name != "back"} | {"name": "shop/k"}
+    )
+    link = re.search(r'<a href="([^"]*)">shop/k</a>', client.get("/data").text)
+    assert link
+    for address in (unescape(link[1]), "/data/-/queries/shop/k"):
+        again = client.get(address)
+        assert dict(again.url.params) == {"q": text, **drawn}
+        assert _spec(again.text)["encoding"]["color"]["scale"]["domain"] == [HOSTILE, "None"]
+        assert "<option selected>s</option>" in again.text
+    client.post("/data/-/queries", data={"name": "shop/k", "q": "SELECT 1 AS one"})
+    assert dict(client.get("/data/-/queries/shop/k").url.params) == {"q": "SELECT 1 AS one"}
+    assert client.get("/data/-/queries/none").status_code == 404
+
+
+def test_any_answer_can_be_drawn(tables: Workspace, client: TestClient) -> None:
+    """What JSON has no value for is left out or written as text."""
+    text = (
+        "SELECT 1::HUGEINT AS i, 'nan'::DOUBLE AS f, 1.5::DECIMAL(9, 2) AS d, DATE '2024-01-01' AS t, '\\x01'::BLOB AS b, [1] AS l,"
+        " NULL AS z, 1 AS dup, 2 AS dup UNION ALL SELECT 2, 1.0, 2.5, DATE '2024-01-02', 'x', [2], 1, 3, 4"
+    )
+    for kind, x in itertools.product(("bar", "line", "point"), ("i", "f", "d", "t", "b", "l", "z", "dup")):
+        answer = client.get("/data/-/sql", params={"q": text, "chart": kind, "x": x, "y": "f", "colour": "l"})
+        assert answer.status_code == 200, (kind, x)
+        spec = _spec(answer.text)
+        assert [row["y"] for row in spec["datasets"]["values"]] == [None, 1.0], (kind, x)
+
+
+def test_a_chart_without_numbers_says_so(tables: Workspace, client: TestClient) -> None:
+    for y in ("s", "gone"):
+        shown = client.get("/data/-/sql", params={"q": "SELECT 'a' AS s, 1 AS n", "chart": "bar", "x": "n", "y": y}).text
+        assert "cannot be drawn" in shown
+        assert "data-chart" not in shown
+
+
+def test_many_colours_end_in_one_for_the_rest() -> None:
+    table = pa.table({"x": list(range(30)), "y": [1.0] * 30, "c": [f"c{n % 12}" for n in range(30)]})
+    spec = Drawing("line", "x", "y", "c").of(table, others="others")
+    assert spec
+    shown = spec["encoding"]["color"]["scale"]["domain"]
+    assert len(shown) == 8
+    assert shown[-1] == "others"
+    assert {row["colour"] for row in spec["datasets"]["values"]} == set(shown)
+
+
+def _spec(page: str) -> dict[str, Any]:
+    """Read as a browser reads it, which takes no NaN."""
+    found = re.search(r'data-chart="([^"]*)"', page)
+    assert found
+    return json.loads(unescape(found[1]), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -97,4 +159,12 @@ def test_in_a_browser(tables: Workspace, browser: Browser) -> None:
     page.select_option("select[name=chart]", "line")
     page.click("button.main")
     page.wait_for_selector("#answer-chart svg")
+    page.select_option("select[name=colour]", "n")
+    page.click("button.main")
+    page.wait_for_selector("#answer-chart svg .role-legend")
     browser.clean(page)
+    page.fill("input[name=name]", "shop/lines")
+    page.click("text=Save the query")
+    page.click("text=shop/lines")
+    page.wait_for_selector("#answer-chart svg .role-legend")
+    assert page.input_value("select[name=chart]") == "line"

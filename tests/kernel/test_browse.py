@@ -28,5 +28,5 @@ def test_the_newest_version_of_each_table(workspace: Workspace, tmp_path: Path) 
     workspace.import_files(tmp_path / "file", "big/file")
     assert [item.ref for item in browse.tables(workspace)] == ["big/rows:2", "small/rows:1"]
     assert [item.ref for item in browse.tables(workspace, limit=1)] == ["big/rows:2"]
-    assert [item.ref for item in browse.tables(workspace, prefix="small")] == ["small/rows:1"]
-    assert browse.tables(workspace, prefix="%") == []
+    assert [item.ref for item in browse.tables(workspace, contains="all/r")] == ["small/rows:1"]
+    assert browse.tables(workspace, contains="%") == []

@@ -46,7 +46,7 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, zero: bool = False,
         {"field": "x", "type": "quantitative", "title": x, "format": ",.6~g"},
         {"field": "y", "type": "quantitative", "title": " ", "format": ",.4~g"},
     ]
-    return _chart(
+    return framed(
         points,
         {
             "encoding": {
@@ -89,7 +89,7 @@ def histogram(bins: Sequence[tuple[float, float, int]], *, x: str, y: str, mark:
     ]
     if mark is not None:
         layers.append({"mark": {"type": "rule", "color": ALARM, "strokeDash": [4, 3]}, "encoding": {"x": {"datum": mark}}})
-    return _chart([{"low": low, "high": high, "count": number} for low, high, number in bins], {"layer": layers}, height)
+    return framed([{"low": low, "high": high, "count": number} for low, high, number in bins], {"layer": layers}, height)
 
 
 def windows(drift: Mapping[str, Any], *, x: str, height: int = 190) -> Spec:
@@ -122,7 +122,7 @@ def windows(drift: Mapping[str, Any], *, x: str, height: int = 190) -> Spec:
         "color": {"field": "source", "type": "nominal", "scale": scale(list(shown.values())), "legend": {"title": None}},
         "tooltip": tooltip,
     }
-    return _chart(
+    return framed(
         rows,
         {
             "layer": [
@@ -140,7 +140,7 @@ def stacked_days(rows: Iterable[Mapping[str, Any]], *, names: Sequence[str], hei
     shown = [short(name, 28) for name in names]
     places = {name: place for place, name in enumerate(names)}
     values = [{**row, "name": short(row["name"], 28), "place": places[row["name"]]} for row in rows]
-    return _chart(
+    return framed(
         values,
         {
             "mark": {"type": "bar", "size": 18},
@@ -187,7 +187,8 @@ def binned(values: Sequence[float], bins: int = 30) -> list[tuple[float, float, 
     return [(low + place * width, low + (place + 1) * width, number) for place, number in enumerate(counts)]
 
 
-def _chart(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
+def framed(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
+    """`drawing` over `values`, with what all our charts share."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": "container",
@@ -198,37 +199,6 @@ def _chart(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
         "config": {**theme(), "line": {"color": SERIES[0]}, "rule": {"color": SOFT}},
         **drawing,
     }
-
-
-ANSWERS = ("bar", "line", "point")
-"""What an answer of a query can be drawn as."""
-
-
-def answer(table: Any, kind: str, x: str, y: str, *, height: int = 280) -> Spec | None:
-    """Two columns of a query's answer; None for a kind that is not drawn. Only the first 2,000 rows are."""
-    if kind not in ANSWERS:
-        return None
-    rows = [{"x": row[x], "y": row[y]} for row in table.select([x, y] if x != y else [x]).slice(0, 2_000).to_pylist()]
-    numeric = all(isinstance(row["x"], int | float) for row in rows if row["x"] is not None)
-    dated = all(hasattr(row["x"], "isoformat") for row in rows if row["x"] is not None)
-    across = "temporal" if dated and rows else "quantitative" if numeric and kind != "bar" else "nominal"
-    values = [{"x": row["x"].isoformat() if dated and row["x"] else row["x"], "y": _plain(row["y"])} for row in rows]
-    encoding = {
-        "x": {"field": "x", "type": across, "title": short(x, 40), "sort": None},
-        "y": {"field": "y", "type": "quantitative", "title": short(y, 40)},
-        "tooltip": [
-            {"field": "x", "type": across, "title": short(x, 40)},
-            {"field": "y", "type": "quantitative", "title": short(y, 40)},
-        ],
-    }
-    return _chart(values, {"mark": {"type": kind, "color": SERIES[0]}, "encoding": encoding}, height)
-
-
-def _plain(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> Spec:
@@ -263,7 +233,7 @@ def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> 
         "encoding": {"x": {"field": "high", **across}},
     }
     layers = [bar_layer, dot, text("left", "right", -6), text("right", "left", 6)]
-    return _chart(rows, {"encoding": {"y": y}, "layer": layers}, height or 26 * len(rows) + 10)
+    return framed(rows, {"encoding": {"y": y}, "layer": layers}, height or 26 * len(rows) + 10)
 
 
 def forecasts(found: Sequence[Pair], *, height: int = 240) -> Spec:
@@ -300,4 +270,4 @@ def forecasts(found: Sequence[Pair], *, height: int = 240) -> Spec:
         "mark": {"type": "point", "filled": True, "size": 45, "color": SERIES[0]},
         "encoding": {"x": x, "y": y, "tooltip": tooltip},
     }
-    return _chart(rows, {"layer": [diagonal, points]}, height)
+    return framed(rows, {"layer": [diagonal, points]}, height)

@@ -44,12 +44,12 @@ def names(
     return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
 
 
-def tables(workspace: Workspace, *, prefix: str = "", limit: int = 50) -> list[Artifact]:
-    """The newest version of each table whose name begins with `prefix`, the newest first."""
+def tables(workspace: Workspace, *, contains: str = "", limit: int = 50) -> list[Artifact]:
+    """The newest version of each table whose name contains `contains`, the newest first."""
     columns = artifacts.c.name, sa.func.max(artifacts.c.version).label("version"), sa.func.count().label("versions")
     query = sa.select(*columns).where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.stored == "table")
-    if prefix:
-        query = query.where(artifacts.c.name.startswith(prefix, autoescape=True))
+    if contains:
+        query = query.where(artifacts.c.name.contains(contains, autoescape=True))
     newest_first = query.group_by(artifacts.c.name).order_by(sa.func.max(artifacts.c.created_ns).desc()).limit(limit)
     found = [item.newest for item in _named(workspace, newest_first)]
     return sorted(found, key=lambda item: item.created_at, reverse=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.console import charts
+from pickaxe.console.answer_chart import KINDS, Drawing
 from pickaxe.console.cells import bars, grid
 from pickaxe.console.forms import Text, fields_of
 from pickaxe.console.site import Site, link
@@ -46,7 +47,7 @@ def router(site: Site) -> APIRouter:
     @reading.get("/data")
     def tables(request: Request, q: Text = "") -> Response:
         workspace = site.workspace_of(request)
-        found = browse.tables(workspace, prefix=q, limit=TABLES + 1)
+        found = browse.tables(workspace, contains=q.strip(), limit=TABLES + 1)
         return site.page(
             request,
             "data.html",
@@ -59,24 +60,21 @@ def router(site: Site) -> APIRouter:
 
     # "-" begins no name, so nothing below it can be meant as an artifact.
     @reading.get("/data/-/sql")
-    def sql(request: Request, q: Sql = "", chart: Text = "", x: Text = "", y: Text = "") -> Response:
-        workspace = site.workspace_of(request)
+    def sql(request: Request, q: Sql = "", chart: Text = "", x: Text = "", y: Text = "", colour: Text = "") -> Response:
+        workspace, drawing = site.workspace_of(request), Drawing(chart, x, y, colour)
         answer, error = _answered(workspace, q) if q.strip() else (None, None)
-        columns = answer.column_names if answer is not None else []
-        spec = charts.answer(answer, chart, x, y) if answer is not None and chart and x in columns and y in columns else None
+        others = site.words_of(request)("data.chart_others")
         return site.page(
             request,
             "data_sql.html",
             status=error.status if error else 200,
             q=q,
             error=error,
-            columns=columns,
+            columns=answer.column_names if answer is not None else [],
             grid=grid(answer),
-            chart=chart,
-            x=x,
-            y=y,
-            kinds=charts.ANSWERS,
-            spec=spec,
+            drawing=drawing,
+            kinds=KINDS,
+            spec=None if answer is None else drawing.of(answer, others=others),
             saved=_saved(workspace),
             records=list(RECORDS),
             may_write=caller_of(request).may("write"),
@@ -84,12 +82,21 @@ def router(site: Site) -> APIRouter:
 
     @writing.post("/data/-/queries")
     def save(request: Request, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
-        text, name = fields.get("q", ""), fields.get("name", "").strip()
+        text, name, drawing = fields.get("q", ""), fields.get("name", "").strip(), Drawing.kept(fields)
         if not text.strip():
             raise BadInput("there is no query to save", expected="a SELECT")
-        kept = site.workspace_of(request).import_json({"sql": text}, _SAVED + name, kind=_SAVED_KIND)
+        kept = site.workspace_of(request).import_json({"sql": text, **drawing.as_dict()}, _SAVED + name, kind=_SAVED_KIND)
         note(request, kept.id, query=name)
-        return RedirectResponse(link("data", "-", "sql", q=text), status_code=303)
+        return RedirectResponse(Saved(name, text, drawing).address, status_code=303)
+
+    @reading.get("/data/-/queries/{name:path}")
+    def saved(request: Request, name: str) -> Response:
+        """A saved query by its name, as it is now: for links that outlive a change of it."""
+        workspace = site.workspace_of(request)
+        item = workspace.artifact(_SAVED + name)
+        if item.kind != _SAVED_KIND:
+            raise BadInput(f"{item.ref} is no saved query", expected=f"kind {_SAVED_KIND}", got=item.kind, see="data")
+        return RedirectResponse(_opened(workspace, item).address, status_code=303)
 
     @reading.get("/data/-/columns/{ref:path}")
     def columns(request: Request, ref: str) -> Response:
@@ -124,6 +131,20 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saved query and its chart."""
+
+    name: str
+    text: str
+    drawing: Drawing
+
+    @property
+    def address(self) -> str:
+        """Of its answer; it holds the whole query."""
+        return link("data", "-", "sql", q=self.text, **self.drawing.as_dict())
+
+
 class Summaries:
     """Summaries of the tables looked at last: an artifact never changes, so neither does its summary."""
 
@@ -152,10 +173,15 @@ def _table(workspace: Workspace, ref: str) -> Artifact:
     return artifact
 
 
-def _saved(workspace: Workspace) -> list[tuple[str, str]]:
-    """Name and text of the saved queries, by name."""
+def _saved(workspace: Workspace) -> list[Saved]:
+    """The saved queries, by name."""
     newest = {item.name: item for item in workspace.artifacts.list(kind=_SAVED_KIND, prefix=_SAVED)}
-    return [(name.removeprefix(_SAVED), str(workspace.read_json(item)["sql"])) for name, item in sorted(newest.items())]
+    return [_opened(workspace, newest[name]) for name in sorted(newest)]
+
+
+def _opened(workspace: Workspace, item: Artifact) -> Saved:
+    document = workspace.read_json(item)
+    return Saved(item.name.removeprefix(_SAVED), str(document["sql"]), Drawing.kept(document))
 
 
 def _answered(workspace: Workspace, text: str) -> tuple[Any, PickaxeError | None]:
