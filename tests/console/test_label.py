@@ -247,6 +247,34 @@ def test_a_queue_is_made_from_the_page_and_reviewed(workspace: Workspace, browse
     browser.clean(page)
 
 
+def test_a_form_that_is_not_right_keeps_what_was_typed_and_says_what_is_wrong_beside_it(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    queue()
+    page = browser.open(workspace, "/label", width=390, theme="dark")
+    page.fill("input[name=name]", "mail")
+    page.select_option("select[name=form]", "pairs")
+    page.fill("textarea[name=guidelines]", "标注" * 10_000)
+    page.uncheck("input[name=blind]")
+    page.click("text=Make the queue")
+    page.wait_for_selector("[role=alert]")
+    assert page.inner_text("#wrong-name") == "There is a queue mail already: choose another name."
+    assert page.inner_text("#wrong-rows").startswith("The table has no column first, second")
+    assert page.evaluate("() => document.activeElement.name") == "name"
+    assert [page.input_value(f"[name={name}]") for name in ("name", "form")] == ["mail", "pairs"]
+    assert page.input_value("textarea[name=guidelines]") == "标注" * 10_000
+    assert not page.is_checked("input[name=blind]")
+    page.troubles.remove("Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)")
+    browser.clean(page)
+    page.fill("input[name=name]", "letters")
+    page.select_option("select[name=form]", "choice")
+    page.fill("input[name=labels]", "one，two, 三")
+    page.click("text=Make the queue")
+    page.wait_for_selector(".question .text")
+    made = Queue(workspace, "letters").config
+    assert (made.labels, made.blind, made.guidelines) == (("one", "two", "三"), False, "标注" * 10_000)
+
+
 def press(page: Any, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from pickaxe.console.words import LANGUAGES, catalogue, chosen
+from pickaxe.console.words import LANGUAGES, catalogue, chosen, translator
 
 TEMPLATES = sorted(files("pickaxe.console").joinpath("templates").iterdir(), key=lambda file: file.name)
 SAME_IN_BOTH = {"Pickaxe", "Ctrl", "K", "p", "ms", "Enter", "U", "S", "N"}
@@ -17,14 +17,30 @@ SPOKEN = ("title", "aria-label", "placeholder", "alt", "value")
 
 
 def test_both_languages_have_the_same_keys() -> None:
-    english, chinese = catalogue("en"), catalogue("zh")
+    english, chinese = ({key.partition("#")[0] for key in catalogue(language)} for language in ("en", "zh"))
     assert len(english) > 50
-    assert set(english) == set(chinese)
+    assert english == chinese
 
 
 def test_both_languages_take_the_same_values() -> None:
-    fields = {language: {key: _fields(text) for key, text in catalogue(language).items()} for language in LANGUAGES}
-    assert fields["en"] == fields["zh"]
+    fields = {
+        (language, key): _fields(text) for language in LANGUAGES for key, text in catalogue(language).items() if "#" not in key
+    }
+    assert {fields["en", key] == fields["zh", key] for _, key in fields} == {True}
+
+
+def test_one_is_said_as_one_and_chinese_needs_no_word_for_it() -> None:
+    en, zh = translator("en"), translator("zh")
+    assert [en("line.rows", n=n) for n in (0, "1", 1, "1,000")] == ["0 rows", "1 row", "1 row", "1,000 rows"]
+    assert [zh("line.rows", n=n) for n in (1, 2)] == ["1 行", "2 行"]
+
+
+def test_what_counts_is_the_first_value_of_its_text() -> None:
+    counted = {key.removesuffix("#one"): text for key, text in catalogue("en").items() if key.endswith("#one")}
+    assert len(counted) > 5
+    for key in counted:
+        fields = [name for _, name, _, _ in string.Formatter().parse(catalogue("en")[key]) if name]
+        assert fields[0] in ("n", "count"), key
 
 
 def test_chinese_is_chinese() -> None:

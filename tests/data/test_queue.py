@@ -229,7 +229,10 @@ def test_a_table_that_cannot_be_asked_about_is_refused(workspace: Workspace) -> 
 
     twice = workspace.import_table(pa.table({"row_key": ["a", "a"], "text": ["x", "y"]}), "twice")
     plain = workspace.import_table(pa.table({"row_key": ["a"], "body": ["x"]}), "plain")
-    for rows, labels in ((twice, ("a", "b")), (plain, ("a", "b")), (plain, ("a",))):
+    holes = workspace.import_table(pa.table({"row_key": ["a", "b"], "text": ["x", None]}), "holes")
+    numbers = workspace.import_table(pa.table({"row_key": [1], "text": ["x"]}), "numbers")
+    unusual = [(plain, ("a",)), (plain, ("a", "b", "a")), (plain, ("a", " "))]
+    for rows, labels in (*((rows, ("a", "b")) for rows in (twice, plain, holes, numbers)), *unusual):
         with pytest.raises(BadInput):
             create_queue(workspace, "q", rows, labels=labels)
 

@@ -1,7 +1,12 @@
-"""The console's words, by language: one TOML file per page and language, ``words/<language>/<page>.toml``."""
+"""The console's words, by language: one TOML file per page and language, ``words/<language>/<page>.toml``.
+
+A text that counts has a form for one where the language has it: ``rows = { one = "{n} row", other = "{n} rows" }``, by the names of
+CLDR's plural categories. The first value in it is the number.
+"""
 
 from __future__ import annotations
 
+import string
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -15,13 +20,14 @@ Translate = Callable[..., str]
 
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
-    """``page.key`` -> text, of every page."""
+    """``page.key`` -> text, of every page; the text for one is at ``page.key#one``."""
     folder = files("pickaxe.console").joinpath("words", language)
     found: dict[str, str] = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         page = file.name.removesuffix(".toml")
         for key, text in tomllib.loads(file.read_text(encoding="utf-8")).items():
-            found[f"{page}.{key}"] = text
+            forms = {"other": text} if isinstance(text, str) else text
+            found |= {f"{page}.{key}" + ("" if form == "other" else f"#{form}"): said for form, said in forms.items()}
     return found
 
 
@@ -31,9 +37,15 @@ def translator(language: str) -> Translate:
 
     def t(key: str, /, **values: object) -> str:
         text = words[key]
+        if f"{key}#one" in words and str(values[_first_value(text)]) == "1":
+            text = words[f"{key}#one"]
         return text.format(**values) if values else text
 
     return t
+
+
+def _first_value(text: str) -> str:
+    return next(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
 def name_of(language: str, group: str, value: str) -> str:

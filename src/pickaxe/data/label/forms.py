@@ -12,10 +12,13 @@ from pickaxe.kernel.errors import BadInput
 Form = Literal["choice", "spans", "pairs"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
+FEWEST_LABELS: Mapping[str, int] = {"choice": 2, "spans": 1, "pairs": 0}
+"""How many different labels a queue must name."""
+
 PREFERENCES = ("first", "second", "tie")
 """Answers to a pair."""
 
-COLUMNS: Mapping[Form, tuple[str, ...]] = {
+COLUMNS: Mapping[str, tuple[str, ...]] = {
     "choice": ("row_key", "text"),
     "spans": ("row_key", "text"),
     "pairs": ("row_key", "text", "first", "second"),
