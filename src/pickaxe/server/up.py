@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pickaxe.console import pages
 from pickaxe.flows.hosting import Hosting
 from pickaxe.flows.jobs import Jobs
-from pickaxe.kernel.ledger.spare import spare_core
+from pickaxe.kernel.ledger.spare import SERVER, spare_core
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
 from pickaxe.server import sign_in
@@ -58,7 +58,7 @@ def up(
         ready_for_strangers(workspace)
     with listening(host, port, anywhere=not is_loopback(host)) as listener:
         hosts = {*LOCAL_HOSTS, *hosts_of(listener), *names}
-        holder = f"server-{uuid.uuid4().hex[:12]}"
+        holder = f"{SERVER}-{uuid.uuid4().hex[:12]}"
         app = whole_app(workspace, config=config, hosts=hosts, loopback=loopback, https=https, holder=holder)
 
         def announced(url: str) -> None:

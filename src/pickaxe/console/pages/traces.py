@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from pickaxe.console.site import Site
+from pickaxe.flows.answer_price import answer_price
 from pickaxe.flows.explain import Explanation, explain, training_set_of
 from pickaxe.flows.label_price import labels_of_row
 from pickaxe.kernel.errors import NotFound
@@ -72,6 +73,7 @@ def router(site: Site) -> APIRouter:
             answers=[row for event in trace.answers for row in _answers(event)],
             index=index,
             why=explain(workspace, trace_id, index=index, count=SHOWN_EVIDENCE) if why else None,
+            price=answer_price(workspace, trace.answers[0].at) if why else None,
         )
 
     @routes.get("/traces/{trace_id}/rows/{row_key}")

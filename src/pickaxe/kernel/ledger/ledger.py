@@ -302,6 +302,25 @@ class Ledger:
                 found.append(Charge(row.holder, row.meter, row.quantity, row.basis, tariff.quantity(row.quantity, row.at_ns)))
         return found
 
+    @retried
+    def held(self, prefix: str, begin_ns: int, end_ns: int) -> int:
+        """Price of what the tenant's holders whose names begin with `prefix` held within an interval."""
+        now, tariffs = self._catalog.clock.now_ns(), self.tariffs()
+        query = (
+            sa.select(leases, pools.c.resource)
+            .join(pools)
+            .where(leases.c.tenant_id == self._tenant_id)
+            .where(leases.c.holder >= prefix, leases.c.holder < prefix + chr(0x10FFFF))
+            .where(leases.c.start_ns < end_ns, leases.c.end_ns.is_(None) | (leases.c.end_ns > begin_ns))
+        )
+        nano = 0
+        with self._catalog.read() as connection:
+            for row in connection.execute(query):
+                start, end = max(row.start_ns, begin_ns), min(now if row.end_ns is None else row.end_ns, end_ns)
+                if row.resource in tariffs and end > start:
+                    nano += row.amount * tariffs[row.resource].held(start, end)
+        return nano
+
     def lives(self) -> list[PoolLife]:
         """Every pool that ever was with its leases, whoever held them; an open pool up to now."""
         now = self._catalog.clock.now_ns()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 _LOOK_SECONDS = 0.1
+SERVER = "server"
+"""What holders of spare cores are called, before a number of their own."""
 
 
 @contextmanager
