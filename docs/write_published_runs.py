@@ -13,6 +13,7 @@ from statistics import median
 import click
 
 from pickaxe.compute.planner import hardware, utilisation
+from pickaxe.compute.planner.inference import FOUR_BIT_REACH
 from pickaxe.compute.planner.published import RUNS, TOLERANCE, Comparison, compare
 from pickaxe.compute.planner.published_memory import TABLES
 from pickaxe.compute.planner.published_serving import SPEEDS, PublishedSpeed, defaults, sources
@@ -36,7 +37,15 @@ Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, ou
 
 def page() -> str:
     found = [compare(run) for run in RUNS.values()]
-    return HEAD + "".join(_table(found)) + "".join(_notes(found)) + "".join(_memory()) + "".join(_serving()) + "".join(_prior())
+    return (
+        HEAD
+        + "".join(_table(found))
+        + "".join(_missed(found))
+        + "".join(_notes(found))
+        + "".join(_memory())
+        + "".join(_serving())
+        + "".join(_prior())
+    )
 
 
 def _table(found: list[Comparison]) -> Iterator[str]:
@@ -48,6 +57,30 @@ def _table(found: list[Comparison]) -> Iterator[str]:
         yield (
             f"| [{run.name}](#{run.key}) | {run.accelerator} | {_hours(item.forecast)} | {_hours(run.published)} | {item.error:+.1%} "
             f"| {mfu:.1%} | {run.goodput:.0%} | {item.implied_mfu:.1%} | {run.basis} | {'yes' if run.reproduced else 'no'} |\n"
+        )
+
+
+def _missed(found: list[Comparison]) -> Iterator[str]:
+    """What the bar can be met for, and each run that does not meet it, with the reason."""
+    yield "\n## What agrees, and what does not\n\n"
+    yield "| MFU is | runs | within 10% | furthest of those |\n|---|---:|---:|---:|\n"
+    for basis in dict.fromkeys(item.run.basis for item in found):
+        rows = [item for item in found if item.run.basis == basis]
+        within = [item for item in rows if abs(item.error) <= TOLERANCE]
+        furthest = f"{max((item.error for item in within), key=abs):+.1%}" if within else "–"
+        yield f"| {basis} | {len(rows)} | {len(within)} | {furthest} |\n"
+    yield (
+        "\nGPU-hours follow from N, D and hardware only with a utilisation. Where a source states one for the run, the forecast is within 10%, but "
+        "for hours that hold more than the training; where it states none for the run, agreement is luck or a team's habit. Nothing is "
+        "fitted to the runs below; the planner forecasts such a run from the whole distribution of MFU, and its band says so.\n\n"
+    )
+    yield "| not within 10% | forecast | published | error | MFU taken | needed | why |\n|---|---:|---:|---:|---:|---:|---|\n"
+    for item in (item for item in found if not item.run.reproduced):
+        taken = item.mfu / item.run.goodput
+        needed = item.implied_mfu / item.run.goodput
+        yield (
+            f"| [{item.run.name}](#{item.run.key}) | {_hours(item.forecast)} | {_hours(item.run.published)} | {item.error:+.1%} "
+            f"| {taken:.1%}, {item.run.basis} | {needed:.1%} | {item.run.note} |\n"
         )
 
 
@@ -85,7 +118,7 @@ def _memory() -> Iterator[str]:
 
 def _serving() -> Iterator[str]:
     steady = [row for row in SPEEDS if row.is_steady]
-    held_out = [row for row in steady if not row.calibration and not row.unlike]
+    held_out = [row for row in SPEEDS if row.is_held_out]
     yield "\n## Speeds of serving\n\n"
     yield (
         f"Forecasts with the default shares, none of its own for a row. Of {len(held_out)} rows that the defaults were not derived from, "
@@ -99,6 +132,7 @@ def _serving() -> Iterator[str]:
         item = defaults()[share]
         yield f"| {name} | {item.low:.0%} | {float(item.centre):.0%} | {item.high:.0%} |\n"
     yield "\nThese are what the rows marked *calibration* imply: the lowest, the highest, and the median of the settings' medians.\n"
+    yield f"Arithmetic in 4 bits reaches {FOUR_BIT_REACH:.0%} of that share, as the rows marked *for 4 bits* imply where prompts take their time.\n"
     yield "Rows that the planner does not describe, as their error showed, bear a number; they do not count above, and the tests assert it:\n\n"
     reasons = list(dict.fromkeys(row.unlike for row in steady if row.unlike))
     yield "".join(f"{number}. {reason}\n" for number, reason in enumerate(reasons, start=1))
@@ -112,7 +146,13 @@ def _speeds(source: dict[str, str], rows: list[PublishedSpeed], reasons: list[st
     yield "|---|---|---|---:|---:|---|---:|---:|---:|---:|---|\n"
     for row in rows:
         shown = [_speed(float(value), row) for value in (row.band.low, row.band.centre, row.band.high, row.published)]
-        use = "calibration" if row.calibration else "held out" + (f" ({reasons.index(row.unlike) + 1})" if row.unlike else "")
+        use = (
+            "calibration"
+            if row.calibration
+            else "for 4 bits"
+            if row.fits
+            else "held out" + (f" ({reasons.index(row.unlike) + 1})" if row.unlike else "")
+        )
         yield (
             f"| {row.replica.model.name} | {row.replica.devices} x {row.replica.device.key} | {row.replica.weights} | {row.lengths} "
             f"| {row.batch or 'all that fit'} | {row.measures} | {shown[1]} | {shown[0]} - {shown[2]} | {shown[3]} | {row.error:+.0%} | {use} |\n"

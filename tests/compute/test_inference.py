@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.inference import (
+    FOUR_BIT_REACH,
     Draft,
     Replica,
     Request,
@@ -84,6 +85,70 @@ def test_speculation_pays_for_one_sequence_and_not_for_a_full_batch() -> None:
     crowded = steady(small, REAL, Request(20, 20), full, draft).token_s / steady(small, REAL, Request(20, 20), full).token_s
     assert crowded > alone
     assert crowded > 1
+
+
+def test_experts_spread_hold_the_rest_on_every_device_and_each_call_on_one() -> None:
+    model = models.find("deepseek-v3")
+    split, spread = (Replica(model, hardware.find("H200"), 16, "fp8", "bf16", how) for how in ("tensor", "experts"))
+    beside = float(model.parameters) - model.moe_layers * model.experts * model.expert
+    assert spread.held_bytes - split.held_bytes == pytest.approx(15 * beside, rel=0.02)
+    assert spread.kv_bytes == split.kv_bytes
+    assert most_sequences(spread, REAL, Request(4000, 1000)) % 16 == 0
+    alone, many = (step_seconds(spread, IDEAL, batch, 1) for batch in (1, 16))
+    assert alone < many, "sixteen calls touch more experts"
+    assert spread.crowding(1) == 16
+    assert spread.crowding(16) == spread.crowding(4000) == 1
+
+
+def test_two_halves_of_the_calls_hide_the_routing() -> None:
+    """From two calls a device on, the longer of computing and routing counts, not both."""
+    spread = Replica(models.find("deepseek-v3"), hardware.find("H800"), 64, "fp8", "bf16", "experts")
+    few, enough = (step_seconds(spread, REAL, batch, 4000) for batch in (127, 128))
+    assert enough < few
+
+
+def test_four_bits_where_the_device_has_them() -> None:
+    shape = models.find("llama-3.1-70b")
+    four, eight = (Replica(shape, hardware.find("B200"), 1, weights) for weights in ("fp4", "fp8"))
+    assert four.peak == pytest.approx(2 * eight.peak * FOUR_BIT_REACH)
+    assert four.weight_bytes < 0.6 * eight.weight_bytes
+    older = Replica(shape, hardware.find("H100"), 1, "fp4")
+    assert older.peak == Replica(shape, hardware.find("H100"), 1, "bf16").peak
+
+
+SPREAD = st.sampled_from(
+    [("llama-3.1-70b", "tensor"), ("mixtral-8x7b", "tensor"), ("deepseek-v3", "tensor"), ("deepseek-v3", "experts")]
+)
+
+
+@given(
+    kind=SPREAD,
+    device=st.sampled_from(["H100", "B200", "A100-80", "L4"]),
+    devices=st.sampled_from([1, 2, 4, 8, 16, 32, 64]),
+    batch=st.integers(1, 4000),
+    context=st.integers(1, 20_000),
+    weights=st.sampled_from(["bf16", "fp8", "fp4", "int4"]),
+)
+def test_twice_the_devices_never_take_less_than_half_the_time(
+    kind: tuple[str, str], device: str, devices: int, batch: int, context: int, weights: str
+) -> None:
+    model, spread = kind
+    one, two = (
+        Replica(models.find(model), hardware.find(device), number, weights, "bf16", spread) for number in (devices, 2 * devices)
+    )
+    assert step_seconds(two, REAL, batch, context) >= step_seconds(one, REAL, batch, context) / 2 * (1 - 1e-9)
+    request = Request(context, 100)
+    assert prefill_seconds(two, REAL, request) >= prefill_seconds(one, REAL, request) / 2 * (1 - 1e-9)
+
+
+@given(kind=SPREAD, devices=st.sampled_from([2, 8, 32]), batch=st.integers(1, 4000), more=st.integers(1, 400))
+def test_more_calls_never_take_a_shorter_step(kind: tuple[str, str], devices: int, batch: int, more: int) -> None:
+    """But where two halves of the calls begin to hide the routing from each other."""
+    model, spread = kind
+    replica = Replica(models.find(model), hardware.find("H100"), devices, "fp8", "bf16", spread)
+    if spread == "experts" and batch < 2 * devices <= batch + more:
+        return
+    assert step_seconds(replica, REAL, batch + more, 2000) >= step_seconds(replica, REAL, batch, 2000) * (1 - 1e-9)
 
 
 @given(batch=st.integers(1, 400), context=st.floats(1, 1e5), more=st.floats(1.01, 3))

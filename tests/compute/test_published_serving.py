@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 
 import pytest
 
-from pickaxe.compute.planner.published_serving import SHARES, SPEEDS, PublishedSpeed, defaults, derived
+from pickaxe.compute.planner.inference import FOUR_BIT_REACH
+from pickaxe.compute.planner.published_serving import SHARES, SPEEDS, PublishedSpeed, defaults, derived, derived_reach
 
 STEADY = [row for row in SPEEDS if row.is_steady]
-HELD_OUT = [row for row in STEADY if not row.calibration and not row.unlike]
+HELD_OUT = [row for row in SPEEDS if row.is_held_out]
 REASONS = sorted({row.unlike for row in STEADY if row.unlike})
 
 
@@ -50,6 +52,25 @@ def test_settings_that_the_planner_does_not_describe_are_off(reason: str) -> Non
 def test_defaults_are_what_the_rows_for_calibration_imply(name: str) -> None:
     found, default = derived(name), defaults()[name]
     assert (found.low, found.mode, found.high) == pytest.approx((default.low, default.mode, default.high))
+
+
+def test_four_bits_on_devices_and_models_that_taught_nothing() -> None:
+    """70B on B200 gives the share of arithmetic; GB200, and 405B on four B200, are forecast with it."""
+    assert derived_reach() == pytest.approx(FOUR_BIT_REACH)
+    assert {(row.replica.model.name, row.replica.device.key) for row in SPEEDS if row.fits} == {("llama-3.1-70b", "B200")}
+    rows = [row for row in HELD_OUT if row.replica.weights == "fp4"]
+    assert {row.replica.device.key for row in rows} == {"B200", "GB200"}
+    assert max(abs(row.error) for row in rows) < 0.30
+    assert median(abs(row.error) for row in rows) < 0.10
+
+
+def test_experts_spread_over_eighteen_nodes() -> None:
+    """DeepSeek's decode units of 144 H800, with nothing fitted to them; the same model with every matrix split would be fifty times off."""
+    (row,) = [row for row in HELD_OUT if row.replica.by_experts]
+    assert row.replica.devices == 144
+    assert abs(row.error) < 0.25
+    assert row.inside
+    assert replace(row, replica=replace(row.replica, spread="tensor")).error < -0.9
 
 
 def test_both_kinds_of_rows_come_from_several_sources_and_devices() -> None:

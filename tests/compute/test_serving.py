@@ -119,6 +119,26 @@ def test_without_a_number_of_devices_the_cheapest_split_is_taken() -> None:
     assert plan_serving(SCENARIO | {"requests_day": 10}).extra["devices_per_replica"] == 1
 
 
+def test_experts_are_spread_where_that_is_cheaper_and_both_are_compared() -> None:
+    wide = SCENARIO | {"model": "deepseek-v3", "device": "H200", "weights": "fp8", "requests_day": 5e7, "tokens_in": 4000}
+    found = plan_serving(wide)
+    assert found.extra["parallel"] == "experts"
+    split = plan_serving(wide | {"parallel": "tensor"})
+    assert split.extra["parallel"] == "tensor"
+    assert float(found.results["cost_day"].centre) <= float(split.results["cost_day"].centre)
+    assert {row["parallel"] for row in found.extra["alternatives"]} == {"tensor", "experts"}
+    assert {row["parallel"] for row in plan_serving(SCENARIO).extra["alternatives"]} == {"tensor"}
+    fixed = plan_serving(wide | {"parallel": "experts", "devices_per_replica": 32})
+    assert fixed.extra["devices_per_replica"] == 32
+
+
+def test_four_bits_are_an_alternative_where_the_device_computes_in_them() -> None:
+    for device, has in (("B200", True), ("H100", False)):
+        rows = plan_serving(SCENARIO | {"device": device}).extra["alternatives"]
+        assert any(row["weights"] == "fp4" for row in rows) is has
+    assert "does not compute in fp4" in str(plan_serving(SCENARIO | {"device": "H100", "weights": "fp4"}).notes[0])
+
+
 def test_alternatives_say_why_they_fall_out() -> None:
     rows = plan_serving(SCENARIO | {"model": "llama-2-70b", "device": "H100", "weights": "fp8"}).extra["alternatives"]
     why = {(row["weights"], row["devices_per_replica"]): str(row["why"]) for row in rows}
@@ -149,6 +169,9 @@ def test_alternatives_say_why_they_fall_out() -> None:
         ({"devices_per_replica": 10**9}, "devices_per_replica"),
         ({"model": "llama-3.1-405b", "devices_per_replica": 1}, "does not fit"),
         ({"model": "bert-base"}, "encoder"),
+        ({"parallel": "expert"}, "experts"),
+        ({"parallel": "experts"}, "parallel = tensor"),
+        ({"model": "deepseek-v3", "device": "H200", "parallel": "experts", "devices_per_replica": 512}, "at most 256"),
         ({"device": "Ascend-910B", "price": None}, "price"),
         ({"draft_length": 100}, "draft_length"),
         ({"samples": 1}, "samples"),

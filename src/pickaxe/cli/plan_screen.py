@@ -81,6 +81,7 @@ def _print_alternatives(item: Forecast, lang: str) -> None:
     lines = [
         [
             row["weights"],
+            row["parallel"],
             str(row["devices_per_replica"]),
             item.shown(Money(row["cost_day"])) if row["cost_day"] is not None else "",
             f"{row['devices']:.0f}" if row.get("devices") is not None else "",
@@ -90,8 +91,8 @@ def _print_alternatives(item: Forecast, lang: str) -> None:
         ]
         for row in (*rows[:_ALTERNATIVES], *(row for row in rows[_ALTERNATIVES:] if row["why"]))
     ]
-    head = ["weights", "devices a replica", "cost a day", "devices", "first token", "next token", "falls out"]
-    print_table(head, lines, right={1, 2, 3, 4, 5})
+    head = ["weights", "split", "devices a replica", "cost a day", "devices", "first token", "next token", "falls out"]
+    print_table(head, lines, right={2, 3, 4, 5, 6})
 
 
 def _print_layouts(item: Forecast, lang: str) -> None:

@@ -33,7 +33,12 @@ WEIGHT_BYTES = {
 """Bytes of one stored weight, scales included."""
 
 KV_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
+SPREADS = ("tensor", "experts")
+"""How a model lies on a replica's devices: every matrix split over all of them; or the experts spread, all else on each, calls divided."""
+
 _NATIVE = {"fp8": "fp8", "fp4": "fp4", "fp32": "fp32"}
+FOUR_BIT_REACH = 0.55
+"""Arithmetic in 4 bits, of what is reached of its peak in 8 and 16: as published throughputs on B200 imply (`published_serving.derived_reach`)."""
 _REDUCES_PER_LAYER = 2
 _LINK_LATENCY, _NETWORK_LATENCY = 20e-6, 40e-6
 """Seconds of a small all-reduce within a fast domain and beyond it; measured values lie between half and twice these. Within: Llama 2 7B
@@ -45,13 +50,18 @@ _PASS_TOKENS = 8192
 
 @dataclass(frozen=True)
 class Replica:
-    """A model on `devices` accelerators, its matrices split over all of them (tensor parallel)."""
+    """A model on `devices` accelerators, spread over them in one of two ways (`SPREADS`)."""
 
     model: Architecture
     device: Accelerator
     devices: int
     weights: str = "bf16"
     kv: str = "bf16"
+    spread: str = "tensor"
+
+    @property
+    def by_experts(self) -> bool:
+        return self.spread == "experts"
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -62,12 +72,19 @@ class Replica:
         return matrices * per_weight + kept * (per_weight if self.weights.startswith("q") else max(per_weight, 2.0))
 
     @cached_property
+    def held_bytes(self) -> float:
+        """Weights on all devices together: with experts spread, what is no expert lies on each of them."""
+        copies = self.devices - 1 if self.by_experts else 0
+        return self.weight_bytes * (1 + copies * (1 - self._routed_share))
+
+    @cached_property
     def kv_bytes(self) -> float:
         """Keys and values of one token on all devices together: kept twice where there are twice as many devices as key-value heads.
 
-        Latent attention has nothing to split by heads; its sequences are spread over the devices instead (DeepSeek-V3, section 3.4).
+        Latent attention has nothing to split by heads; its sequences are spread over the devices instead (DeepSeek-V3, section 3.4), as
+        all are where experts are spread.
         """
-        copies = 1 if self.model.kv_rank else math.ceil(self.devices / self.model.kv_heads)
+        copies = 1 if self.model.kv_rank or self.by_experts else math.ceil(self.devices / self.model.kv_heads)
         return self.model.kv_per_token * KV_BYTES[self.kv] * copies
 
     @cached_property
@@ -79,7 +96,9 @@ class Replica:
         """FLOP/s of all devices in the type that is computed in: the stored one where the device has it, else 16 bits."""
         native = _NATIVE.get(self.weights, "bf16")
         names = [native, "bf16", "fp16", "fp32"] if native != "fp32" else ["fp32"]
-        return float(self.device.flops(next((name for name in names if name in self.device.peak), names[0]))) * self.devices
+        computed = next((name for name in names if name in self.device.peak), names[0])
+        reached = FOUR_BIT_REACH if computed == "fp4" else 1.0
+        return float(self.device.flops(computed)) * self.devices * reached
 
     @cached_property
     def bandwidth(self) -> float:
@@ -90,7 +109,7 @@ class Replica:
         if not self.model.experts:
             return self.weight_bytes
         untouched = (1 - self.model.experts_active / self.model.experts) ** tokens
-        return self.weight_bytes * (1 - self._routed_share * untouched)
+        return self.held_bytes - self.weight_bytes * self._routed_share * untouched
 
     @cached_property
     def _routed_share(self) -> float:
@@ -100,6 +119,15 @@ class Replica:
     def flop_per_token(self) -> float:
         """Without attention."""
         return 2 * float(self.model.matmul_active)
+
+    @cached_property
+    def flop_beside_experts(self) -> float:
+        """Of a token: what the device does that holds its call."""
+        return self.flop_per_token - 2 * self.model.moe_layers * self.model.experts_active * self.model.expert
+
+    def crowding(self, calls: float) -> float:
+        """With experts spread, a call lies on one device: fewer calls than devices leave the rest without."""
+        return max(1.0, self.devices / calls) if self.by_experts else 1.0
 
     @cached_property
     def attention_width(self) -> float:
@@ -174,28 +202,36 @@ def prefill_seconds(replica: Replica, speed: Speed, request: Request, prompts: f
     """Time in which the tokens of `prompts` prompts pass together, those in the prefix cache left out."""
     cached = request.tokens_in - request.fresh
     scores = prompts * replica.attention_width * (request.tokens_in**2 - cached**2)  # causal: half of 2·n²
-    return _pass_seconds(replica, speed, prompts * request.fresh, scores, 0.0)
+    return _pass_seconds(replica, speed, prompts * request.fresh, scores, 0.0, prompts)
 
 
 def step_seconds(replica: Replica, speed: Speed, batch: int, context: float, *, tokens: int = 1) -> float:
     """Time of one decode step for `batch` sequences of `context` tokens; `tokens` of each are checked at once (speculation)."""
     scores = 2 * batch * tokens * replica.attention_width * context
-    return _pass_seconds(replica, speed, batch * tokens, scores, batch * context * replica.kv_bytes)
+    return _pass_seconds(replica, speed, batch * tokens, scores, batch * context * replica.kv_bytes, batch)
 
 
-def _pass_seconds(replica: Replica, speed: Speed, tokens: float, scores: float, cache: float) -> float:
-    """Time in which `tokens` tokens pass, with `scores` FLOP of attention over `cache` bytes of keys and values."""
-    arithmetic, memory = replica.peak * speed.prefill, replica.bandwidth * speed.decode
-    matrices = max(tokens * replica.flop_per_token / arithmetic, replica.read_bytes(tokens) / memory)
-    attention = max(scores / arithmetic, cache / memory)
+def _pass_seconds(replica: Replica, speed: Speed, tokens: float, scores: float, cache: float, calls: float) -> float:
+    """Time in which `tokens` tokens of `calls` calls pass, with `scores` FLOP of attention over `cache` bytes of keys and values."""
+    arithmetic, memory, crowding = replica.peak * speed.prefill, replica.bandwidth * speed.decode, replica.crowding(calls)
+    flop = tokens * (replica.flop_per_token + (crowding - 1) * replica.flop_beside_experts)
+    matrices = max(flop / arithmetic, replica.read_bytes(tokens) / memory)
+    attention = max(scores / arithmetic, cache / memory) * crowding
+    if replica.by_experts:
+        routing = _routing_seconds(replica, speed, tokens * crowding)
+        # Two halves of the calls take turns, one computes while the other's tokens travel (deepseek-ai/open-infra-index, day 6).
+        halved = calls >= 2 * replica.devices
+        return (max(matrices + attention, routing) if halved else matrices + attention + routing) + speed.overhead
     return matrices + attention + _exchange_seconds(replica, speed, tokens) + speed.overhead
 
 
 def most_sequences(replica: Replica, speed: Speed, request: Request) -> int:
     """Sequences whose cache fits beside the weights, at the length they end with; 0 when not even one does."""
-    free = replica.memory * (1 - speed.reserve) - replica.weight_bytes
+    free = replica.memory * (1 - speed.reserve) - replica.held_bytes
     whole = (request.tokens_in + request.tokens_out) * replica.kv_bytes
-    return max(0, min(_MAX_BATCH, math.floor(free / whole)))
+    groups = replica.devices if replica.by_experts else 1
+    # A device holds whole calls where they are divided.
+    return max(0, min(_MAX_BATCH * groups, math.floor(free / groups / whole) * groups))
 
 
 def steady(replica: Replica, speed: Speed, request: Request, batch: int, draft: Draft = Draft()) -> Steady:
@@ -205,9 +241,12 @@ def steady(replica: Replica, speed: Speed, request: Request, batch: int, draft: 
     queue with a fixed service time (M/D/1) for the pass, and a step that is under way.
     """
     steps = request.tokens_out / draft.tokens_per_step
-    together = max(1.0, min(batch / steps, _PASS_TOKENS / request.fresh))
+    groups = replica.devices if replica.by_experts else 1
+    together = max(1.0, min(batch / steps, _PASS_TOKENS * groups / request.fresh))
     passing = prefill_seconds(replica, speed, request, together)
-    prefill = passing / together
+    # Where calls are divided, the other devices go on with theirs while one takes a prompt.
+    abreast = max(together, min(groups, batch))
+    prefill = prefill_seconds(replica, speed, request, abreast) / abreast
     step = step_seconds(replica, speed, batch, request.context, tokens=draft.length + 1)
     if draft.length:
         step += draft.length * draft.cost * step_seconds(replica, speed, batch, request.context)
@@ -243,8 +282,25 @@ def _exchange_seconds(replica: Replica, speed: Speed, tokens: float) -> float:
     """All-reduces of a tensor-parallel pass: two per layer, in a ring, in 16 bits."""
     if replica.devices == 1:
         return 0.0
-    inside = replica.devices <= replica.device.domain
-    rate = float(replica.device.link_one_way if inside else replica.device.network) * speed.link
+    rate, latency = _link(replica, speed)
     size = tokens * replica.model.hidden * 2.0
     around = 2 * (replica.devices - 1) / replica.devices * size / rate
-    return replica.model.layers * _REDUCES_PER_LAYER * (around + (_LINK_LATENCY if inside else _NETWORK_LATENCY))
+    return replica.model.layers * _REDUCES_PER_LAYER * (around + latency)
+
+
+def _routing_seconds(replica: Replica, speed: Speed, tokens: float) -> float:
+    """All-to-all of a pass with experts spread: each token goes to its experts in 8 bits where weights have them, and comes back in 16."""
+    if replica.devices == 1:
+        return 0.0
+    rate, latency = _link(replica, speed)
+    there = 1.0 if WEIGHT_BYTES[replica.weights] < 2 else 2.0
+    away = (replica.devices - 1) / replica.devices
+    size = tokens / replica.devices * replica.model.experts_active * replica.model.hidden * (there + 2.0) * away
+    return replica.model.moe_layers * (size / rate + 2 * latency)
+
+
+def _link(replica: Replica, speed: Speed) -> tuple[float, float]:
+    """Bytes a second that a device sends to the others of its replica, and seconds until the first arrives."""
+    if replica.devices <= replica.device.domain:
+        return float(replica.device.link_one_way) * speed.link, _LINK_LATENCY
+    return float(replica.device.network) * speed.link, _NETWORK_LATENCY

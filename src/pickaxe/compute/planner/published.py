@@ -307,6 +307,18 @@ def _all() -> tuple[PublishedRun, ...]:
             ),
             note="The hours include 'some downtime and repeated steps': at the stated MFU they are half as many again as needed.",
         ),
+        PublishedRun(
+            key="palm-540b-speed",
+            name="PaLM 540B, at its stated speed",
+            stages=(Stage("palm-540b", "780B", 2048, "46.2%"),),
+            accelerator="TPU-v4",
+            reported=f"{780e9 / 238_300 * 6144} TPU-s",
+            basis="stated",
+            sources=(
+                "Chowdhery et al. 2022 (arXiv:2204.02311), appendix B: 238.3K tokens/s on 6,144 chips, 46.2% MFU with self-attention",
+            ),
+            note="780B tokens at the tokens a second that the paper states: the sum is right, the hours hold more than training.",
+        ),
         _megatron("22b", 8, 4, 1.10, "41.5%"),
         _megatron("175b", 64, 64, 13.75, "51.4%"),
         _megatron("530b", 280, 280, 37.83, "56.0%"),

@@ -18,7 +18,8 @@ from typing import Any
 
 from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.currency import Rates
-from pickaxe.compute.planner.inference import Replica, Request, Speed, most_sequences, steady, step_seconds
+from pickaxe.compute.planner.hardware import Accelerator
+from pickaxe.compute.planner.inference import FOUR_BIT_REACH, Replica, Request, Speed, most_sequences, steady, step_seconds
 from pickaxe.compute.planner.traffic import FIELDS
 from pickaxe.compute.planner.uncertain import Band, Uncertain, simulate
 from pickaxe.compute.planner.units import Number, Quantity
@@ -32,6 +33,7 @@ _BATCHES = 4
 _ROUNDING = 0.05
 # Tokens of a call below which fixed times hide the shares.
 _LONG = 1000
+_IN_PROMPTS = 0.4
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class PublishedSpeed:
     """`published` in tokens/s out of the whole replica, or in seconds where `measures` is "first token". `batch` 0: as many as fit.
 
     `requests` is the number of calls of the whole measurement, 0 where it is not stated. `unlike` says why the planner does not describe
-    the setting: the tests then assert that it does not.
+    the setting: the tests then assert that it does not. `fits` names what the row was used to find besides the shares.
     """
 
     replica: Replica
@@ -51,6 +53,7 @@ class PublishedSpeed:
     source: str
     requests: int = 0
     unlike: str = ""
+    fits: str = ""
 
     @property
     def lengths(self) -> str:
@@ -80,6 +83,11 @@ class PublishedSpeed:
         return simulate(lambda draw: Quantity(self.speed(_speed(draw))), defaults(), samples=400)
 
     @property
+    def is_held_out(self) -> bool:
+        """Whether it says how good a forecast is: nothing was derived from it, and the planner describes its setting."""
+        return self.is_steady and not (self.calibration or self.unlike or self.fits)
+
+    @property
     def error(self) -> float:
         """Forecast over published, minus one."""
         return float(self.band.centre) / self.published - 1.0
@@ -101,6 +109,18 @@ class PublishedSpeed:
         if self.measures == "first token" or found.prefill_share > 0.5:
             return "prefill"
         return "decode" if found.prefill_share < 0.25 else ""
+
+    def implied_reach(self) -> float:
+        """Of `FOUR_BIT_REACH`, such that with the default shares the published speed is exactly true."""
+        low, high = 0.05, 2.0
+        for _ in range(40):
+            middle = math.sqrt(low * high)
+            replica = replace(self.replica, device=_scaled(self.replica.device, middle / FOUR_BIT_REACH))
+            if replace(self, replica=replica).speed(_centre()) < self.published:
+                low = middle
+            else:
+                high = middle
+        return high
 
     def implied(self) -> float:
         """The share that it `decides`, such that with all else at its default the published speed is exactly true; 1 where none is."""
@@ -143,6 +163,22 @@ def derived(share: str) -> Uncertain:
     return Uncertain(low, high, mode, Number)
 
 
+def derived_reach() -> float:
+    """`FOUR_BIT_REACH` to 5%: the median over the rows for it that spend two fifths of their time or more in prompts."""
+    rows = [row for row in SPEEDS if row.fits == "fp4" and row.is_steady]
+    found = [
+        row.implied_reach()
+        for row in rows
+        if steady(row.replica, _centre(), row.request, row.sequences(_centre())).prefill_share >= _IN_PROMPTS
+    ]
+    return round(median(found) / _ROUNDING) * _ROUNDING
+
+
+def _scaled(device: Accelerator, factor: float) -> Accelerator:
+    """A device that computes in 4 bits that many times as fast."""
+    return replace(device, peak={**device.peak, "fp4": device.peak["fp4"] * factor})
+
+
 @cache
 def _document() -> dict[str, Any]:
     return tomllib.loads(files("pickaxe.compute.planner").joinpath("data/published_serving.toml").read_text(encoding="utf-8"))
@@ -160,7 +196,7 @@ def _rows() -> Iterator[PublishedSpeed]:
         calibration = table.get("calibration", [])
         for entry in calibration + table.get("held_out", []):
             model, device = models.find(entry["model"]), hardware.find(entry["device"])
-            replica = Replica(model, device, entry["devices"], entry["weights"], entry["kv"])
+            replica = Replica(model, device, entry["devices"], entry["weights"], entry["kv"], entry.get("spread", "tensor"))
             for tokens_in, tokens_out, batch, published in entry["cells"]:
                 yield PublishedSpeed(
                     replica,
@@ -172,6 +208,7 @@ def _rows() -> Iterator[PublishedSpeed]:
                     table["source"],
                     requests.get(f"{tokens_in}/{tokens_out}", 0),
                     document["unlike"].get(entry.get("unlike"), ""),
+                    entry.get("fits", ""),
                 )
 
 

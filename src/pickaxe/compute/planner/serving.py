@@ -24,7 +24,7 @@ from pickaxe.compute.planner.calculator import (
 from pickaxe.compute.planner.checks import count
 from pickaxe.compute.planner.energy import grid, grids
 from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.inference import KV_BYTES, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
+from pickaxe.compute.planner.inference import KV_BYTES, SPREADS, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
 from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
@@ -45,6 +45,7 @@ def choices() -> tuple[Choice, ...]:
         Choice("weights", "bf16", lambda: WEIGHT_BYTES),
         Choice("kv", "bf16", lambda: KV_BYTES),
         Choice("grid", "world", grids),
+        Choice("parallel", "auto", lambda: ("auto", *SPREADS)),
     )
 
 
@@ -75,6 +76,7 @@ def plan_serving(
         notes=found.notes,
         extra={
             "devices_per_replica": found.replica.devices,
+            "parallel": found.replica.spread,
             "alternatives": alternatives(found.replica, middle(found.inputs), found.draft_length),
         },
     )
@@ -113,7 +115,7 @@ def read_serving(
         named.setdefault("carbon_intensity", grid(named.get("grid", "world")))
     chosen = [
         replace(item, known=lambda names=names: names) if names else item
-        for item, names in zip(choices(), (known_models, known_devices, None, None, None), strict=True)
+        for item, names in zip(choices(), (known_models, known_devices, None, None, None, None), strict=True)
     ]
     inputs = replace(read_inputs(named, FIELDS, chosen, also=ALSO, where="serve"), given=frozenset(scenario))
     draft_length = count("draft_length", named.get("draft_length", 0), low=0, high=32)
@@ -123,22 +125,23 @@ def read_serving(
     return Serving(replica, inputs, draft_length, tuple(_notes(replica, at, draft_length)))
 
 
-def _fewest_devices(model: Architecture, device: Accelerator, weights: str, kv: str, speed: Speed, request: Request) -> int:
-    """The smallest power of two of devices that holds the weights and at least one call's cache."""
+def _fewest_devices(alone: Replica, speed: Speed, request: Request) -> int:
+    """The smallest power of two of devices that holds the weights and at least one call's cache; 2**20 for none."""
     devices = 1
-    while devices < 2**20 and most_sequences(Replica(model, device, devices, weights, kv), speed, request) < 1:
+    while devices < 2**20 and most_sequences(replace(alone, devices=devices), speed, request) < 1:
         devices *= 2
     return devices
 
 
-def _splits(least: int, device: Accelerator) -> list[int]:
-    """The fewest devices that hold the model, and more by doubling, within the fast domain."""
-    return [least, *(least * 2**step for step in range(1, 5) if least * 2**step <= device.domain)]
+def _splits(least: int, alone: Replica) -> list[int]:
+    """The fewest devices that hold the model, and more by doubling: within the fast domain, or as far as there are experts to spread."""
+    most = alone.model.experts if alone.by_experts else alone.device.domain
+    return [least, *(least * 2**step for step in range(1, 5) if least * 2**step <= most)]
 
 
-def _cheapest_split(replicas: list[Replica], at: Values, draft_length: int) -> int:
-    """Devices of the cheapest of these for the stated traffic, the fewest among equals."""
-    return min(replicas, key=lambda replica: (float(outcomes(replica, at, draft_length)["cost_day"]), replica.devices)).devices
+def _cheapest(replicas: list[Replica], at: Values, draft_length: int) -> Replica:
+    """The cheapest of these for the stated traffic, the one with the fewest devices among equals."""
+    return min(replicas, key=lambda replica: (float(outcomes(replica, at, draft_length)["cost_day"]), replica.devices))
 
 
 def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values, wanted: Any, draft_length: int) -> Replica:
@@ -146,22 +149,36 @@ def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values
     if arch.kind != "decoder":
         raise BadInput(f"{arch.name} is an encoder: it gives no tokens out", expected="a model that generates")
     speed, request, _ = speed_request_draft(at, 0)
-    least = _fewest_devices(arch, device, weights, kv, speed, request)
-    if wanted in (0, "auto"):
-        devices = _cheapest_split(
-            [Replica(arch, device, number, weights, kv) for number in _splits(least, device)], at, draft_length
-        )
-    else:
-        devices = count("devices_per_replica", wanted, high=_MAX_DEVICES)
-    replica = Replica(arch, device, devices, weights, kv)
-    if least > _MAX_DEVICES or most_sequences(replica, speed, request) < 1:
+    least, found = 2**20, list[Replica]()
+    number = 0 if wanted in (0, "auto") else count("devices_per_replica", wanted, high=_MAX_DEVICES)
+    spreads = _spreads(arch, inputs.choices["parallel"])
+    for spread in spreads:
+        alone = Replica(arch, device, 1, weights, kv, spread)
+        fewest = _fewest_devices(alone, speed, request)
+        least = min(least, fewest)
+        numbers = [number] if number else _splits(fewest, alone)
+        found += [replace(alone, devices=each) for each in numbers if _may(alone, each, speed, request)]
+    if not found:
+        tried = Replica(arch, device, number or least, weights, kv, spreads[0])
         raise BadInput(
-            f"{arch.name} in {weights} does not fit on {devices} × {device.key}",
-            expected=f"devices_per_replica of {least} or more",
-            got=f"{replica.weight_bytes / 1e9:,.1f} GB of weights, {replica.memory * (1 - speed.reserve) / 1e9:,.1f} GB of usable memory",
+            f"{arch.name} in {weights} does not fit on {tried.devices} × {device.key}",
+            expected=f"devices_per_replica of {least} or more" + (f", at most {arch.experts}" if tried.by_experts else ""),
+            got=f"{tried.held_bytes / 1e9:,.1f} GB of weights, {tried.memory * (1 - speed.reserve) / 1e9:,.1f} GB of usable memory",
             remedy="take more devices, or weights in fewer bits (weights = int4)",
         )
-    return replica
+    return _cheapest(found, at, draft_length) if len(found) > 1 else found[0]
+
+
+def _may(alone: Replica, devices: int, speed: Speed, request: Request) -> bool:
+    """Whether so many devices hold it; one without an expert would have nothing to do."""
+    some = replace(alone, devices=devices)
+    return devices <= (alone.model.experts if alone.by_experts else _MAX_DEVICES) and most_sequences(some, speed, request) >= 1
+
+
+def _spreads(arch: Architecture, wanted: str) -> tuple[str, ...]:
+    if wanted == "experts" and not arch.experts:
+        raise BadInput(f"parallel = experts: {arch.name} has no experts to spread", expected="parallel = tensor")
+    return (wanted,) if wanted != "auto" else SPREADS if arch.experts else SPREADS[:1]
 
 
 def _notes(replica: Replica, at: Values, draft_length: int) -> list[Note]:
@@ -171,7 +188,7 @@ def _notes(replica: Replica, at: Values, draft_length: int) -> list[Note]:
         found.append(note("promise_unreachable", first_token=came["first_token"], token=came["token_time"]))
     if replica.devices > replica.device.domain:
         found.append(note("beyond_domain", devices=replica.devices, domain=replica.device.domain, device=replica.device.key))
-    if replica.weights == "fp8" and "fp8" not in replica.device.peak:
+    if replica.weights in ("fp8", "fp4") and replica.weights not in replica.device.peak:
         found.append(note("no_native", weights=replica.weights, device=replica.device.key))
     longest = replica.model.max_length
     if longest and float(at["tokens_in"]) + float(at["tokens_out"]) > longest:

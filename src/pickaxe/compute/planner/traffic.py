@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from pickaxe.compute.planner.calculator import Field, Results, Values
 from pickaxe.compute.planner.energy import estimated
-from pickaxe.compute.planner.inference import Draft, Replica, Request, Speed, Steady, fastest_within, most_sequences, steady
+from pickaxe.compute.planner.inference import (
+    SPREADS,
+    Draft,
+    Replica,
+    Request,
+    Speed,
+    Steady,
+    fastest_within,
+    most_sequences,
+    steady,
+)
 from pickaxe.compute.planner.units import (
     Carbon,
     CarbonIntensity,
@@ -128,12 +140,15 @@ def alternatives(replica: Replica, values: Values, draft_length: int) -> list[di
     """Other formats of the weights and other splits on the same device, cheapest first; what falls out says why."""
     rows: list[dict[str, Any]] = []
     speed, request, _ = speed_request_draft(values, draft_length)
-    for weights in dict.fromkeys((replica.weights, "bf16", "fp8", "int4")):
-        if weights == "fp8" and "fp8" not in replica.device.peak:
+    spreads = SPREADS if replica.model.experts else SPREADS[:1]
+    for weights in dict.fromkeys((replica.weights, "bf16", "fp8", "fp4", "int4")):
+        if weights in ("fp8", "fp4") and weights not in replica.device.peak:
             continue
-        for devices in sorted({replica.devices, 1, 2, 4, 8, 16}):
-            other = Replica(replica.model, replica.device, devices, weights, replica.kv)
-            row: dict[str, Any] = {"weights": weights, "devices_per_replica": devices}
+        for spread, devices in product(spreads, sorted({replica.devices, 1, 2, 4, 8, 16})):
+            if spread == "experts" and not 1 < devices <= replica.model.experts:
+                continue  # on one device both are the same
+            other = replace(replica, devices=devices, weights=weights, spread=spread)
+            row: dict[str, Any] = {"weights": weights, "parallel": spread, "devices_per_replica": devices}
             if most_sequences(other, speed, request) < 1:
                 rows.append(row | {"cost_day": None, "why": note("does_not_fit")})
                 continue
