@@ -71,8 +71,9 @@ def _missed(found: list[Comparison]) -> Iterator[str]:
         yield f"| {basis} | {len(rows)} | {len(within)} | {furthest} |\n"
     yield (
         "\nGPU-hours follow from N, D and hardware only with a utilisation. Where a source states one for the run, the forecast is within 10%, but "
-        "for hours that hold more than the training; where it states none for the run, agreement is luck or a team's habit. Nothing is "
-        "fitted to the runs below; the planner forecasts such a run from the whole distribution of MFU, and its band says so.\n\n"
+        "for hours that hold more than the training; where it states none for the run, agreement is a team's habit at best. Nothing "
+        "is fitted to the runs below. *Needed* is the MFU that would make them true. A forecast without an MFU draws from the table at the end of "
+        "this page; where *needed* lies outside of it, the published hours lie outside of that forecast's band too.\n\n"
     )
     yield "| not within 10% | forecast | published | error | MFU taken | needed | why |\n|---|---:|---:|---:|---:|---:|---|\n"
     for item in (item for item in found if not item.run.reproduced):

@@ -28,6 +28,14 @@ def test_the_runs_that_matter_are_reproduced() -> None:
     assert all(RUNS[key].reproduced for key in REQUIRED)
 
 
+def test_a_stated_utilisation_reproduces_the_hours_unless_they_hold_more_than_the_training() -> None:
+    """The bar is met wherever it can be: only PaLM's hours, with downtime and repeated steps, are not; at PaLM's own tokens a second it is."""
+    missed = {run.key for run in RUNS.values() if run.basis == "stated" and not run.reproduced}
+    assert missed == {"palm-540b"}
+    assert abs(compare(RUNS["palm-540b-speed"]).error) < 0.01
+    assert {run.basis for run in RUNS.values() if not run.reproduced and run.key != "palm-540b"} == {"sibling", "family"}
+
+
 def test_stated_utilisation_gives_hours_within_a_percent() -> None:
     """Where the paper gives utilisation and pure running time, nothing is left to choose: FLOP must be right."""
     for key in (
