@@ -15,6 +15,7 @@ from pickaxe.compute.planner.units import (
     NAMED,
     Bandwidth,
     Bytes,
+    Carbon,
     DevicePrice,
     DeviceTime,
     Flop,
@@ -153,3 +154,12 @@ def test_quantiles_stay_inside(low: float, width: float, at: float, share: float
 def test_bad_ranges(value: object) -> None:
     with pytest.raises(BadInput):
         Uncertain.parse(value, Bytes, field="memory")
+
+
+@pytest.mark.parametrize(
+    ("grams", "text"), [(950.0, "950 gCO2"), (1.167e6, "1.167 tCO2"), (3e9, "3 ktCO2"), (2.5e12, "2.5 MtCO2")]
+)
+def test_carbon_is_said_in_tonnes_and_read_back(grams: float, text: str) -> None:
+    shown = str(Carbon(grams))
+    assert shown == text
+    assert float(Carbon.parse(shown)) == pytest.approx(grams)

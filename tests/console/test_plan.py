@@ -34,6 +34,59 @@ def test_a_mistake_names_its_field(client: TestClient) -> None:
     assert client.get("/plan/train", params={"device": "H10O"}).status_code in (404, 422)
 
 
+def test_money_is_in_the_readers_currency_by_a_dated_rate(client: TestClient) -> None:
+    asked = {"on": "2024-06-30"}
+    chinese = client.get("/plan/pool", params=asked, headers={"accept-language": "zh"}).text
+    assert "¥" in chinese
+    assert "1 美元 = 7.189" in chinese
+    assert "2024-01-01" in chinese
+    dollars = client.get("/plan/pool", params=asked | {"currency": "USD"}, headers={"accept-language": "zh"}).text
+    assert "¥" not in dollars
+    english = client.get("/plan/pool", params=asked).text
+    assert "$" in english
+    assert "¥" not in english
+    euros = client.get("/plan/own", params={"currency": "EUR"}).text
+    assert "€" in euros
+    assert client.get("/plan/pool", params={"currency": "shells"}).status_code in (404, 422)
+
+
+def test_layouts_that_fall_out_say_why_in_the_language(client: TestClient) -> None:
+    page = client.get("/plan/train", params={"deadline": "3 days"}, headers={"accept-language": "zh"}).text
+    assert "放得下，但更贵" in page
+    assert "为何落选" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_factors_have_their_whole_names_at_any_width(empty: Workspace, browser: Browser, width: int, theme: str) -> None:
+    page = browser.open(empty, "/plan/pool", width=width, theme=theme)
+    page.wait_for_selector("#results .chart svg")
+    names = page.locator(".tornado .what").evaluate_all(
+        "all => all.map(one => [one.innerText, one.scrollWidth <= one.clientWidth, one.getBoundingClientRect().right])"
+    )
+    assert any("servers and network on top of the device" in name for name, _, _ in names)
+    assert all(whole and right <= width for _, whole, right in names)
+    drawn = page.locator(".tornado svg").first.bounding_box()
+    assert drawn["width"] > 150
+    browser.clean(page)
+
+
+@pytest.mark.slow
+def test_on_a_narrow_screen_the_results_stay_in_sight_of_the_sliders(empty: Workspace, browser: Browser) -> None:
+    page = browser.open(empty, "/plan/app", width=390)
+    slider = page.locator("#s-paying")
+    slider.scroll_into_view_if_needed()
+    before = page.inner_text(".headlines .value >> nth=1")
+    slider.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("before => document.querySelectorAll('.headlines .value')[1].textContent !== before", arg=before)
+    seen = page.locator(".headlines .card").nth(1).bounding_box()
+    assert 0 <= seen["y"] < 300
+    assert page.locator("output[for=s-paying]").inner_text().startswith("×")
+
+
 def test_ranges_and_tables_survive_the_form() -> None:
     texts = {"utilisation": "40% – 80%", "devices": "8", "mix.0.name": "a", "mix.1.name": "b", "mix.1.share": "0.5"}
     found = _scenario(texts)
@@ -53,7 +106,7 @@ def test_a_scenario_is_kept_and_opened_again(client: TestClient, empty: Workspac
 @pytest.mark.slow
 def test_a_slider_moves_the_results(empty: Workspace, browser: Browser) -> None:
     page = browser.open(empty, "/plan/app")
-    page.wait_for_selector("#results .chart svg")
+    page.wait_for_selector("#results .tornado svg")
     before = page.inner_text("#results .value >> nth=0")
     page.locator("#f-users").fill("200000")
     page.wait_for_function("before => document.querySelector('#results .value').textContent !== before", arg=before)

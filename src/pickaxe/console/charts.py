@@ -7,7 +7,7 @@ under ``datasets``, so that a live chart gets new ones without being drawn again
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pickaxe.compute.planner.kept import Pair
@@ -135,18 +135,27 @@ def windows(drift: Mapping[str, Any], *, x: str, height: int = 190) -> Spec:
     )
 
 
-def stacked_days(rows: Iterable[Mapping[str, Any]], *, names: Sequence[str], height: int = 220) -> Spec:
+def stacked_days(rows: Sequence[Mapping[str, Any]], *, names: Sequence[str], height: int = 220) -> Spec:
     """Money by day (rows of day, name, money), stacked by name in the given order."""
     shown = [short(name, 28) for name in names]
     places = {name: place for place, name in enumerate(names)}
     values = [{**row, "name": short(row["name"], 28), "place": places[row["name"]]} for row in rows]
+    days: dict[Any, float] = {}
+    for row in rows:
+        days[row["day"]] = days.get(row["day"], 0.0) + row["money"]
+    top = max(days.values(), default=0.0)
     return framed(
         values,
         {
             "mark": {"type": "bar", "size": 18},
             "encoding": {
                 "x": {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0, "labelOverlap": True}},
-                "y": {"field": "money", "type": "quantitative", "title": None, "axis": {"format": "$~s", "tickCount": 5}},
+                "y": {
+                    "field": "money",
+                    "type": "quantitative",
+                    "title": None,
+                    "axis": {"format": _money_format(top), "tickCount": 5},
+                },
                 "color": {"field": "name", "type": "nominal", "scale": scale(shown), "legend": {"title": None, "columns": 4}},
                 "order": {"field": "place", "type": "quantitative"},
                 "tooltip": [
@@ -158,6 +167,19 @@ def stacked_days(rows: Iterable[Mapping[str, Any]], *, names: Sequence[str], hei
         },
         height,
     )
+
+
+def _axis(form: str) -> Spec:
+    """Few labels; thousands and millions have their letter, what is below one no "m" that reads as a million."""
+    told: Spec = {"format": form, "tickCount": 5, "labelOverlap": True}
+    return told | {"labelExpr": "datum.value < 1000 ? format(datum.value, '~g') : datum.label"} if form == "~s" else told
+
+
+def _money_format(top: float) -> str:
+    """d3's format of an axis that ends at `top`: thousands with their letter, small sums in whole, never "$20m" for two cents."""
+    if top >= 10_000:
+        return "$~s"
+    return f"$,.{0 if top >= 10 else 2 if top >= 0.1 else min(9, 2 - math.floor(math.log10(top)))}f" if top > 0 else "$,.2f"
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -201,42 +223,71 @@ def framed(values: list[dict[str, Any]], drawing: Spec, height: int) -> Spec:
     }
 
 
-def tornado(bars: Sequence[Mapping[str, Any]], *, height: int | None = None) -> Spec:
-    """What moves a result most, the longest first: the result at each input's low and high end (the dot), with its unit."""
-    rows: list[dict[str, Any]] = []
-    for bar in bars:
-        ends = sorted([(bar["at_low"], bar["at_low_text"]), (bar["at_high"], bar["at_high_text"])])
-        (left, left_text), (right, right_text) = ends
-        rows.append({"field": short(bar["title"], 34), "high": bar["at_high"]})
-        rows[-1] |= {"left": left, "left_text": left_text, "right": right, "right_text": right_text}
-    low, high = min(row["left"] for row in rows), max(row["right"] for row in rows)
-    room = 0.28 * (high - low)  # for the texts beside the bars
-    across = {"type": "quantitative", "title": None, "scale": {"domain": [low - room, high + room], "nice": False}, "axis": None}
-    y = {
-        "field": "field",
-        "type": "nominal",
-        "sort": None,
+def amounts(
+    series: Mapping[str, Sequence[Point]],
+    *,
+    x: str,
+    y: str,
+    marks: Sequence[tuple[float, str]] = (),
+    log: bool = False,
+    height: int = 240,
+) -> Spec:
+    """Lines of amounts over a common x; `x` and `y` are d3 formats. `marks` are values of x with what happens there.
+
+    `log`: both scales are logarithmic, for curves that cross far below their ends.
+    """
+    names = [short(name, 40) for name in series]
+    rows = [
+        {"x": at, "y": value, "series": name} for name, found in zip(names, series.values(), strict=True) for at, value in found
+    ]
+    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
+    across = {
+        "field": "x",
+        "type": "quantitative",
         "title": None,
-        "axis": {"labelLimit": 230, "domain": False, "ticks": False},
+        "scale": {**kind, "nice": False},
+        "axis": {**_axis(x), "labelFlush": True},
     }
-
-    def text(end: str, align: str, dx: int) -> Spec:
-        encoding = {"x": {"field": end, **across}, "text": {"field": f"{end}_text"}}
-        return {"mark": {"type": "text", "align": align, "dx": dx, "color": SOFT, "fontSize": 11}, "encoding": encoding}
-
-    bar_layer = {
-        "mark": {"type": "bar", "color": SERIES[0], "height": 12},
-        "encoding": {"x": {"field": "left", **across}, "x2": {"field": "right"}},
+    up = {
+        "field": "y",
+        "type": "quantitative",
+        "title": None,
+        "scale": kind,
+        "axis": _axis(y),
     }
-    dot = {
-        "mark": {"type": "point", "filled": True, "color": SERIES[1], "size": 40},
-        "encoding": {"x": {"field": "high", **across}},
-    }
-    layers = [bar_layer, dot, text("left", "right", -6), text("right", "left", 6)]
-    return framed(rows, {"encoding": {"y": y}, "layer": layers}, height or 26 * len(rows) + 10)
+    colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else {"title": None}}
+    nearest = {"type": "point", "nearest": True, "on": "pointermove", "clear": "pointerout", "fields": ["x"]}
+    tooltip = [
+        {"field": "series", "type": "nominal", "title": " "},
+        {"field": "x", "type": "quantitative", "title": "→", "format": x},
+        {"field": "y", "type": "quantitative", "title": "↑", "format": y},
+    ]
+    layers: list[Spec] = [
+        {"mark": {"type": "line", "strokeWidth": 2.2}, "encoding": {"x": across, "y": up, "color": colour}},
+        {
+            "params": [{"name": "pointed", "select": nearest}],
+            "mark": {"type": "point", "filled": True, "size": 60},
+            "encoding": {
+                "x": across,
+                "y": up,
+                "color": colour,
+                "opacity": {"condition": {"param": "pointed", "empty": False, "value": 1}, "value": 0},
+                "tooltip": tooltip,
+            },
+        },
+    ]
+    for at, said in marks:
+        right = sum(row["x"] <= at for row in rows) > len(rows) / 2  # more of the drawing lies to the left: so do the words
+        words = {"type": "text", "align": "right" if right else "left", "dx": -5 if right else 5, "color": ALARM, "fontSize": 11}
+        mark = {"data": {"values": [{"x": at, "said": said}]}}
+        layers += [
+            {**mark, "mark": {"type": "rule", "color": ALARM, "strokeDash": [4, 3]}, "encoding": {"x": across}},
+            {**mark, "mark": {**words, "baseline": "top", "y": 2}, "encoding": {"x": across, "text": {"field": "said"}}},
+        ]
+    return framed(rows, {"layer": layers}, height)
 
 
-def forecasts(found: Sequence[Pair], *, height: int = 240) -> Spec:
+def forecasts(found: Sequence[Pair], *, x_title: str, y_title: str, height: int = 240) -> Spec:
     """Forecast against reading of one meter, both on a logarithmic scale; on the diagonal the forecast was right."""
     rows = [
         {"forecast": pair.forecast, "read": pair.read, "step": pair.step.rpartition(":")[2]}
@@ -253,13 +304,14 @@ def forecasts(found: Sequence[Pair], *, height: int = 240) -> Spec:
         "field": "forecast",
         "type": "quantitative",
         "scale": scale_,
-        "title": "forecast",
+        "title": x_title,
         "axis": {"format": "~s", "tickCount": 6},
     }
-    y = {"field": "read", "type": "quantitative", "scale": scale_, "title": "read", "axis": {"format": "~s", "tickCount": 6}}
+    y = {"field": "read", "type": "quantitative", "scale": scale_, "title": y_title, "axis": {"format": "~s", "tickCount": 6}}
     tooltip = [
-        {"field": name, "type": kind}
-        for name, kind in (("step", "nominal"), ("forecast", "quantitative"), ("read", "quantitative"))
+        {"field": "step", "type": "nominal", "title": " "},
+        {"field": "forecast", "type": "quantitative", "title": x_title, "format": ",.4~g"},
+        {"field": "read", "type": "quantitative", "title": y_title, "format": ",.4~g"},
     ]
     diagonal = {
         "data": {"values": [{"forecast": end, "read": end} for end in ends]},

@@ -75,6 +75,19 @@ def bar(share: float, tone: str = "") -> Markup:
     ).format(tone, width)
 
 
+def band(low: float | None, middle: float | None, high: float | None) -> Markup:
+    """A 5–95% band with its middle, on an axis from nothing to the band's far end; nothing where an end has no number."""
+    if low is None or middle is None or high is None:
+        return Markup("")
+    start, end = min(0.0, low, middle), max(0.0, high, middle)
+    width = (end - start) or 1.0
+    left, right, at = (round(100 * (value - start) / width, 1) for value in (low, high, middle))
+    return Markup(
+        '<svg class="band" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="rest" y="4" width="100" height="2"/>'
+        '<rect x="{}" y="2" width="{}" height="6"/><rect class="point" x="{}" width="1" height="10"/></svg>'
+    ).format(left, round(max(right - left, 0.5), 1), min(99.0, max(0.0, at - 0.5)))
+
+
 def span_bar(left: float, width: float, status: int = 200) -> Markup:
     """A span on its trace's axis; `left` and `width` are shares of it."""
     tone = "bad" if status >= 400 else ""

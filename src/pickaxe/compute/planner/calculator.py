@@ -132,6 +132,7 @@ class Forecast:
         return {
             "kind": self.kind,
             "currency": self.inputs.currency,
+            "rate": self._rate(),
             "inputs": {
                 name: {
                     "title": _title("fields", name, language),
@@ -156,6 +157,17 @@ class Forecast:
             "tornado": {name: [self._bar(name, bar, language) for bar in bars] for name, bars in self.tornado.items()},
             "notes": said(self.notes, language),
             **said(self.extra, language),
+        }
+
+    def _rate(self) -> dict[str, Any] | None:
+        """By which dated rate dollars are shown in another currency; None for dollars."""
+        if self.inputs.currency == HOME:
+            return None
+        rate = self.inputs.rates.rate(self.inputs.currency, self.inputs.on)
+        return {
+            "per_dollar": rate.per_dollar,
+            "since": None if rate.since == date.min else str(rate.since),
+            "source": rate.source,
         }
 
     def _bar(self, name: str, bar: Bar, language: str) -> dict[str, Any]:

@@ -80,6 +80,7 @@ _PREFIXED: Final = (
     "s",
     "gCO2",
     "gCO2e",
+    "tCO2",
     "token",
     "tok",
 )
@@ -129,6 +130,8 @@ for _code, _symbol in _SYMBOLS.items():
     _SHOWN[((_code, 1), ("device", -1), ("s", -1))] = (1 / _HOUR, f"{_symbol} /GPU-h")
     _SHOWN[((_code, 1), ("token", -1))] = (1e-6, f"{_symbol} /M tokens")
     _SHOWN[tuple(sorted(((_code, 1), ("J", -1))))] = (1 / 3.6e6, f"{_symbol} /kWh")
+_TONNES: Final = {"MgCO2": "tCO2", "GgCO2": "ktCO2", "TgCO2": "MtCO2"}
+"""Nobody says megagram."""
 _NUMBER = re.compile(r"[+-]?(\d[\d_,]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ATOM = re.compile(r"[A-Za-zµ]+2?e?|[$¥€£]|[万亿元]+")
 _DEVICE_TIME = re.compile(
@@ -227,7 +230,8 @@ def show(value: float, dimension: Dimension, digits: int = 4) -> str:
             amount,
             (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18), ("Z", 1e21), ("Y", 1e24)),
         )
-        return f"{_plain(amount, digits)} {letter}{pattern[1:]}"
+        word = f"{letter}{pattern[1:]}"
+        return f"{_plain(amount, digits)} {_TONNES.get(word, word)}"
     if pattern.startswith("#"):
         letter, amount = _scaled(amount, (("", 1.0), ("k", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)))
         return f"{_plain(amount, digits)}{letter}{pattern[1:]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.claims import shipped_claims
+from pickaxe.compute.planner.currency import Rates
 from pickaxe.compute.planner.history import METERS
 from pickaxe.compute.planner.kept import median_error, pairs, within
 from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
@@ -19,8 +20,9 @@ from pickaxe.compute.planner.serving_here import METERS as SERVING_METERS
 from pickaxe.compute.planner.serving_here import STEP as SERVING
 from pickaxe.console import charts
 from pickaxe.console.forms import fields_of
-from pickaxe.console.site import LANGUAGE_COOKIE, Site, link
-from pickaxe.console.words import chosen
+from pickaxe.console.site import Site, link
+from pickaxe.console.tornado import moves
+from pickaxe.console.words import Translate
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
@@ -52,7 +54,9 @@ START: Mapping[str, Mapping[str, str]] = {
 }
 """Where a form begins. What it does not name has the calculator's default, often a range."""
 
-_CURVES = {"pool": ("utilisation", ("margin",)), "own": ("calls_day", ("api_day", "own_day"))}
+CURRENCIES = {"en": "USD", "zh": "CNY"}
+"""What money is shown in unless the scenario says: the one that readers of the language count in, by dated rates."""
+_LEAST_USE = 0.2
 _RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
 _LARGEST = 200
 MOST_PAIRS = 1_000
@@ -72,20 +76,22 @@ def router(site: Site) -> APIRouter:
 
     @reading.get("/plan/claims")
     def claims(request: Request) -> Response:
-        language = _language(request)
-        found = [(name, plan("claim", {"id": name}, language)) for name in shipped_claims()]
+        found = [(name, plan("claim", {"id": name}, site.language_of(request))) for name in shipped_claims()]
         return site.page(request, "plan_claims.html", kinds=KINDS, claims=found)
 
     @reading.get("/plan/forecasts")
     def forecasts(request: Request) -> Response:
         """What runs were forecast to take and what the meters then read."""
+        t = site.words_of(request)
         found = pairs(site.workspace_of(request), limit=MOST_PAIRS)
         shown = [
             (
                 meter,
                 median_error(found, meter),
                 within(found, meter),
-                charts.forecasts([pair for pair in found if pair.meter == meter]),
+                charts.forecasts(
+                    [pair for pair in found if pair.meter == meter], x_title=t("plan.forecast"), y_title=t("plan.read")
+                ),
             )
             for meter in (*METERS, *SERVING_METERS)
             if any(pair.meter == meter for pair in found)
@@ -108,9 +114,10 @@ def router(site: Site) -> APIRouter:
 
     @reading.get("/plan/{kind}")
     def form(request: Request, kind: str) -> Response:
+        language = site.language_of(request)
         asked = {name: value[:_LARGEST] for name, value in request.query_params.items() if value.strip()}
-        start = START.get(kind, {})
-        found, error = _planned(kind, dict(start) | asked, _language(request))
+        start = {**START.get(kind, {}), "currency": CURRENCIES[language]}
+        found, error = _planned(kind, start | asked, language)
         return site.page(
             request,
             "plan.html",
@@ -118,16 +125,17 @@ def router(site: Site) -> APIRouter:
             kinds=KINDS,
             kind=kind,
             error=error,
-            entries=_entries(dict(start) | asked, set(start), found),
-            cases=_cases(kind, found),
-            known={"device": sorted(hardware.load()), "model": sorted(models.presets())},
+            entries=_entries(start | asked, set(start), found),
+            cases=_cases(kind, found, site.words_of(request), language),
+            known={"device": sorted(hardware.load()), "model": sorted(models.presets()), "currency": Rates().currencies},
             may_write=caller_of(request).may("write"),
             asked=asked,
         )
 
     @writing.post("/plan/{kind}")
     def keep(request: Request, kind: str, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
-        asked = dict(START.get(kind, {})) | dict(parse_qsl(fields.get("scenario", "").lstrip("?")))
+        start = {**START.get(kind, {}), "currency": CURRENCIES[site.language_of(request)]}
+        asked = start | dict(parse_qsl(fields.get("scenario", "").lstrip("?")))
         artifact = save(site.workspace_of(request), fields.get("name", "").strip(), kind, _scenario(asked))
         note(request, artifact.id, artifact=artifact.ref)
         return RedirectResponse(link("artifacts", artifact.id), status_code=303)
@@ -135,10 +143,6 @@ def router(site: Site) -> APIRouter:
     for part in (reading, writing):
         routes.include_router(part)
     return routes
-
-
-def _language(request: Request) -> str:
-    return chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
 
 
 def _planned(kind: str, asked: Mapping[str, str], language: str) -> tuple[dict[str, Any], PickaxeError | None]:
@@ -207,38 +211,44 @@ def _entries(asked: Mapping[str, str], first: set[str], found: Mapping[str, Any]
     ]
 
 
-def _cases(kind: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _cases(kind: str, found: Mapping[str, Any], t: Translate, language: str) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = []
     for name, case in found.items():
-        headlines = [key for key in case["tornado"] if key in case["results"]]
+        results, bars = case["results"], case["tornado"]
+        headlines = [key for key in bars if key in results]
+        drawn = {key: moves(bars[key], case["inputs"], results[key]["centre"], language) for key in headlines}
         cases.append(
             {
                 "name": name,
-                "headlines": [case["results"][key] for key in headlines],
-                "results": list(case["results"].values()),
-                "tornados": [
-                    (key, case["results"][key]["title"], charts.tornado(bars[:8]))
-                    for key, bars in case["tornado"].items()
-                    if bars
-                    and key in case["results"]
-                    and all(bar["at_low"] is not None and bar["at_high"] is not None for bar in bars[:8])
-                ],
-                "curve": _curve(kind, case.get("curve") or []),
+                "headlines": [results[key] for key in headlines],
+                "results": list(results.values()),
+                "tornados": [(key, results[key], lines) for key, lines in drawn.items() if lines],
+                "curve": _curve(kind, case, t),
                 "notes": case["notes"],
                 "layouts": case.get("layouts"),
+                "rate": case["rate"],
             }
         )
     return cases
 
 
-def _curve(kind: str, rows: Iterable[Mapping[str, Any]]) -> charts.Spec | None:
-    if kind not in _CURVES:
-        return None
-    x, names = _CURVES[kind]
-    series = {
-        name: [
-            (float(row[x]), float(row[name])) for row in rows if row.get(name) is not None and (kind != "pool" or row[x] >= 0.2)
-        ]
-        for name in names
-    }
-    return charts.curves(series, x=x, height=220) if all(series.values()) else None
+def _curve(kind: str, case: Mapping[str, Any], t: Translate) -> charts.Spec | None:
+    """Margin by use of a pool, or the day's money of an own and a bought model by traffic; None for other kinds."""
+    rows, results = case.get("curve") or [], case["results"]
+    if kind == "pool" and rows:
+        points = [(float(row["utilisation"]), float(row["margin"])) for row in rows if row["utilisation"] >= _LEAST_USE]
+        even = results["break_even"]["centre"]
+        marks = [(even, t("plan.even", at=results["break_even"]["text"]))] if even is not None and _LEAST_USE <= even <= 1 else []
+        return charts.amounts({results["margin"]["title"]: points}, x=".0%", y=".0%", marks=marks)
+    if kind == "own" and rows:
+        worth = case["rate"]["per_dollar"] if case["rate"] else 1.0
+        series = {
+            results[name]["title"]: [
+                (float(row["calls_day"]), worth * float(row[name])) for row in rows if row.get(name) is not None
+            ]
+            for name in ("api_day", "own_day")
+        }
+        even = results["own_break_even"]["centre"]
+        marks = [(even, t("plan.cheaper", at=results["own_break_even"]["text"]))] if even is not None else []
+        return charts.amounts(series, x="~s", y="~s", marks=marks, log=True) if all(series.values()) else None
+    return None

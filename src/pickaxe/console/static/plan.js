@@ -31,7 +31,9 @@ form.addEventListener("input", (event) => {
   const field = event.target;
   if (field.dataset.scales) {
     const text = document.getElementById(field.dataset.scales);
-    text.value = scaled(text.dataset.default, 2 ** (2 * Number(field.value)));
+    const factor = 2 ** (2 * Number(field.value));
+    text.value = scaled(text.dataset.default, factor);
+    document.querySelector(`output[for="${field.id}"]`).textContent = factor === 1 ? "" : `× ${Number(factor.toPrecision(2))}`;
     delete text.dataset.untouched;
   } else {
     field.dataset.default = field.value;
