@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from pickaxe.flows.task import DEMO, Task
+from pickaxe.kernel.access.scopes import Caller
+from pickaxe.kernel.errors import BadInput
+from pickaxe.serve.errors import Forbidden
+
 if TYPE_CHECKING:
-    from pickaxe.flows.task import Task
     from pickaxe.kernel.workspace import Workspace
 
 ARTIFACT = "artifact:"
@@ -24,14 +29,33 @@ def checked_task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
 
 def task_of(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
     """The task, with what it names as ``artifact:REF`` given a path."""
-    from pickaxe.flows.task import Task
-
     values = dict(spec)
     for key in ("data", "encoder"):
         values[key] = _placed(workspace, values.get(key))
     if isinstance(traffic := values.get("traffic"), dict) and "foreign" in traffic:
         values["traffic"] = traffic | {"foreign": _placed(workspace, traffic["foreign"])}
     return Task.parse({key: value for key, value in values.items() if value is not None}, where="task")
+
+
+def refuse_paths(caller: Caller, values: Mapping[str, Any]) -> None:
+    """The server's own files are its user's: without sign-in that is who calls, with it nobody who calls.
+
+    Raises `Forbidden`, and `BadInput` for a path that is not whole.
+    """
+    traffic = values.get("traffic")
+    named = [values.get("data"), values.get("encoder"), traffic.get("foreign") if isinstance(traffic, dict) else None]
+    for value in named:
+        if not isinstance(value, str) or value.startswith((DEMO, ARTIFACT)):
+            continue
+        if caller.kind != "local":
+            raise Forbidden(
+                "a path on the server cannot be named here",
+                expected="demo:NAME, or artifact:REF of an upload",
+                got=f"{value!r:.100}",
+                remedy="upload the file first: POST /v1/imports",
+            )
+        if not PurePath(value).is_absolute():
+            raise BadInput(f"{value!r:.100} is not a whole path", expected="an absolute path, demo:NAME or artifact:REF")
 
 
 def _placed(workspace: Workspace, value: Any) -> Any:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from pickaxe.console.forms import Text
 from pickaxe.console.site import Site
 from pickaxe.data.look import Look
-from pickaxe.flows.job_spec import ARTIFACT, checked_task
+from pickaxe.flows.job_spec import ARTIFACT, checked_task, refuse_paths
 from pickaxe.flows.job_view import job_of
 from pickaxe.flows.preview import Preview, preview
 from pickaxe.flows.starting import (
@@ -32,8 +32,10 @@ from pickaxe.flows.starting import (
     uploads,
 )
 from pickaxe.flows.task import Task, name_from
+from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.access import caller_of
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "name": ("name",),
@@ -104,13 +106,15 @@ def router(site: Site) -> APIRouter:
             source=source,
             job=job,
             seen=seen,
-            draft=_draft(workspace, source, seen, before, asked),
+            draft=_draft(workspace, caller_of(request), source, seen, before, asked),
         )
 
     return routes
 
 
-def _draft(workspace: Workspace, source: str, seen: Look, before: Mapping[str, Any], asked: dict[str, str]) -> Draft:
+def _draft(
+    workspace: Workspace, caller: Caller, source: str, seen: Look, before: Mapping[str, Any], asked: dict[str, str]
+) -> Draft:
     """What the form says, or at first what the file and an earlier job of the task say."""
     values = {**before, "data": ARTIFACT + source} if before else _proposed(workspace, source, seen)
     if asked:
@@ -121,6 +125,7 @@ def _draft(workspace: Workspace, source: str, seen: Look, before: Mapping[str, A
     if wants_classes:
         return draft
     try:
+        refuse_paths(caller, values)
         task = checked_task(workspace, values)
         found = preview(workspace, task)
     except PickaxeError as error:

@@ -5,30 +5,26 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
-from pickaxe.flows.job_spec import ARTIFACT, checked_task
+from pickaxe.flows.job_spec import checked_task, refuse_paths
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
 from pickaxe.flows.preview import Preview, preview
 from pickaxe.flows.task import Task
-from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
-from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import ErrorBody, RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
 from pickaxe.wire.native.live import resumed_after, sequence, streamed, wants_stream
 from pickaxe.wire.native.nouns import EventInfo, Page, event_json
 
-_DEMO = "demo:"
 _TOLD = (JOB, STAGE, "progress")
 
 
@@ -168,7 +164,7 @@ def router(door: Door) -> APIRouter:
         """It is on record when the answer comes, and is taken up again after a kill. `data` and `encoder` are ``demo:NAME`` or
         ``artifact:REF`` of something uploaded with ``POST /v1/imports``; paths on the server only where nobody signs in."""
         caller, values = caller_of(request), given.values()
-        _refuse_paths(caller, values)
+        refuse_paths(caller, values)
         job = door.running().submit(door.seen(request), given.kind, values, by=caller.name)
         note(request, job.id, line=job.name)
         return reply(request, asdict(job), status=202)
@@ -190,7 +186,7 @@ def router(door: Door) -> APIRouter:
     def forecast(request: Request, given: NewJob = door.body(NewJob)) -> Response:
         """By the lines that this workspace has run and the size of the data. Refuses what starting it would refuse."""
         workspace, values = door.seen(request), given.values()
-        _refuse_paths(caller_of(request), values)
+        refuse_paths(caller_of(request), values)
         return reply(request, _forecast(preview(workspace, checked_task(workspace, values))))
 
     @routes.get("/{job_id}", summary="One job", **declared("read", JobInfo, _EXAMPLE))
@@ -243,21 +239,3 @@ def _forecast(found: Preview) -> dict[str, Any]:
     ]
     refused = found.refused.as_dict() if found.refused else None
     return {"stages": stages, "refused": refused} | {name: getattr(found, name) for name in ("seconds", "nano", "memory_bytes")}
-
-
-def _refuse_paths(caller: Caller, values: dict[str, Any]) -> None:
-    """The server's own files are its user's: without sign-in that is who calls, with it nobody who calls."""
-    traffic = values.get("traffic")
-    named = [values.get("data"), values.get("encoder"), traffic.get("foreign") if isinstance(traffic, dict) else None]
-    for value in named:
-        if not isinstance(value, str) or value.startswith((_DEMO, ARTIFACT)):
-            continue
-        if caller.kind != "local":
-            raise Forbidden(
-                "a path on the server cannot be named here",
-                expected="demo:NAME, or artifact:REF of an upload",
-                got=f"{value!r:.100}",
-                remedy="upload the file first: POST /v1/imports",
-            )
-        if not PurePath(value).is_absolute():
-            raise BadInput(f"{value!r:.100} is not a whole path", expected="an absolute path, demo:NAME or artifact:REF")
