@@ -208,6 +208,10 @@ def test_guessing_is_slowed_down(client: TestClient, access: Access, workspace: 
     locked = client.post("/sign-in", data=FORM, headers=ORIGIN)
     assert locked.status_code == 429
     assert int(locked.headers["retry-after"]) > 800
+    assert "Try again in 15 minutes" in locked.text
+    chinese = client.post("/sign-in", data=FORM, headers=ORIGIN, cookies={"pickaxe-language": "zh"}).text
+    assert "登录失败次数过多，请 15 分钟后再试" in chinese
+    assert "Too many" not in chinese
     assert client.post("/sign-in", data=FORM, headers=ORIGIN | {"x-forwarded-for": "10.0.0.8"}).status_code == 429, (
         "what a stranger says of its address is not believed"
     )

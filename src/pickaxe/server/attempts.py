@@ -41,7 +41,7 @@ class Attempts:
                 since, count = self._current(key, now)
                 if count >= most:
                     wait = int(since + WINDOW_SECONDS - now) + 1
-                    raise TooMany("too many sign-ins failed", remedy=f"try again in {wait // 60 + 1} minutes", retry_after=wait)
+                    raise TooMany("too many sign-ins failed", remedy=f"try again in {-(-wait // 60)} minutes", retry_after=wait)
             for key, _ in _limits(person, place):
                 since, count = self._current(key, now)
                 self._counted[key] = since, count + 1

@@ -11,6 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from pickaxe.console.site import LANGUAGE_COOKIE
+from pickaxe.console.words import chosen
 from pickaxe.kernel.access import audit
 from pickaxe.kernel.access.keys import SESSION
 from pickaxe.kernel.access.principals import Access
@@ -22,7 +24,7 @@ from pickaxe.serve.errors import TooLarge, UnsupportedMedia
 from pickaxe.serve.http import trace_of
 from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import Cookies, place_of, same_site
-from pickaxe.server.sign_in_page import language_of, page
+from pickaxe.server.sign_in_page import Problem, page
 
 if TYPE_CHECKING:
     from pickaxe.server.openid import OpenId
@@ -63,8 +65,9 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
             attempts.begin(person, place)
             signed_in = access.sign_in(given.tenant, given.name, given.password)
         except TooMany as error:
-            response = _again(request, given, f"{error.message}: {error.remedy}", error.status)
-            response.headers["retry-after"] = str(error.details["retry_after"])
+            wait = int(error.details["retry_after"])
+            response = _again(request, given, "too_many", error.status, minutes=-(-wait // 60))
+            response.headers["retry-after"] = str(wait)
             return response
         if signed_in is None:
             _write_down(workspace, access, given, place, trace_of(request).trace_id)
@@ -72,13 +75,14 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
         attempts.succeeded(person, place)
         return welcome(request, workspace, cookies, *signed_in, given.next_path)
 
-    def _again(request: Request, given: _Form, problem: str, status: int) -> Response:
+    def _again(request: Request, given: _Form, problem: Problem, status: int, **values: object) -> Response:
         return page(
             _language(request),
             next_path=given.next_path,
             tenant=given.tenant,
             name=given.name,
             problem=problem,
+            values=values,
             openid=openid is not None,
             status=status,
         )
@@ -111,8 +115,10 @@ def welcome(request: Request, workspace: Workspace, cookies: Cookies, caller: Ca
 
 def refused(request: Request, error: PickaxeError) -> Response:
     """The form again, for somebody whom the provider could not bring in."""
-    problem = f"{error.message}. {error.remedy or ''}".strip()
-    return page(_language(request), next_path="/", tenant="local", problem=problem, openid=True, status=error.status)
+    detail = f"{error.message}. {error.remedy or ''}".strip()
+    return page(
+        _language(request), next_path="/", tenant="local", problem="elsewhere", detail=detail, openid=True, status=error.status
+    )
 
 
 def local_path(asked: str | None) -> str:
@@ -151,4 +157,4 @@ def _write_down(workspace: Workspace, access: Access, given: _Form, place: str, 
 
 
 def _language(request: Request) -> str:
-    return language_of(request.headers.get("accept-language", ""))
+    return chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from html import escape
+from typing import Literal
 
 from starlette.responses import HTMLResponse
 
+Problem = Literal["wrong", "too_many", "elsewhere"]
 _WORDS = {
     "en": {
         "title": "Sign in to Pickaxe",
@@ -17,6 +20,8 @@ _WORDS = {
         "go": "Sign in",
         "openid": "Sign in with your organisation",
         "wrong": "That name and password do not belong together.",
+        "too_many": "Too many sign-ins failed. Try again in {minutes} minutes.",
+        "elsewhere": "Your organisation did not sign you in.",
     },
     "zh": {
         "title": "登录 Pickaxe",
@@ -26,6 +31,8 @@ _WORDS = {
         "go": "登录",
         "openid": "使用组织账号登录",
         "wrong": "用户名与密码不匹配。",
+        "too_many": "登录失败次数过多，请 {minutes} 分钟后再试。",
+        "elsewhere": "组织账号未能登录。",
     },
 }
 _STYLE = """
@@ -48,11 +55,22 @@ _POLICY = (
 
 
 def page(
-    language: str, *, next_path: str, tenant: str, name: str = "", problem: str = "", openid: bool = False, status: int = 200
+    language: str,
+    *,
+    next_path: str,
+    tenant: str,
+    name: str = "",
+    problem: Problem | None = None,
+    values: Mapping[str, object] | None = None,
+    detail: str = "",
+    openid: bool = False,
+    status: int = 200,
 ) -> HTMLResponse:
-    """The form; `problem` says why the last attempt failed, ``wrong`` in the reader's language."""
+    """The form; `problem` says in the reader's language why the last attempt failed, `detail` what a program said of it."""
     words = _WORDS[language]
-    problem = words.get(problem, problem)
+    said = escape(words[problem].format(**(values or {}))) if problem else ""
+    if detail:
+        said += f' <span lang="en">{escape(detail)}</span>'
     other = f'<a class="other" href="/sign-in/openid?next={escape(next_path)}">{words["openid"]}</a>' if openid else ""
     markup = f"""<!doctype html>
 <html lang="{"zh-Hans" if language == "zh" else "en"}">
@@ -60,7 +78,7 @@ def page(
 <title>{words["title"]}</title><style>{_STYLE}</style></head>
 <body><main>
 <h1>{words["title"]}</h1>
-{f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""}
+{f'<p class="problem" role="alert">{said}</p>' if said else ""}
 <form method="post" action="/sign-in">
 <input type="hidden" name="next" value="{escape(next_path)}">
 <label for="name">{words["name"]}</label>
@@ -76,11 +94,3 @@ def page(
     # With "no-referrer" a browser would not say where the form comes from either, and what says nothing is refused.
     headers = {"content-security-policy": _POLICY, "cache-control": "no-store", "referrer-policy": "same-origin"}
     return HTMLResponse(markup, status, headers)
-
-
-def language_of(accepted: str) -> str:
-    """``zh`` when that stands before English in Accept-Language."""
-    for part in accepted.lower().split(","):
-        if part.strip().startswith(("zh", "en")):
-            return part.strip()[:2]
-    return "en"
