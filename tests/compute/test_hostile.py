@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Callable
 from dataclasses import fields
@@ -16,6 +17,7 @@ from pickaxe.compute.planner import checks, hardware, models, units
 from pickaxe.compute.planner.layout import Layout
 from pickaxe.compute.planner.memory import Keeping
 from pickaxe.compute.planner.network import Network
+from pickaxe.compute.planner.scenario import form, plan
 from pickaxe.compute.planner.train import FIELDS, ROLLOUTS, plan_training
 from pickaxe.compute.planner.train_setting import FIXED
 from pickaxe.compute.planner.uncertain import Uncertain
@@ -90,3 +92,48 @@ def test_scenarios(changed: dict[str, object]) -> None:
     with contextlib.suppress(PickaxeError):
         found = plan_training({**SCENARIO, **changed})
         assert found.results["time"].centre > 0
+
+
+_SERVE = {"model": "llama-3.1-8b", "device": "H100", "tokens_in": 500, "tokens_out": 100}
+OTHERS: dict[str, dict[str, Any]] = {
+    "serve": _SERVE,
+    "pool": {"device": "H100"},
+    "app": {"users": 100, "calls": 1, "tokens_in": 10, "tokens_out": 10, "mix": [{"name": "gpt-4o-mini"}]},
+    "payback": {"distil_cost": "$500", "calls_day": 100, "large_call": "$0.002", "small_call": "$0.0001"},
+    "own": {**_SERVE, "api_price_in": "$0.15/M tokens", "api_price_out": "$0.60/M tokens"},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), value=JUNK)
+def test_plans_of_every_kind(kind: str, data: st.DataObject, value: object) -> None:
+    """An answer without NaN, or a refusal; nothing else."""
+    asked = form(kind)
+    names = [item["name"] for item in (*asked["fields"], *asked["choices"])]
+    field = data.draw(st.sampled_from([*names, "samples", "seed", "on", "currency", "rates", "devices_per_replica", "mix"]))
+    with contextlib.suppress(PickaxeError):
+        json.dumps(plan(kind, {**OTHERS[kind], "samples": 20, field: value}), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("serve", {"price": 2}, r"write the unit, such as '\$2.40/GPU-h'"),
+        ("serve", {"prefix_hit": 40}, "for a percentage write '40%'"),
+        ("serve", {"tokens_in": "1e400"}, "tokens_in is out of range|tokens_in is not finite"),
+        ("pool", {"utilisation": 80}, "for a percentage write '80%'"),
+        ("train", {"mfu": 40}, "for a percentage write '40%'"),
+        ("train", {"tokens": "1e400"}, "tokens is not finite"),
+        ("train", {"deadline": "1 ms"}, "or a later deadline"),
+        ("app", {"mix": None}, "pickaxe plan app FILE"),
+    ],
+)
+def test_refusals_say_what_was_perhaps_meant(kind: str, change: dict[str, Any], said: str) -> None:
+    start = {**OTHERS, "train": SCENARIO}[kind]
+    with pytest.raises(PickaxeError, match=said):
+        plan(kind, {name: value for name, value in {**start, **change}.items() if value is not None})
+
+
+def test_a_rate_of_interest_that_is_hardly_there() -> None:
+    assert plan("pool", {"device": "H100", "interest": 1e-320, "on": "2025-09-01"})["cases"]

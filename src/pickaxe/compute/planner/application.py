@@ -160,7 +160,10 @@ def _with_mix(scenario: Mapping[str, Any]) -> tuple[list[Field], dict[str, Any],
         mix = [{"name": "model", "share": 1, "price_in": flat.pop("price_in"), "price_out": flat.pop("price_out")}]
     if not isinstance(mix, list) or not mix or not all(isinstance(entry, Mapping) for entry in mix):
         raise BadInput(
-            "app lacks a mix of models", expected="[[mix]] with name, share, price_in and price_out", got=repr(mix)[:80]
+            "app lacks a mix of models",
+            expected="[[mix]] with name, share, price_in and price_out",
+            got=None if mix is None else repr(mix)[:80],
+            remedy="for one model give price_in and price_out; for several write them into a scenario file: pickaxe plan app FILE",
         )
     names: list[str] = []
     for number, entry in enumerate(mix, 1):

@@ -52,8 +52,24 @@ def amount(
             f"{field} is out of range",
             expected=f"{floor} to {ceiling}",
             got=repr(value) if isinstance(value, str) else _shown(read),
+            remedy=_meant(kind, value, float(ceiling)),
         )
     return read
+
+
+def _percent(value: Any) -> str | None:
+    """A number above 1 where a share belongs is perhaps a percentage."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"this is a share: for a percentage write '{value:g}%'" if is_number and 1 < value <= 100 else None
+
+
+def _meant(kind: type[Quantity], value: Any, most: float) -> str | None:
+    """What was perhaps meant by a number that is out of range: a percentage, or a figure without its unit."""
+    if isinstance(value, (str, Quantity)) or not math.isfinite(value):
+        return None
+    if kind is units.Number:
+        return _percent(value) if most <= 1 else None
+    return f"a number without a unit is {_shown(kind(1))}: write the unit, such as {kind.example!r}" if value else None
 
 
 @cache
@@ -65,7 +81,12 @@ def share(field: str, value: str | float, *, low: float = 0.0, high: float = 1.0
     """A share between `low` and `high`, written 0.43 or "43%"; `open_low` refuses the lower end itself."""
     read = float(units.Number.parse(value, field=field))
     if not math.isfinite(read) or not low <= read <= high or (open_low and read == low):
-        raise BadInput(f"{field} is out of range", expected=f"{'above ' if open_low else ''}{low:g} to {high:g}", got=repr(value))
+        raise BadInput(
+            f"{field} is out of range",
+            expected=f"{'above ' if open_low else ''}{low:g} to {high:g}",
+            got=repr(value),
+            remedy=_percent(value),
+        )
     return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,8 @@ def _range(name: str, value: Any, like: Quantity) -> tuple[Quantity, Quantity, Q
 
 def _in_dimension(name: str, part: Any, like: Quantity) -> float:
     read = Quantity.parse(part, field=name)
+    if not math.isfinite(read):
+        raise BadInput(f"{name} is not finite", expected=f"a value such as {like}", got=repr(part))
     if read.dimension != like.dimension:
         raise BadInput(f"{name} has the wrong unit", expected=f"a value such as {like}", got=repr(part))
     return float(read)

@@ -21,6 +21,8 @@ from pickaxe.compute.planner.words import note
 
 HOUR, YEAR, KWH = 3600.0, 365.25 * 86_400.0, 3.6e6
 HEADLINES = ("margin", "own_used_hour", "break_even")
+_NO_INTEREST = 1e-12
+"""Below it an annuity is the price by the year, as far as floating point can tell."""
 
 FIELDS = (
     Field("devices", Devices, "8 GPU", "1 GPU", "10M GPU"),
@@ -137,10 +139,10 @@ def hourly_cost(values: Values) -> tuple[float, float, dict[str, float]]:
 
 def annuity(price: float, residual: float, years: float, interest: float) -> float:
     """Equal yearly payment that buys something for `price`, sells it for `residual` after `years`, at `interest` a year."""
-    if interest == 0:
+    if interest < _NO_INTEREST:
         return (price - residual) / years
-    growth = (1 + interest) ** years
-    return (price * growth - residual) * interest / (growth - 1)
+    gained = math.expm1(years * math.log1p(interest))
+    return (price * (1 + gained) - residual) * interest / gained
 
 
 def utilisation_curve(values: Values, points: int = 20) -> list[dict[str, float]]:

@@ -92,7 +92,8 @@ def plan_training(
             f"{setting.model.name} does not fit: no layout of {found.considered} works",
             expected=f"at most {found.capacity} on each {setting.device.key}",
             got="; ".join(f"{item.reason} ({item.example})" for item in found.fallen),
-            remedy="more devices or larger ones, a shorter sequence, LoRA, an optimiser of 8 bits, or offload",
+            remedy="more devices or larger ones, a shorter sequence, LoRA, an optimiser of 8 bits, or offload"
+            + ("" if setting.wanted.deadline is None else "; or a later deadline"),
         )
     best = found.best[0]
     inputs, notes = _inputs(scenario, setting, best, shipped_prices() if prices is None else prices)

@@ -48,6 +48,8 @@ class Uncertain:
         if len(parts) not in (1, 2, 3):
             raise BadInput(f"{field} is not a range", expected="a value, [low, high] or [low, mode, high]", got=repr(value))
         numbers = [float(kind(part) if isinstance(part, Quantity) else kind.parse(part, field=field)) for part in parts]
+        if len(numbers) == 1 and not math.isfinite(numbers[0]):
+            raise BadInput(f"{field} is not finite", expected=f"a finite value, such as {kind.example!r}", got=repr(parts[0]))
         if not all(map(math.isfinite, numbers)) or numbers != sorted(numbers):
             raise BadInput(f"{field} is not a range", expected="finite values, lowest first", got=repr(value))
         return cls(numbers[0], numbers[-1], numbers[1] if len(numbers) == 3 else None, kind)
