@@ -43,6 +43,7 @@ def main() -> dict[str, Any]:
     runs = list(dict.fromkeys(pair.run_id for pair in found))
     later = set(runs[LEARNT:])
     errors = {meter: [abs(pair.error) for pair in found if pair.meter == meter and pair.run_id in later] for meter in BARS}
+    tokens = [abs(pair.error) for pair in found if pair.meter == "tokens" and pair.run_id in later]
     return {
         "sizes": SIZES,
         "runs_with_a_forecast": len(runs),
@@ -51,6 +52,7 @@ def main() -> dict[str, Any]:
             for pair in found
             if pair.meter in BARS
         ],
+        "tokens": {"median_error": statistics.median(tokens) if tokens else None, "counted": len(tokens)},
         "bars": {
             f"median error of {meter}, after {LEARNT} runs": {
                 "bar": bar, "measured": statistics.median(errors[meter]), "met": statistics.median(errors[meter]) <= bar
