@@ -126,7 +126,7 @@ def test_quitting_ends_the_command_and_the_same_one_goes_on(
     press("1q")
     said = pickaxe("-w", workspace, "label", task)
     assert said.code == 8, said
-    assert "1 of 50 answers (test sample) are on record" in said.err
+    assert "1 of 50 answers (test sample) on record" in said.err
     assert "run the same command again" in said.err
     assert "test sample · 1 of 50" in said.out
     assert "test sample · 2 of 50" in said.out
@@ -135,7 +135,7 @@ def test_quitting_ends_the_command_and_the_same_one_goes_on(
     press("1" * (TEST_LABELS - 1) + "12u2q")
     said = pickaxe("-w", workspace, "produce", task, "--report", tmp_path / "report.html")
     assert said.code == 8, said
-    assert "2 of 10 answers (pool) are on record" in said.err
+    assert "2 of 10 answers (pool) on record" in said.err
     assert said.out.count("pool · 2 of 10") == 2, "after the undo the same text comes again"
     with Workspace(workspace, mode="r") as reader:
         assert reader.runs.list(prefix="people/teacher") == []

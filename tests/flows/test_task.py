@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -128,8 +129,11 @@ def test_a_setting_that_there_is_not_is_refused(setting: str, said: str) -> None
     ("settings", "remedy"),
     [
         ('annotators = "file"', "times as many labelled rows"),
-        ('[label]\nclasses = ["a", "b"]', "--set test_labels=100"),
-        ('[label]\nclasses = ["a", "b"]\n[curate]\ntest_share = 0.3', "--set test_labels=100"),
+        ('[label]\nclasses = ["a", "b"]', "times as many rows and let people label more of them (--set test_labels=100)"),
+        (
+            '[label]\nclasses = ["a", "b"]\n[curate]\ntest_share = 0.8',
+            "do: let people label more of them (--set test_labels=100)",
+        ),
     ],
 )
 def test_too_few_test_rows_are_said_before_anybody_works_for_them(tmp_path: Path, settings: str, remedy: str) -> None:
@@ -140,10 +144,14 @@ def test_too_few_test_rows_are_said_before_anybody_works_for_them(tmp_path: Path
     (tmp_path / "mail.csv").write_text("body,kind\n" + "\n".join(lines) + "\n", encoding="utf-8")
     task = load(tmp_path, f'{GOOD}test_labels = 50\n{settings}\n[ingest]\ntext = "body"\nlabel = "kind"\n')
     with pickaxe.open(tmp_path / "workspace") as workspace:
-        with pytest.raises(BadInput, match="test rows are too few") as caught:
+        with pytest.raises(BadInput, match="too few test rows") as caught:
             produce(task, workspace)
         assert remedy in str(caught.value)
         assert "--set gate.min_test_rows=" in str(caught.value)
+        labelled, in_all, drawn = map(int, re.findall(r"(\d+)(?=: of|(?: rows left)|(?: were drawn))", caught.value.got or ""))
+        curated = {name: workspace.artifact(f"mail/{name}").meta["rows"] for name in ("pool", "test", "traffic")}
+        assert (in_all, drawn) == (sum(curated.values()), curated["test"])
+        assert labelled <= drawn
         assert {run.name for run in workspace.runs.list()} == {"mail/ingest", "mail/curate"}
 
 

@@ -71,6 +71,7 @@ def _tree(ws: Opened, artifact_id: str) -> Tree:
 
     from pickaxe.flows.explain import annotators_of
     from pickaxe.kernel.ledger.human import KIND
+    from pickaxe.kernel.wording import counted
 
     graph = ws.lineage(ws.artifact(artifact_id))
     known = {artifact.id: artifact for artifact in ws.artifacts.list()}
@@ -78,7 +79,7 @@ def _tree(ws: Opened, artifact_id: str) -> Tree:
 
     def unfold(node: Tree, id: str) -> None:
         artifact = known[id]
-        rows = f", {artifact.meta['rows']:,} rows" if "rows" in artifact.meta else ""
+        rows = f", {counted(artifact.meta['rows'], 'row')}" if "rows" in artifact.meta else ""
         maker = graph.made_by.get(id)
         text = f"{escape(artifact.ref)} [dim]{artifact.kind}{rows}, {artifact.digest[7:15]}, {maker or 'imported'}[/dim]"
         if id in seen:
@@ -88,7 +89,9 @@ def _tree(ws: Opened, artifact_id: str) -> Tree:
         branch = node.add(text)
         if artifact.kind == KIND:
             for name, count, simulated in annotators_of(ws, artifact):
-                branch.add(f"[bold]{escape(name)}[/bold] [dim]{count:,} answers{', simulated' if simulated else ''}[/dim]")
+                branch.add(
+                    f"[bold]{escape(name)}[/bold] [dim]{counted(count, 'answer')}{', simulated' if simulated else ''}[/dim]"
+                )
         for input_id in dict.fromkeys(graph.inputs_of.get(maker or "", [])):
             unfold(branch, input_id)
 

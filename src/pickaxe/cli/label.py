@@ -20,9 +20,10 @@ def label(workspace: str | None, task: Path) -> None:
     from pickaxe.flows.people import refuse_early
     from pickaxe.flows.produce import label_only
     from pickaxe.flows.task import Task
+    from pickaxe.kernel.wording import counted
 
     job = Task.load(task)
     refuse_early(job)  # before there is a workspace
     with holding(workspace) as ws, TerminalLine() as live:
         given = label_only(job, ws, watcher=live)
-    click.echo(f"{given:,} answers on record")
+    click.echo(f"{counted(given, 'answer')} on record")

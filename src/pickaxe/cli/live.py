@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pickaxe.kernel.ledger.cost import as_money
+from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class TerminalLine:
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
-        rows = f"{record.rows:,} rows" if record.rows is not None else ""
+        rows = counted(record.rows, "row") if record.rows is not None else ""
         took = "cached" if record.cached else f"{record.seconds:.1f} s"
         self.console.print(
             f"[green]✓[/green] {_title(record.task, record.round, record.stage):<34} {rows:>14} {took:>9} {as_money(record.nano):>11}",

@@ -13,6 +13,7 @@ from pickaxe.data.language import Languages
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import StepContext
+from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,7 +178,7 @@ def _refuse_nothing_left(splits: dict[str, pa.Table], rows: pa.Table, drops: lis
         raise BadInput(
             f"nothing is left for the {' and the '.join(empty)} split",
             expected="enough rows for every split",
-            got=f"{rows.num_rows} rows, of which {len(drops)} dropped ({dict(reasons)})",
+            got=f"{counted(rows.num_rows, 'row')}, of which {len(drops)} dropped ({dict(reasons)})",
             remedy="add rows, relax the filters, or change test_share and traffic_share",
         )
 

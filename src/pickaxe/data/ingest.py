@@ -25,6 +25,7 @@ from pickaxe.data.spool import Spool
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import Input, StepContext
+from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +91,7 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
     for count, item in enumerate(chain(head, stream), start=1):
         sorter.take(item)
         if count % 5000 == 0:
-            ctx.progress(reader.position(), 1.0, f"{kept.rows:,} rows")
+            ctx.progress(reader.position(), 1.0, counted(kept.rows, "row"))
     if not kept.rows:
         raise nothing_usable(name, sorter.reasons)
 
@@ -101,7 +102,7 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
     ctx.save_table("rows", rows, meta={"text": text, "label": label, "source": name})
     ctx.save_table("quarantine", quarantine, kind="quarantine")
     ctx.save_json("profile", _profile(reader, config, sorter, rows, quarantine, columns_of(sample)))
-    ctx.progress(1.0, 1.0, f"{kept.rows:,} rows, {bad.rows:,} in quarantine")
+    ctx.progress(1.0, 1.0, f"{counted(kept.rows, 'row')}, {bad.rows:,} in quarantine")
 
 
 class _Sorter:

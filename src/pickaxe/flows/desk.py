@@ -16,6 +16,7 @@ from pickaxe.data.label.rows import queued_schema
 from pickaxe.data.label.select import Chosen
 from pickaxe.data.label.standing import Standing
 from pickaxe.kernel.errors import NotFound, Unavailable
+from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
     from pickaxe.flows.line import Line
@@ -27,7 +28,7 @@ class AnswersWanted(Unavailable):
     """A line cannot go on before people have answered. `count` answers are missing."""
 
     def __init__(self, task: str, count: int) -> None:
-        super().__init__(f"{count} answers are wanted for {task}", remedy=f"give them in the console: {address(task)}")
+        super().__init__(f"{counted(count, 'answer')} wanted for {task}", remedy=f"give them in the console: {address(task)}")
         self.task, self.count = task, count
 
 

@@ -22,6 +22,7 @@ from pickaxe.kernel.errors import BadInput, RunCancelled
 from pickaxe.kernel.ledger.human import KIND
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.step import StepContext
+from pickaxe.kernel.wording import counted
 
 _TEST = "test"
 _PURPOSE = {
@@ -137,9 +138,9 @@ class _Person:
             given.append(row)
         count = len(self._on_record)
         if self._quit and (self._goal is None or count < self._goal):
-            of = f" of {self._goal}" if self._goal is not None else ""
+            so_far = f"{count} of {self._goal} answers" if self._goal is not None else counted(count, "answer")
             raise RunCancelled(
-                f"labelling was stopped: {count}{of} answers ({self._what}) are on record",
+                f"labelling was stopped: {so_far} ({self._what}) on record",
                 remedy="run the same command again to go on",
             )
         return given

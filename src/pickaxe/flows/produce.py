@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pickaxe.compress.config import TargetConfig, TrainStudentConfig
 from pickaxe.compress.service import export_onnx, search_students, train_student
-from pickaxe.data.curate import curate
+from pickaxe.data.curate import SPLITS, curate
 from pickaxe.data.ingest import ingest
 from pickaxe.evaluate.accept import accept
 from pickaxe.evaluate.gate import gate, require_passed
@@ -121,11 +121,13 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     if task.traffic is not None:
         home_requests(task, task.traffic, kept["traffic"])
     if task.annotators == "people":
-        _refuse_small_test(task, min(kept["test"].meta["rows"], task.test_labels))  # before anybody has worked for it
+        _refuse_small_test(
+            task, kept.outputs, min(kept["test"].meta["rows"], task.test_labels)
+        )  # before anybody has worked for it
         test = label_test_sample(line, task, kept["test"])
     else:
         test = labelled_test(line, task, kept["test"], taken["profile"])
-    _refuse_small_test(task, test.meta["rows"])
+    _refuse_small_test(task, kept.outputs, test.meta["rows"])
     return {**taken.outputs, **kept.outputs, "test": test}
 
 
@@ -140,22 +142,31 @@ def _refuse_one_class(classes: Mapping[str, int]) -> None:
         )
 
 
-def _refuse_small_test(task: Task, rows: int) -> None:
-    """Raise `BadInput` when the gate is bound to fail for want of test rows: now, and not after the training."""
-    wanted = task.gate.min_test_rows
-    if rows >= wanted:
+def _refuse_small_test(task: Task, kept: Mapping[str, Artifact], labelled: int) -> None:
+    """Raise `BadInput` when the gate is bound to fail for want of test rows: now, and not after the training.
+
+    `kept` are the splits, `labelled` the rows of the test split that have a label, or will get one from people.
+    """
+    wanted, people = task.gate.min_test_rows, task.annotators == "people"
+    if labelled >= wanted:
         return
-    share = math.ceil(100 * task.curate.test_share * wanted / max(rows, 1)) / 100
-    ways = [f"bring about {math.ceil(10 * wanted / max(rows, 1)) / 10:g} times as many labelled rows"]
-    if share <= _LARGEST_TEST_SHARE:
+    in_split, in_all = kept["test"].meta["rows"], sum(kept[name].meta["rows"] for name in SPLITS if name in kept)
+    times = wanted / max(in_split if people else labelled, 1)
+    share = math.ceil(100 * task.curate.test_share * times) / 100
+    ways = (
+        [f"bring about {math.ceil(10 * times) / 10:g} times as many {'rows' if people else 'labelled rows'}"] if times > 1 else []
+    )
+    if ways and share <= _LARGEST_TEST_SHARE:
         ways.append(f"set more of them apart (--set curate.test_share={share:g})")
-    if task.annotators == "people" and task.test_labels < wanted:
-        ways = [f"let people label more of them (--set test_labels={wanted})"]
-    ways.append(f"be content with a verdict that is less sure (--set gate.min_test_rows={rows})")
+    if people and task.test_labels < wanted:
+        more = f"let people label more of them (--set test_labels={wanted})"
+        ways = [f"{way} and {more}" for way in ways] or [more]
+    ways.append(f"be content with a verdict that is less sure (--set gate.min_test_rows={labelled})")
+    of_them = f"; {labelled} of those {'would get' if people else 'have'} a label" if labelled < in_split else ""
     raise BadInput(
-        f"{rows} test rows are too few for the gate to judge a model by",
-        expected=f"{wanted} rows with a label in the test split, {task.curate.test_share:.0%} of the data",
-        got=f"{rows}",
+        "there are too few test rows for the gate to judge a model by",
+        expected=f"at least {wanted} with a label (gate.min_test_rows)",
+        got=f"{labelled}: of the {in_all} rows left after curating, {in_split} were drawn for the test{of_them}",
         remedy=", or ".join(ways),
     )
 

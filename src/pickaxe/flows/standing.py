@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PHASES: Mapping[str, tuple[str, ...]] = {
     "data": ("ingest", "curate"),
-    "labels": ("test", "feedback", "label", "adjudicate", "divide"),
+    "labels": ("test", "test/test-answers", "test/test-sample", "feedback", "select", "label", "adjudicate", "divide"),
     "teacher": ("teacher", "export", "predict", "auto-label"),
     "student": ("assemble", "student", "baseline"),
     "gate": ("test/test", "gate"),
@@ -25,7 +25,8 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 """The line's stages by what they are for, in order."""
 
 _COUNTED = {
-    "ingest": "rows", "curate": "pool", "label": "annotations", "adjudicate": "gold", "divide": "lessons", "predict": "predictions",
+    "ingest": "rows", "curate": "pool", "test/test-answers": "annotations", "test/test-sample": "test_sample", "select": "batch",
+    "label": "annotations", "adjudicate": "gold", "divide": "lessons", "predict": "predictions",
     "auto-label": "auto_labels", "assemble": "training_set", "test/test": "predictions", "foreign": "rows", "traffic": "traffic_log",
 }  # fmt: skip
 """stage -> the output whose rows say how much it did"""

@@ -15,6 +15,7 @@ from pickaxe.flows.traffic import SERVER_VARIABLE, TrafficConfig, send_traffic
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.registry import SERVERS, load_named
+from pickaxe.kernel.wording import counted
 from pickaxe.monitor.reference import fit_drift_reference
 from pickaxe.monitor.watch import watch_report
 
@@ -68,7 +69,7 @@ def home_requests(task: Task, plan: TrafficPlan, held_out: Artifact) -> int:
         raise BadInput(
             "there are too few held-out rows to send as traffic",
             expected=f"a row for each of the {task.rounds} rounds",
-            got=f"{held_out.meta['rows']} rows",
+            got=counted(held_out.meta["rows"], "row"),
             remedy="raise traffic_share under [curate], or leave [traffic] out of the task file",
         )
     return min(plan.home_requests, share)

@@ -11,6 +11,7 @@ from pickaxe.flows.produce import Product, Round
 from pickaxe.flows.task import DEMO, Task
 from pickaxe.kernel.errors import from_dict
 from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
     from pickaxe.wire.native.client import RemoteWorkspace
@@ -78,7 +79,7 @@ def _tell(watcher: LineWatcher, event: Event) -> None:
     elif event.kind == "stage" and body["state"] == "ended":
         watcher.stage_ended(_record({"stage": event.name, **body}))
     elif event.kind == "job" and event.name == "waiting":
-        watcher.note(f"{body['missing']} answers are wanted, in the server's console: {body['address']}")
+        watcher.note(f"{counted(body['missing'], 'answer')} wanted, in the server's console: {body['address']}")
 
 
 def _record(told: dict[str, Any]) -> StageRecord:
