@@ -42,7 +42,11 @@ def test_a_failed_job_needs_somebody(tmp_path: Path) -> None:
         failed = job(workspace, "words", 1, "failed")
         (matter,) = failed_jobs(workspace)
         assert matter.subject == failed
-        assert matter.said == {"name": "words", "message": SAID, "remedy": "label more", "task": ""}
+        assert matter.said == {
+            "name": "words",
+            "error": {"code": "run_failed", "message": SAID, "remedy": "label more"},
+            "task": "",
+        }
         workspace.run(count, Count(upto=2), name="words/count", cores=1)
         (matter,) = failed_jobs(workspace)
         assert matter.said["task"] == "words"

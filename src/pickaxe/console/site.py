@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.console import show
+from pickaxe.console import findings, show
 from pickaxe.console.assets import Assets
 from pickaxe.console.menu import MENU
 from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
@@ -73,7 +73,12 @@ class Site:
             auto_reload=False,
         )
         self._templates.globals.update(
-            asset=self.assets.path, menu=[item for item in MENU if item.name in shown], languages=LANGUAGES, show=show, link=link
+            asset=self.assets.path,
+            menu=[item for item in MENU if item.name in shown],
+            languages=LANGUAGES,
+            show=show,
+            link=link,
+            findings=findings,
         )
 
     def workspace_of(self, request: Request) -> Workspace:

@@ -52,12 +52,11 @@ def _broken_runs(workspace: Workspace) -> list[Matter]:
     for run in [run for state in BROKEN for run in workspace.runs.page(states=[state], limit=_LOOK_BACK)[0]]:
         if run.name in found or workspace.runs.page(name=run.name, limit=1)[0][0].id != run.id:
             continue
-        message = (run.error or {}).get("message", "")
         found[run.name] = Matter(
             "failed" if run.state == RunState.FAILED else "interrupted",
             run.id,
             run.ended_at or run.created_at,
-            {"name": run.name, "message": message, "remedy": (run.error or {}).get("remedy", "")},
+            {"name": run.name, "error": run.error or {}},
         )
     return list(found.values())
 
@@ -74,8 +73,7 @@ def _failed_jobs(workspace: Workspace, published: Mapping[str, int], broken: lis
         begun, ended = job.started_at or job.queued_at, job.ended_at or job.queued_at
         if any(run.said["name"].startswith(f"{job.name}/") and begun <= run.at <= ended for run in broken):
             continue
-        error = job.error or {}
-        said = {"name": job.name, "message": error.get("message", ""), "remedy": error.get("remedy") or ""}
+        said: dict[str, Any] = {"name": job.name, "error": job.error or {}}
         said["task"] = job.name if newest_of_each_name(workspace, job.name) else ""  # it may have failed before the first run
         found.append(Matter("job", job.id, ended, said))
     return found
