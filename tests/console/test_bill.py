@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -48,3 +50,12 @@ def test_nobody_else_does(empty: Workspace, acme: str) -> None:
 
 def test_one_tenant_alone_is_no_table(empty: Workspace) -> None:
     assert "tenants-title" not in page(empty, Role.ADMIN)
+
+
+def test_readers_of_chinese_see_what_it_is_about_in_yuan(empty: Workspace, acme: str) -> None:
+    with TestClient(application(empty, caller()), base_url="http://localhost") as client:
+        chinese = client.get("/bill?sums=1", headers={"accept-language": "zh"}).text
+        english = client.get("/bill?sums=1").text
+    assert re.search(r"约 ¥14\.\d\d（1 美元 = 7\.\d+", chinese), "two dollars and a little of the pool"
+    assert "$2.0" in chinese, "the bill itself stays in dollars"
+    assert "¥" not in english

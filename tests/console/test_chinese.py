@@ -106,6 +106,8 @@ def test_a_page_is_all_in_chinese(workspace: Workspace, names: dict[str, str], p
 
 
 def known(workspace: Workspace) -> set[str]:
-    """Names that the workspace's people gave: models, stages, columns."""
-    found = {part for artifact in workspace.artifacts.list() for part in re.split(r"[/:]", artifact.name)}
-    return found | {part for run in workspace.runs.list() for part in re.split(r"[/:]", run.name)}
+    """Names that are the workspace's own: of artifacts and runs, of steps and of what they measured."""
+    runs = workspace.runs.list()
+    found = {part for item in (*workspace.artifacts.list(), *runs) for part in re.split(r"[/:]", item.name)}
+    measured = {event.name for event in workspace.log.list(kind="metric", limit=10_000)}
+    return found | {run.step.rpartition(":")[2] for run in runs} | measured

@@ -287,27 +287,23 @@ def amounts(
     return framed(rows, {"layer": layers}, height)
 
 
-def forecasts(found: Sequence[Pair], *, x_title: str, y_title: str, height: int = 240) -> Spec:
-    """Forecast against reading of one meter, both on a logarithmic scale; on the diagonal the forecast was right."""
+def forecasts(found: Sequence[Pair], *, worth: float, x_title: str, y_title: str, height: int = 240) -> Spec | None:
+    """Forecast against reading of one meter, both on a logarithmic scale; on the diagonal the forecast was right.
+
+    `worth`: of the meter's unit in the unit that is shown. None when nothing was read.
+    """
     rows = [
-        {"forecast": pair.forecast, "read": pair.read, "step": pair.step.rpartition(":")[2]}
+        {"forecast": worth * pair.forecast, "read": worth * pair.read, "step": pair.endpoint or pair.step.rpartition(":")[2]}
         for pair in found
         if pair.forecast > 0 and pair.read > 0
     ]
-    ends = (
-        [min(min(row["forecast"], row["read"]) for row in rows), max(max(row["forecast"], row["read"]) for row in rows)]
-        if rows
-        else []
-    )
-    scale_ = {"type": "log", "nice": False, "domain": [ends[0] * 0.8, ends[1] * 1.25]} if rows else {"type": "log"}
-    x = {
-        "field": "forecast",
-        "type": "quantitative",
-        "scale": scale_,
-        "title": x_title,
-        "axis": {"format": "~s", "tickCount": 6},
-    }
-    y = {"field": "read", "type": "quantitative", "scale": scale_, "title": y_title, "axis": {"format": "~s", "tickCount": 6}}
+    if not rows:
+        return None
+    numbers = [row[name] for row in rows for name in ("forecast", "read")]
+    ends = [min(numbers) * 0.8, max(numbers) * 1.25]
+    axis = {**_axis("~s"), "tickCount": 4}
+    both = {"type": "quantitative", "scale": {"type": "log", "nice": False, "domain": ends}, "axis": axis}
+    x, y = {"field": "forecast", "title": x_title, **both}, {"field": "read", "title": y_title, **both}
     tooltip = [
         {"field": "step", "type": "nominal", "title": " "},
         {"field": "forecast", "type": "quantitative", "title": x_title, "format": ",.4~g"},

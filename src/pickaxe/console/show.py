@@ -8,6 +8,8 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
+from pickaxe.compute.planner.currency import Rate
+from pickaxe.compute.planner.units import Quantity
 from pickaxe.console.words import Translate
 from pickaxe.flows.report.markup import count, duration, measured, number, percent, size
 from pickaxe.flows.report.markup import money as whole_money
@@ -38,6 +40,11 @@ def money(nano: int | None, currency: str = "USD") -> str:
     if nano is not None and 0 < abs(nano) < 1000:
         return f"{'$' if currency == 'USD' else currency + ' '}{nano / 1e9:.9f}"
     return whole_money(nano, currency)
+
+
+def elsewhere(nano: int, rate: Rate) -> str:
+    """Dollars in another currency: what they are about worth to a reader who counts in it. The bill itself stays in dollars."""
+    return str(Quantity(nano / 1e9 * rate.per_dollar, ((rate.currency, 1),)))
 
 
 def moment(at: datetime | None, now: datetime, t: Translate) -> Markup:
@@ -141,6 +148,12 @@ def quantity(meter: str, amount: int) -> str:
             return duration(amount / 1e9)
         case _ if meter.endswith("_ms"):
             return duration(amount / 1e3)
+        case _ if meter.endswith("_us"):
+            return milliseconds(amount / 1e3)
+        case "nano_hour":
+            return money(amount)
+        case _ if meter.startswith(("answers", "tokens")):
+            return count(amount)
         case _ if meter.endswith("_bytes"):
             return size(amount)
         case "energy_mj":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from pickaxe.compute.planner.currency import HOME, Rate, Rates
 from pickaxe.console import charts
+from pickaxe.console.pages.plan import CURRENCIES
 from pickaxe.console.site import Site
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
@@ -49,6 +52,8 @@ def router(site: Site) -> APIRouter:
             request,
             "bill.html",
             spent=spent,
+            dearest=max((sum(meters.values()) for meters in spent.tasks.values()), default=0),
+            rate=_rate(site.language_of(request)),
             days=_days(spent, site.words_of(request)("bill.other")),
             tasks=sorted(spent.tasks.items(), key=lambda item: -sum(item[1].values())),
             meters=sorted(spent.meters.items(), key=lambda item: (-item[1][1], item[0])),
@@ -98,6 +103,12 @@ def _own(spent: Spent, statements: Sequence[Statement]) -> int:
     """What this tenant was charged for the pools' time; the rest of what they charged is other tenants'."""
     resources = {item.resource for item in statements}
     return sum(nano for (meter, _), (_, nano) in spent.meters.items() if meter in resources)
+
+
+def _rate(language: str) -> Rate | None:
+    """What a dollar is worth in the currency that readers of the language count in; None where that is the dollar."""
+    currency = CURRENCIES[language]
+    return Rates().rate(currency, datetime.now(UTC).date()) if currency != HOME else None
 
 
 def _days(spent: Spent, other: str) -> charts.Spec | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +14,7 @@ from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.claims import shipped_claims
 from pickaxe.compute.planner.currency import Rates
 from pickaxe.compute.planner.history import METERS
-from pickaxe.compute.planner.kept import median_error, pairs, within
+from pickaxe.compute.planner.kept import Pair, median_error, pairs, within
 from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
 from pickaxe.compute.planner.serving_here import METERS as SERVING_METERS
 from pickaxe.compute.planner.serving_here import STEP as SERVING
@@ -57,6 +57,8 @@ START: Mapping[str, Mapping[str, str]] = {
 CURRENCIES = {"en": "USD", "zh": "CNY"}
 """What money is shown in unless the scenario says: the one that readers of the language count in, by dated rates."""
 _LEAST_USE = 0.2
+_UNITS = (("_ms", 1e-3, "s"), ("_us", 1e-3, "ms"), ("_bytes", 1e-6, "MB"), ("nano_hour", 1e-9, "$"))
+"""How a meter's name ends, what its unit is worth in the one that is drawn, and that one's symbol."""
 _RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
 _LARGEST = 200
 MOST_PAIRS = 1_000
@@ -89,9 +91,7 @@ def router(site: Site) -> APIRouter:
                 meter,
                 median_error(found, meter),
                 within(found, meter),
-                charts.forecasts(
-                    [pair for pair in found if pair.meter == meter], x_title=t("plan.forecast"), y_title=t("plan.read")
-                ),
+                _pairs_drawn([pair for pair in found if pair.meter == meter], t),
             )
             for meter in (*METERS, *SERVING_METERS)
             if any(pair.meter == meter for pair in found)
@@ -230,6 +230,13 @@ def _cases(kind: str, found: Mapping[str, Any], t: Translate, language: str) -> 
             }
         )
     return cases
+
+
+def _pairs_drawn(found: Sequence[Pair], t: Translate) -> charts.Spec | None:
+    """Forecasts of one meter against its readings, in the unit that people use."""
+    worth, unit = next(((worth, unit) for ending, worth, unit in _UNITS if found[0].meter.endswith(ending)), (1.0, ""))
+    titles = [t(f"plan.{name}") + (f" ({unit})" if unit else "") for name in ("forecast", "read")]
+    return charts.forecasts(found, worth=worth, x_title=titles[0], y_title=titles[1])
 
 
 def _curve(kind: str, case: Mapping[str, Any], t: Translate) -> charts.Spec | None:
