@@ -15,6 +15,7 @@ from pickaxe.console.words import Translate
 from pickaxe.data.label.forms import COLUMNS, FEWEST_LABELS, FORMS
 from pickaxe.data.label.questions import KIND, MOST_OVERLAP
 from pickaxe.data.label.queue import Queues, create_queue
+from pickaxe.flows.job_view import newest_job
 from pickaxe.kernel import browse
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError
@@ -96,7 +97,15 @@ def router(site: Site) -> APIRouter:
     def desk(request: Request, name: str) -> Response:
         workspace = site.workspace_of(request)
         queue = Queues.of(workspace).get(workspace, name)
-        return site.page(request, "label_desk.html", queue=queue, counts=queue.counts(), me=caller_of(request).name)
+        job = newest_job(workspace, name)
+        return site.page(
+            request,
+            "label_desk.html",
+            queue=queue,
+            counts=queue.counts(),
+            me=caller_of(request).name,
+            goes_on=job is not None and not job.job.ended_at,
+        )
 
     for part in (reading, writing, labelling):
         routes.include_router(part)

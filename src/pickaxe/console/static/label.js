@@ -33,7 +33,9 @@ function show() {
   const item = items[0];
   question.dataset.key = item?.row_key ?? "";
   question.replaceChildren();
-  const before = item && (drafts.get(item.row_key) ?? item.given);
+  for (const id of ["submit", "skip"]) document.getElementById(id)?.toggleAttribute("disabled", !item);
+  const suggested = item && suggestionOf(item);
+  const before = item && (drafts.get(item.row_key) ?? item.given ?? (words.form === "spans" && !blind ? suggested : null));
   note.value = before?.note ?? "";
   spans = null;
   [...choices.children].forEach((button, index) => {
@@ -52,12 +54,24 @@ function show() {
     pair.append(option(names[0], item.first), option(names[1], item.second));
     question.append(pair);
   }
-  if (item.prelabel !== null && !blind) question.append(paragraph("fine", `${words.suggested} ${item.prelabel}`));
+  if (suggested && !blind) question.append(paragraph("fine", `${words.suggested} ${suggested.said}`));
   shownAt = performance.now();
   away = 0;
   // A press that was meant for the item before must not answer this one.
   question.scrollTop = 0;
 }
+
+// What was suggested for an item: its value, as an answer would be, and in words. Null: nothing that could be an answer.
+function suggestionOf(item) {
+  if (item.prelabel === null) return null;
+  if (words.form !== "spans") return { value: item.prelabel, said: names[labels.indexOf(item.prelabel)] ?? item.prelabel };
+  try {
+    const value = JSON.parse(item.prelabel), letters = [...item.text];
+    return { value, said: value.map((span) => `${span.label}: ${letters.slice(span.start, span.end).join("")}`).join(" · ") || "–" };
+  } catch { return null; }
+}
+
+const ordered = (value) => (Array.isArray(value) ? value.map((span) => `${span.start}-${span.end} ${span.label}`).sort().join("\n") : value);
 
 function paragraph(kind, text) {
   const made = document.createElement("p");
@@ -88,7 +102,8 @@ function give(value) {
   const body = { row_key: item.row_key, value, seconds, note: note.value };
   drafts.delete(item.row_key);
   pending.push(item.row_key);
-  tell(blind && item.prelabel !== null && value !== item.prelabel ? `${words.was} ${item.prelabel}` : "");
+  const suggested = suggestionOf(item);
+  tell(blind && suggested && ordered(value) !== ordered(suggested.value) ? `${words.was} ${suggested.said}` : "");
   show();
   queued(async () => {
     try {
@@ -175,7 +190,11 @@ names.forEach((name, index) => {
   choices.append(button);
 });
 
-const choose = (index) => (spans ? spans.mark(labels[index]) : give(labels[index]));
+// A label of spans is marked and the text has the focus again, where Enter submits.
+function choose(index) {
+  if (words.form !== "spans") give(labels[index]);
+  else if (spans) { spans.mark(labels[index]); spans.focus(); }
+}
 
 document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("skip").addEventListener("click", skip);
@@ -187,6 +206,13 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
   else away += performance.now() - hiddenAt;
 });
+// Also under Caps Lock, where digits need Shift (AZERTY), and while an input method is on.
+function keyOf(event) {
+  const [, digit, letter] = /^(?:Digit(\d)|Key([A-Z]))$/.exec(event.code) ?? [];
+  if (digit && !event.shiftKey && !/^\d$/.test(event.key)) return digit;
+  return event.key === "Process" && letter ? letter.toLowerCase() : event.key.toLowerCase();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target === note) {
@@ -194,11 +220,11 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.target.closest?.("input, textarea, select")) return;
-  const digit = event.key === "0" ? 9 : Number(event.key) - 1;
-  if (/^[0-9]$/.test(event.key) && digit < labels.length && !event.repeat) choose(digit);
-  else if (event.key === "u" || event.key === "Backspace") undo();
-  else if (event.key === "s" && !event.repeat) skip();
-  else if (event.key === "n") note.focus();
+  const key = keyOf(event), digit = key === "0" ? 9 : Number(key) - 1;
+  if (/^[0-9]$/.test(key) && digit < labels.length && !event.repeat) choose(digit);
+  else if (key === "u" || key === "backspace") undo();
+  else if (key === "s" && !event.repeat) skip();
+  else if (key === "n") note.focus();
   else if (event.key === "Enter" && spans && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") give(spans.value());
   else if (spans?.key(event)) { /* the cursor moved */ } else return;
   event.preventDefault();

@@ -68,6 +68,7 @@ export function spanForm(place, text, labels, removeWord, before = []) {
       draw();
     },
     value: () => marked,
+    focus: () => field.focus(),
     key(event) {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step || !solid.length) return false;
@@ -81,11 +82,23 @@ export function spanForm(place, text, labels, removeWord, before = []) {
   };
 }
 
+// Scripts that write words without spaces between them: there every character can begin or end a span.
+const SPACELESS = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+
+function kindOf(character) {
+  if (/^\s/u.test(character)) return "space";
+  return /^[\p{L}\p{N}\p{M}_]/u.test(character) && !SPACELESS.test(character) ? "word" : "alone";
+}
+
+// Words, runs of space, and single characters (as a reader counts them: a letter with its accents, a whole emoji), each with its place.
 function split(text) {
+  const parts = [];
   let at = 0;
-  return (text.match(/[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? []).map((part, index) => {
-    const start = at;
-    at += [...part].length;
-    return { text: part, start, end: at, index };
-  });
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)) {
+    const kind = kindOf(segment), last = parts.at(-1), start = at;
+    at += [...segment].length;
+    if (kind !== "alone" && last?.kind === kind) Object.assign(last, { text: last.text + segment, end: at });
+    else parts.push({ kind, text: segment, start, end: at, index: parts.length });
+  }
+  return parts;
 }
