@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
 
 _PAGE = 10_000
+_READ = ("at_ns", "kind", "subject", "name", "value", "step", "body")
 
 
 class Events:
@@ -127,11 +128,43 @@ class Events:
             return [(row.at_ns, row.value) for row in connection.execute(query)]
 
     def each(self, kind: str) -> Iterator[Event]:
-        """Every event of a kind, oldest first, page by page."""
-        after = 0
-        while page := self.list(kind=kind, after_seq=after, limit=_PAGE):
-            yield from page
-            after = page[-1].seq
+        """Every event of a kind, oldest first."""
+        for part in self.parts(kind):
+            yield from part
+
+    def columns(
+        self,
+        names: Collection[str],
+        *,
+        kind: str | Sequence[str] | None = None,
+        subject: str | Sequence[str] | None = None,
+        name: str | Sequence[str] | None = None,
+        after_seq: int = 0,
+        up_to_seq: int | None = None,
+        page: int = 20_000,
+    ) -> Iterator[Sequence[Any]]:
+        """Pages of rows in order, with the columns `names` of the catalog and ``seq``: for whoever reads very many."""
+        query = sa.select(events.c.seq, *(events.c[column] for column in names if column != "seq"))
+        query = query.where(events.c.tenant_id == self._tenant_id)
+        for column, given in ((events.c.kind, kind), (events.c.subject, subject), (events.c.name, name)):
+            if given is not None:
+                query = query.where(column.in_([given] if isinstance(given, str) else list(given)))
+        if up_to_seq is not None:
+            query = query.where(events.c.seq <= up_to_seq)
+        query = query.order_by(events.c.seq).limit(page)
+        while rows := self._rows(query.where(events.c.seq > after_seq)):
+            yield rows
+            after_seq = rows[-1].seq
+
+    def parts(self, kind: str, **wanted: Any) -> Iterator[list[Event]]:
+        """Events of a kind by the page, oldest first; `wanted` as for `columns`."""
+        for rows in self.columns(_READ, kind=kind, **wanted):
+            yield [_event(row) for row in rows]
+
+    @retried
+    def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
+        with self._catalog.read() as connection:
+            return connection.execute(query).all()
 
     @retried
     def seq_before(self, at_ns: int) -> int:

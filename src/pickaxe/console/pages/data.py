@@ -15,7 +15,8 @@ from pickaxe.console.cells import bars, grid
 from pickaxe.console.forms import Text, fields_of
 from pickaxe.console.site import Site, link
 from pickaxe.data.summary import ColumnSummary, summarise
-from pickaxe.flows.query import RECORDS, query
+from pickaxe.flows.query import query
+from pickaxe.flows.records import RECORDS
 from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.nouns import Artifact

@@ -14,6 +14,8 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.tables.sql_errors import mistake
+from pickaxe.kernel.tables.streamed import Streamed, wanted_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,8 +35,8 @@ class SqlLimits:
     threads: int = 2
 
 
-def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], limits: SqlLimits) -> pa.Table:
-    """The answer to one SELECT over `tables` by alias.
+def answer(query: str, tables: Mapping[str, pa.Table | Streamed], params: Sequence[Any], limits: SqlLimits) -> pa.Table:
+    """The answer to one SELECT over `tables` by alias. What is streamed is read within the limits of time and memory too.
 
     Raises `BadInput` for anything but one SELECT, a mistake in it, or a limit reached.
     """
@@ -44,7 +46,8 @@ def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], li
         if not _ALIAS.fullmatch(alias):
             raise BadInput("not an alias", expected="letters, digits and _./@:-, a letter first", got=f"{alias!r:.100}")
     connection = _sandbox(limits)
-    timer = Timer(limits.seconds, connection.interrupt)
+    streamed = [table for table in tables.values() if isinstance(table, Streamed)]
+    timer = Timer(limits.seconds, _interrupt, [connection, streamed])
     timer.daemon = True
     try:
         for alias, table in tables.items():
@@ -52,17 +55,51 @@ def answer(query: str, tables: Mapping[str, pa.Table], params: Sequence[Any], li
         connection.execute("SET lock_configuration = true")
         _refuse_all_but_select(connection, query)
         timer.start()
+        _tell_what_is_wanted(connection, query, params, streamed)
         result = connection.execute(query, list(params)).to_arrow_reader()
         return _limited(result, limits.rows)
     except duckdb.InterruptException:
-        raise BadInput(
-            "the query took too long", expected=f"at most {limits.seconds:g} s", remedy="narrow it, or raise the limit"
-        ) from None
-    except duckdb.Error as error:
-        raise BadInput("the query failed", got=str(error).partition("\n\nStack Trace")[0]) from None
+        raise _too_long(limits) from None
+    except (duckdb.Error, OSError) as error:  # what breaks off while the answer is read comes from Arrow
+        failed = next((one.failed for one in streamed if one.failed is not None), None)
+        if failed is not None:
+            raise failed from None
+        if not timer.is_alive() or "INTERRUPT" in str(error):
+            raise _too_long(limits) from None
+        raise mistake(error, query, {name: _names(table) for name, table in tables.items()}, limits.memory) from None
     finally:
         timer.cancel()
+        for table in streamed:
+            table.stop()
         connection.close()
+
+
+def _interrupt(connection: duckdb.DuckDBPyConnection, streamed: Sequence[Streamed]) -> None:
+    connection.interrupt()  # heeded between rows that the query gets; a stream may yield none for long
+    for table in streamed:
+        table.stop()
+
+
+def _tell_what_is_wanted(
+    connection: duckdb.DuckDBPyConnection, query: str, params: Sequence[Any], streamed: Sequence[Streamed]
+) -> None:
+    if streamed:
+        plan = connection.execute(f"EXPLAIN (FORMAT json) {query}", list(params)).fetchall()[0][1]
+        for table in streamed:
+            table.wanted = wanted_of(plan, table.schema)
+
+
+def _names(table: pa.Table | Streamed) -> list[str]:
+    return table.schema.names
+
+
+def _too_long(limits: SqlLimits) -> BadInput:
+    return BadInput(
+        "the query took too long",
+        expected=f"at most {limits.seconds:g} s",
+        remedy="read less: a WHERE on kind, subject, name, seq or at leaves the other events unread, on endpoint the other traces; "
+        "name the columns instead of *",
+    )
 
 
 def tables_named(query: str) -> list[str]:
@@ -70,6 +107,10 @@ def tables_named(query: str) -> list[str]:
     import duckdb
 
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+        try:
+            _refuse_all_but_select(connection, query)
+        except duckdb.Error as error:
+            raise mistake(error, query) from None
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
     parsed = json.loads(row[0] if row else "{}")
     if parsed.get("error", True):
@@ -121,6 +162,7 @@ def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) ->
             "only one query that reads is allowed",
             expected="one SELECT",
             got=", ".join(statement.type.name for statement in statements) or "nothing",
+            remedy="ask with a SELECT; a table itself never changes, what is changed becomes its next version",
         )
 
 
