@@ -157,6 +157,14 @@ def test_a_price_holds_from_now_on(pickaxe: Pickaxe, empty: Path) -> None:
     assert "$0.0800" in lines[1]
 
 
+def test_tokens_cost_nothing_until_somebody_says_so(pickaxe: Pickaxe, empty: Path) -> None:
+    assert "no such meter" in pickaxe("-w", empty, "price", "tokens").out
+    said = pickaxe("-w", empty, "price", "tokens", "--set", "0.10", "--source", "a bought encoder")
+    assert said.code == 0, said.err
+    assert "1,000,000" in said.out
+    assert "$0.1000" in said.out
+
+
 def test_an_unknown_setting_is_refused(pickaxe: Pickaxe, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PICKAXE_CORE", "2")
     said = pickaxe("-w", empty, "runs")

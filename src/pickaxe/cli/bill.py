@@ -95,18 +95,20 @@ def _sums(charges: list[Charge], idle: int) -> list[list[str]]:
 def price(workspace: str | None, meter: str | None, amount: float | None, per: int | None, source: str) -> None:
     """Show the prices; or set that of METER from now on. What was charged before stays as it was.
 
-    Meters: cpu (core-nanoseconds held, an hour is 3600000000000), human_ms (milliseconds of labelling), stored_bytes.
+    Meters: cpu (core-nanoseconds held, an hour is 3600000000000), human_ms (milliseconds of labelling), stored_bytes,
+    tokens (that models read; none until you set one, as the cores that read them are charged).
     """
     from pickaxe.cli.screen import print_table, reading, writing
     from pickaxe.kernel.errors import BadInput
     from pickaxe.kernel.ledger.cost import as_money
+    from pickaxe.kernel.ledger.ledger import priceable
 
     if amount is not None:
         with writing(workspace) as ws:
-            known = ws.ledger.tariffs()
+            known = priceable(ws.ledger.tariffs())
             if meter not in known:
                 raise BadInput(f"no meter {meter!r} has a price", expected=f"one of {', '.join(known)}")
-            ws.ledger.set_price(meter, round(amount * 1e9), per or known[meter].rows[-1].per, source=source)
+            ws.ledger.set_price(meter, round(amount * 1e9), per or known[meter], source=source)
     with reading(workspace) as ws:
         rows = [row for tariff in ws.ledger.tariffs().values() for row in tariff.rows if meter in (None, row.meter)]
     from pickaxe.kernel.system.clock import as_datetime

@@ -40,6 +40,10 @@ DEFAULT_PRICES = {
 }
 
 
+WITHOUT_PRICE = {"tokens": 1_000_000}
+"""Meters that cost nothing until somebody sets a price, as the cores that read them are paid; and the units that it is usually for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """`nano` billionths of a unit of `currency` for `per` units of the meter, from an instant on."""
@@ -122,6 +126,11 @@ class Tariff:
             return None
         row = self.rows[index - 1]
         return (2 * row.nano * amount + row.per) // (2 * row.per)
+
+
+def priceable(tariffs: Mapping[str, Tariff]) -> dict[str, int]:
+    """Meters that may be given a price, and the units that it was for last."""
+    return WITHOUT_PRICE | {meter: tariff.rows[-1].per for meter, tariff in tariffs.items()}
 
 
 def reconcile(

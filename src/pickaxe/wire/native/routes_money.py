@@ -11,7 +11,7 @@ from starlette.responses import Response
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
-from pickaxe.kernel.ledger.ledger import Charge, Price, Statement
+from pickaxe.kernel.ledger.ledger import Charge, Price, Statement, priceable
 from pickaxe.serve.access import operator_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
@@ -181,7 +181,7 @@ def router(door: Door) -> APIRouter:
         """What was charged before stays as it was. For all tenants, so by who runs the server."""
         operator_of(request)
         ledger = door.seen(request).ledger
-        known = ledger.tariffs()
+        known = priceable(ledger.tariffs())
         if given.meter not in known:
             raise BadInput(f"no meter {given.meter!r:.100} has a price", expected=f"one of {', '.join(known)}")
         note(request, given.meter, meter=given.meter, nano=given.nano, per=given.per)
