@@ -8,11 +8,11 @@ import time
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from pickaxe.console import pages
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.server.app import create_app
 from pickaxe.wire.native import routes_label
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
@@ -62,11 +62,10 @@ class Browser:
 
 
 def _serve(workspace: Workspace, name: str) -> tuple[uvicorn.Server, threading.Thread, str]:
-    app = FastAPI()
-    app.include_router(routes_label.router(Door(workspace, Live(workspace.log.newest_seq))))
-    app.include_router(pages(workspace))
     role = Role.ADMIN
-    app.add_middleware(SignedIn, who=Caller(LOCAL_TENANT, f"principal-{name}", name, role, role.scopes, "person"))
+    somebody = Caller(LOCAL_TENANT, f"principal-{name}", name, role, role.scopes, "person")
+    labelling = routes_label.router(Door(workspace, Live(workspace.log.newest_seq)))
+    app = create_app(workspace, routers=[pages(workspace), labelling], who=lambda app: SignedIn(app, somebody))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))

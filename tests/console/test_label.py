@@ -247,6 +247,38 @@ def test_a_queue_is_made_from_the_page_and_reviewed(workspace: Workspace, browse
     browser.clean(page)
 
 
+def test_an_answer_that_cannot_be_saved_comes_back_with_all_that_was_given(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue(form="spans")
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    page.route("**/answer", lambda route: route.abort())
+    press(page, "1", "n", *"hm", "Enter", "Enter")
+    page.wait_for_selector("#said.bad >> text=Not saved:")
+    expect_text(page, "Item 0:")
+    assert (marks(page), page.input_value("#note")) == (["urgent: Item"], "hm")
+    page.unroute("**/answer")
+    press(page, "Enter")
+    expect_text(page, "Item 1:")
+    wait_until(lambda: desk.counts()["answers"] == 1)
+    assert desk.answers()[0].note == "hm"
+
+
+def test_an_item_that_another_answered_meanwhile_is_said_and_left(
+    workspace: Workspace, queue: Callable[..., Queue], browser: Browser
+) -> None:
+    desk = queue(items=6)
+    page = browser.open(workspace, "/label/mail")
+    expect_text(page, "Item 0:")
+    desk.answer("bob", "k0", "urgent", seconds=1)
+    press(page, "2")
+    page.wait_for_selector("text=others have answered this item")
+    expect_text(page, "Item 1:")
+    press(page, "2")
+    wait_until(lambda: {row.row_key: row.label for row in desk.answers()} == {"k0": "urgent", "k1": "not urgent"})
+
+
 def test_a_form_that_is_not_right_keeps_what_was_typed_and_says_what_is_wrong_beside_it(
     workspace: Workspace, queue: Callable[..., Queue], browser: Browser
 ) -> None:
