@@ -17,22 +17,21 @@ _BEYOND = 0.06
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One factor. `span` is its range; `left` and `right` are the result's texts at the bar's ends, each with whether it stands for the
-    range's low end; `drawing` is the bar."""
+    """One factor. `span` is its range; `left` and `right` are what the result reads at the ends of the bar, `drawing`."""
 
     title: str
     span: str
-    left: tuple[str, bool]
-    right: tuple[str, bool]
+    left: str
+    right: str
     drawing: Markup
 
 
 def moves(
     bars: Sequence[Mapping[str, Any]], inputs: Mapping[str, Mapping[str, Any]], planned: float | None, language: str = "en"
 ) -> list[Move]:
-    """The bars of a forecast's tornado, the longest first. An end that is None lies beyond every number ("never")."""
+    """The bars of a forecast's tornado that can be told, the longest first. An end that is None lies beyond every number ("never")."""
     spans = {name: in_units(str(item["text"]), language) for name, item in inputs.items()}
-    bars = bars[:MOST]
+    bars = [bar for bar in bars if bar["at_low_text"] != bar["at_high_text"]][:MOST]
     known = [value for bar in bars for value in (bar["at_low"], bar["at_high"], planned) if value is not None]
     if not bars or not known:
         return []
@@ -55,8 +54,8 @@ def _move(bar: Mapping[str, Any], span: str, place: Callable[[float | None], flo
     return Move(
         bar["title"],
         span,
-        (ends[0][1], ends[0][2]),
-        (ends[1][1], ends[1][2]),
+        ends[0][1],
+        ends[1][1],
         _drawn(place(planned), [(at, is_low) for at, _, is_low in ends]),
     )
 

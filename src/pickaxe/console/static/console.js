@@ -45,6 +45,12 @@ for (const place of document.querySelectorAll("[data-centre]")) {
   place.scrollTop = node.y.baseVal.value - place.clientHeight / 2;
 }
 
+// Of tabs that do not all fit, the one that is open is in sight.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const row = tab.parentElement;
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.clientWidth) / 2;
+}
+
 countTicks();
 tryForms();
 jumpBox(document.getElementById("jump"));
