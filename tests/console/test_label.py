@@ -247,6 +247,19 @@ def test_a_queue_is_made_from_the_page_and_reviewed(workspace: Workspace, browse
     browser.clean(page)
 
 
+def test_a_long_text_is_scrolled_by_keyboard_in_its_place(workspace: Workspace, browser: Browser) -> None:
+    import pyarrow as pa
+
+    rows = workspace.import_table(pa.table({"row_key": ["k0"], "text": ["long " * 2_000]}), "mail/rows")
+    create_queue(workspace, "mail", rows, labels=("urgent", "not urgent"))
+    page = browser.open(workspace, "/label/mail", width=390)
+    expect_text(page, "long")
+    browser.clean(page)
+    press(page, "1")
+    page.wait_for_selector("text=Nothing is left for you")
+    browser.clean(page)
+
+
 def test_an_answer_that_cannot_be_saved_comes_back_with_all_that_was_given(
     workspace: Workspace, queue: Callable[..., Queue], browser: Browser
 ) -> None:

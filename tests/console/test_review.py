@@ -32,9 +32,9 @@ def answered(workspace: Workspace) -> Callable[..., Queue]:
     """A queue with the answers of ann and bob to each item."""
     import pyarrow as pa
 
-    def make(*answers: tuple[Any, Any], form: str = "choice", labels: tuple[str, ...] = ("A", "B")) -> Queue:
+    def make(*answers: tuple[Any, Any], form: str = "choice", labels: tuple[str, ...] = ("A", "B"), text: str = TEXT) -> Queue:
         many = len(answers)
-        columns = {"row_key": [f"k{n}" for n in range(many)], "text": [f"{TEXT} {n}" for n in range(many)]}
+        columns = {"row_key": [f"k{n}" for n in range(many)], "text": [f"{text} {n}" for n in range(many)]}
         columns |= {"first": ["the first text"] * many, "second": ["the second text"] * many}
         rows = workspace.import_table(pa.table(columns), "q/rows")
         create_queue(workspace, "q", rows, form=form, labels=() if form == "pairs" else labels, overlap=2)
@@ -107,7 +107,7 @@ def test_of_many_classes_those_given_are_buttons_and_the_others_a_list(
     workspace: Workspace, answered: Callable[..., Queue], browser: Browser
 ) -> None:
     labels = tuple(f"class {n}" for n in range(30))
-    queue = answered((labels[3], labels[4]), labels=labels)
+    queue = answered((labels[3], labels[4]), labels=labels, text=" ".join([TEXT] * 60))
     page = browser.open(workspace, "/review/q", theme="dark")
     page.wait_for_selector("html[data-ready]")
     page.select_option("#item-k0 select", labels[20])

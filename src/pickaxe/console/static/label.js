@@ -59,6 +59,8 @@ function show() {
   away = 0;
   // A press that was meant for the item before must not answer this one.
   question.scrollTop = 0;
+  // A text that has to be scrolled in its place is reached by keyboard, too.
+  for (const text of question.querySelectorAll(".text")) if (text.scrollHeight > text.clientHeight) text.tabIndex = 0;
 }
 
 // What was suggested for an item: its value, as an answer would be, and in words. Null: nothing that could be an answer.
