@@ -12,7 +12,7 @@ import pytest
 
 import pickaxe as library
 from pickaxe.flows import job_carrier
-from pickaxe.flows.job_view import jobs_under_way
+from pickaxe.flows.job_view import jobs_under_way, recent_facts
 from pickaxe.flows.jobs import Jobs
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
@@ -49,13 +49,13 @@ def test_an_interrupted_command_says_that_the_job_goes_on(
         first = pickaxe("--url", server.url, *command, "first")
         assert first.code == 130, first.err
         assert "waiting behind" not in first.out
-        (running,) = jobs_under_way(workspace)
+        (running,) = jobs_under_way(recent_facts(workspace))
         assert f"first goes on at the server as {running.job.id}" in first.err
         assert f"pickaxe --url {server.url} cancel {running.job.id}" in first.err
         assert "resumes" not in first.err
         assert "waiting behind 1 other job\n" in pickaxe("--url", server.url, *command, "second").out
         assert "waiting behind 2 other jobs\n" in pickaxe("--url", server.url, *command, "third").out
-        assert len(jobs_under_way(workspace)) == 3
+        assert len(jobs_under_way(recent_facts(workspace))) == 3
 
 
 def test_jobs_are_listed_and_cancelled_at_the_server(pickaxe: Pickaxe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

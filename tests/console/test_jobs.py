@@ -11,8 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.flows import job_carrier
-from pickaxe.flows.job_view import JOB, job_of, jobs_under_way
+from pickaxe.flows.job_view import JOB, job_of, jobs_under_way, recent_facts
 from pickaxe.kernel.access.scopes import Role
+from pickaxe.kernel.events import Events
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
 from tests.console.site import application, caller
@@ -45,7 +46,7 @@ def test_jobs_under_way_say_whose_turn_is_before(empty: Workspace, client: TestC
     empty.emit(JOB, ids[0], name="waiting", body={"task": "asks", "missing": 3, "address": "/label/asks"})
     empty.emit(JOB, ids[1], name="started")
     empty.emit(JOB, ids[4], name="ended", body={"state": "cancelled"})
-    under_way = jobs_under_way(empty)
+    under_way = jobs_under_way(recent_facts(empty))
     assert [(now.job.name, now.job.state, now.behind) for now in under_way] == [
         ("asks", "waiting", ()),
         ("first", "running", ()),
@@ -99,3 +100,19 @@ def until_cancelled(workspace: Workspace, spec: Mapping[str, Any], watcher: Any)
     while True:
         watcher.stage_started(spec["name"], 1, "ingest")
         time.sleep(0.05)
+
+
+def test_the_overview_reads_the_newest_events_of_jobs_once(
+    empty: Workspace, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(empty, "words")
+    real, reads = Events.list, list[Any]()
+
+    def counted(log: Events, **wanted: Any) -> Any:
+        if wanted.get("kind") == JOB and wanted.get("subject") is None:
+            reads.append(wanted)
+        return real(log, **wanted)
+
+    monkeypatch.setattr(Events, "list", counted)
+    assert client.get("/").status_code == 200
+    assert len(reads) == 1

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pickaxe.flows.desk import answers_wanted
-from pickaxe.flows.job_view import JOB, JobView, recent_jobs
+from pickaxe.flows.job_view import Facts, JobView, recent_facts, recent_jobs
 from pickaxe.kernel.browse import newest_of_each_name
 from pickaxe.kernel.nouns import Endpoint, Event, RunState
 
@@ -31,16 +31,20 @@ class Matter:
     said: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def attention(workspace: Workspace) -> list[Matter]:
-    """The newest matters, the most recent first. Looks at the last few of each kind, so it is quick in any workspace."""
+def attention(workspace: Workspace, recent: Facts | None = None) -> list[Matter]:
+    """The newest matters, the most recent first. Looks at the last few of each kind, so it is quick in any workspace.
+
+    `recent`: the events of the newest jobs, for who has read them already.
+    """
+    recent = recent_facts(workspace) if recent is None else recent
     published = {endpoint.name: _published_seq(workspace, endpoint) for endpoint in workspace.endpoints()}
     broken = _broken_runs(workspace)
     found = [
         *broken,
-        *_failed_jobs(workspace, published, broken),
+        *_failed_jobs(workspace, recent, published, broken),
         *_drift(workspace, published),
         *_feedback(workspace, published),
-        *_answers(workspace),
+        *_answers(workspace, recent),
     ]
     return sorted(found, key=lambda matter: matter.at, reverse=True)
 
@@ -61,10 +65,10 @@ def _broken_runs(workspace: Workspace) -> list[Matter]:
     return list(found.values())
 
 
-def _failed_jobs(workspace: Workspace, published: Mapping[str, int], broken: list[Matter]) -> list[Matter]:
+def _failed_jobs(workspace: Workspace, recent: Facts, published: Mapping[str, int], broken: list[Matter]) -> list[Matter]:
     """Failed jobs whose task has no newer one (but cancelled ones), no newer model, and no broken run that says the same."""
     newest: dict[str, JobView] = {}
-    for job in recent_jobs(workspace, most=MOST_COUNTED):
+    for job in recent_jobs(recent):
         if job.state != "cancelled":
             newest.setdefault(job.name, job)
     failed = [job for job in newest.values() if job.state == "failed" and published.get(job.name, 0) < job.seq]
@@ -104,12 +108,9 @@ def _feedback(workspace: Workspace, published: Mapping[str, int]) -> list[Matter
     ]
 
 
-def _answers(workspace: Workspace) -> list[Matter]:
+def _answers(workspace: Workspace, recent: Facts) -> list[Matter]:
     """Tasks whose job waits for people, each with the number of answers that are missing."""
-    jobs: dict[str, Event] = {}
-    for event in workspace.log.list(kind=JOB, limit=MOST_COUNTED, newest_first=True):
-        jobs.setdefault(event.subject, event)
-    waiting = {event.body["task"]: event for event in jobs.values() if event.name == "waiting"}
+    waiting = {event.body["task"]: event for event in (facts[-1] for facts in recent) if event.name == "waiting"}
     counts = {task: answers_wanted(workspace, task) for task in waiting}
     return [Matter("answers", task, event.at, {"count": counts[task]}) for task, event in waiting.items() if counts[task]]
 

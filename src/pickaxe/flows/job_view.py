@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 JOB = "job"
 STAGE = "stage"
+Facts = Sequence[list[Event]]
+"""The events of some jobs, of each job by itself and oldest first."""
 _PAGE = 1000
 _STATES = {"queued": "queued", "started": "running", "waiting": "waiting", "resumed": "running", "stopped": "queued"}
 
@@ -101,16 +103,24 @@ def jobs_page(workspace: Workspace, *, after: int = 0, limit: int = 50) -> list[
     return found
 
 
-def recent_jobs(workspace: Workspace, *, most: int = 500) -> list[JobView]:
-    """The jobs that the newest `most` events tell of, newest first. Quicker than `jobs_page`: no answers are counted."""
-    return sorted((_view(facts) for facts in _recent_facts(workspace, most)), key=lambda job: job.seq, reverse=True)
+def recent_facts(workspace: Workspace, *, most: int = 500) -> Facts:
+    """The events of each job that the newest `most` events tell of, oldest first; read once for all that is asked of them."""
+    facts: dict[str, list[Event]] = {}
+    for event in workspace.log.list(kind=JOB, limit=most, newest_first=True):
+        facts.setdefault(event.subject, []).insert(0, event)
+    return [known if known[0].name == "queued" else facts_of(workspace, job_id) for job_id, known in facts.items()]
 
 
-def jobs_under_way(workspace: Workspace, *, most: int = 500) -> list[JobNow]:
-    """The jobs that have not ended, among those that the newest `most` events tell of; oldest first."""
+def recent_jobs(recent: Facts) -> list[JobView]:
+    """The jobs of `recent`, newest first. Quicker than `jobs_page`: no answers are counted."""
+    return sorted((_view(facts) for facts in recent), key=lambda job: job.seq, reverse=True)
+
+
+def jobs_under_way(recent: Facts) -> list[JobNow]:
+    """The jobs of `recent` that have not ended, oldest first."""
     found: list[JobNow] = []
     before: dict[str, list[str]] = {}  # server -> the jobs whose turn is now or sooner
-    open_jobs = [(job, facts) for facts in _recent_facts(workspace, most) if not (job := _view(facts)).ended_at]
+    open_jobs = [(job, facts) for facts in recent if not (job := _view(facts)).ended_at]
     for job, facts in sorted(open_jobs, key=lambda pair: (pair[0].state != "running", pair[0].seq)):
         since = [event.at for event in facts if event.name in _STATES][-1]
         ahead = before.setdefault([event.body.get("pool", "") for event in facts if event.name in ("queued", "claimed")][-1], [])
@@ -123,17 +133,10 @@ def jobs_under_way(workspace: Workspace, *, most: int = 500) -> list[JobNow]:
 
 def newest_job(workspace: Workspace, task: str) -> JobNow | None:
     """The job of `task` that is under way, else the one that was queued last, as far as recent events tell."""
-    under_way = next((now for now in jobs_under_way(workspace) if now.job.name == task), None)
-    ended = next((job for job in recent_jobs(workspace) if job.name == task), None)
+    recent = recent_facts(workspace)
+    under_way = next((now for now in jobs_under_way(recent) if now.job.name == task), None)
+    ended = next((job for job in recent_jobs(recent) if job.name == task), None)
     return under_way or (JobNow(ended, ended.ended_at or ended.queued_at) if ended else None)
-
-
-def _recent_facts(workspace: Workspace, most: int) -> list[list[Event]]:
-    """The events of each job that the newest `most` events tell of, oldest first."""
-    facts: dict[str, list[Event]] = {}
-    for event in workspace.log.list(kind=JOB, limit=most, newest_first=True):
-        facts.setdefault(event.subject, []).insert(0, event)
-    return [known if known[0].name == "queued" else facts_of(workspace, job_id) for job_id, known in facts.items()]
 
 
 def _view(facts: list[Event]) -> JobView:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from pickaxe.console.site import Site
 from pickaxe.flows.attention import attention
-from pickaxe.flows.job_view import jobs_under_way
+from pickaxe.flows.job_view import jobs_under_way, recent_facts
 from pickaxe.flows.standing import standing, tasks
 from pickaxe.serve.access import caller_of
 
@@ -24,11 +24,12 @@ def router(site: Site) -> APIRouter:
         names, more = tasks(workspace, limit=SHOWN_TASKS)
         lines = [found for name in names if (found := standing(workspace, name))]
         newest, _ = workspace.runs.page(limit=SHOWN_RUNS)
+        recent = recent_facts(workspace)
         return site.page(
             request,
             "overview.html",
-            matters=attention(workspace),
-            jobs=jobs_under_way(workspace),
+            matters=attention(workspace, recent),
+            jobs=jobs_under_way(recent),
             may_write=caller_of(request).may("write"),
             lines=sorted(lines, key=lambda line: line.newest.created_at, reverse=True),
             more=more,
