@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pickaxe.compute.planner.pool import annuity, break_even, margin, plan_pool
 from pickaxe.compute.planner.prices import market, parse_prices, prices_with, shipped_prices
+from pickaxe.compute.planner.scenario import plan
 from pickaxe.kernel.errors import BadInput, PickaxeError
 
 PLAIN: dict[str, Any] = {
@@ -100,10 +101,10 @@ def test_defaults_come_from_the_catalogues_and_are_ranges() -> None:
 
 def test_a_guessed_reserved_price_says_so() -> None:
     known, guessed = (plan_pool({"device": device, "on": "2025-09-01", "samples": 20}) for device in ("H100", "L4"))
-    assert known.notes == ()
+    assert not any("reserved" in str(item) for item in known.notes)
     assert "No reserved price" in str(guessed.notes[0])
     given = plan_pool({"device": "L4", "on": "2025-09-01", "samples": 20, "reserved_price": "$0.4/GPU-h"})
-    assert given.notes == ()
+    assert not any("No reserved price" in str(item) for item in given.notes)
 
 
 def test_a_pool_that_never_earns_says_so() -> None:
@@ -165,3 +166,26 @@ def test_own_prices_replace_those_that_ship(tmp_path: Path) -> None:
 def test_bad_price_rows_are_refused(row: Any) -> None:
     with pytest.raises(BadInput, match="price 1"):
         parse_prices({"price": [row]}, where="own.toml")
+
+
+def test_prices_of_no_address_are_said_to_be_so_in_either_language() -> None:
+    """Lambda's price of 2023 for an A100 is unconfirmed; whoever gives prices of their own hears nothing of it."""
+    scenario = {"device": "A100-80", "on": "2023-10-01"}
+    told = [str(item) for item in plan_pool(scenario).notes]
+    assert any(
+        "The $1.79/GPU-h that Lambda asked for A100-80 from 2023-09-01 on has no source that can be checked" in text for text in told
+    )
+    assert any("from press and resellers" in text for text in told)
+    assert any("未能查证来源" in text for text in plan("pool", scenario, "zh")["cases"]["pool"]["notes"])
+    own = {"rent_price": "$2/GPU-h", "reserved_price": "$1/GPU-h", "device_cost": "$15000", "sale_price": "$2/GPU-h"}
+    assert not any("no source" in str(item) or "press" in str(item) for item in plan_pool(scenario | own).notes)
+    serving = {
+        "model": "llama-3.1-8b",
+        "device": "A100-80",
+        "tokens_in": 500,
+        "tokens_out": 100,
+        "samples": 20,
+        "on": "2023-10-01",
+    }
+    assert any("Lambda" in text for text in plan("serve", serving)["cases"]["serve"]["notes"])
+    assert not any("Lambda" in text for text in plan("serve", serving | {"price": "$2/GPU-h"})["cases"]["serve"]["notes"])

@@ -15,9 +15,9 @@ from typing import Any
 from pickaxe.compute.planner import hardware
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, Results, Values, day_of, forecast, middle, read_inputs
 from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.prices import PriceRow, purchase_ranges, shipped_prices, usual_range
+from pickaxe.compute.planner.prices import PriceRow, hearsay, purchase_ranges, shipped_prices, usual_range
 from pickaxe.compute.planner.units import DevicePrice, Devices, EnergyPrice, Money, Number, Seconds, Watts
-from pickaxe.compute.planner.words import note
+from pickaxe.compute.planner.words import Note, note
 
 HOUR, YEAR, KWH = 3600.0, 365.25 * 86_400.0, 3.6e6
 HEADLINES = ("margin", "own_used_hour", "break_even")
@@ -68,7 +68,8 @@ def plan_pool(
     if isinstance(given["device"], str):
         given["device"] = hardware.find(given["device"], known).key
     named = known.get(given["device"]) if isinstance(given["device"], str) else None
-    filled, guessed = _from_catalogue(given, named, shipped_prices() if prices is None else tuple(prices))
+    rows = shipped_prices() if prices is None else tuple(prices)
+    filled, guessed = _from_catalogue(given, named, rows)
     inputs = read_inputs(filled, FIELDS, [replace(choices()[0], known=lambda: known)], where="pool")
     inputs = replace(inputs, given=frozenset(scenario))
     at = outcomes(middle(inputs))
@@ -76,6 +77,7 @@ def plan_pool(
     if guessed:
         low, high = _RESERVED_SHARE
         notes.append(note("reserved_estimated", low=f"{low:.0%}", high=f"{high:.0%}"))
+    notes += _hearsay(given, named, rows)
     return forecast("pool", inputs, outcomes, HEADLINES, notes=notes, extra={"curve": utilisation_curve(middle(inputs))})
 
 
@@ -143,6 +145,16 @@ def annuity(price: float, residual: float, years: float, interest: float) -> flo
         return (price - residual) / years
     gained = math.expm1(years * math.log1p(interest))
     return (price * (1 + gained) - residual) * interest / gained
+
+
+def _hearsay(given: Mapping[str, Any], device: Accelerator | None, rows: Iterable[PriceRow]) -> list[Note]:
+    """What the prices that were filled in rest on, where that is not much."""
+    if device is None:
+        return []
+    asked = {"rent_price": "on demand", "reserved_price": "reserved"}
+    found = [item for name, kind in asked.items() if name not in given for item in hearsay(rows, device.key, kind, day_of(given))]
+    bought = "device_cost" not in given and device.key in purchase_ranges()
+    return [*found, note("purchase_hearsay", device=device.key)] if bought else found
 
 
 def utilisation_curve(values: Values, points: int = 20) -> list[dict[str, float]]:

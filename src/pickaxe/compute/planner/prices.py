@@ -17,9 +17,12 @@ from typing import Any
 
 from pickaxe.compute.planner.checks import amount, one_of, only_keys
 from pickaxe.compute.planner.units import DevicePrice
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 KINDS = ("on demand", "reserved", "spot")
+_UNCONFIRMED = "Unconfirmed"
+"""How the source of a price begins that was found at no address."""
 _KEYS = ("hardware", "kind", "since", "price", "seller", "source")
 
 
@@ -48,6 +51,17 @@ def usual_range(rows: Iterable[PriceRow], hardware: str, kind: str, on: date) ->
     """Cheapest and dearest asking price of a day; None where no row is known."""
     found = market(rows, hardware, kind, on)
     return (found[0].price, found[-1].price) if found else None
+
+
+def hearsay(rows: Iterable[PriceRow], hardware: str, kind: str, on: date) -> list[Note]:
+    """A note for each end of `usual_range` that was found at no address, so that who reads the forecast knows what it rests on."""
+    found = market(rows, hardware, kind, on)
+    ends = dict.fromkeys((found[0], found[-1])) if found else {}
+    return [
+        note("price_unconfirmed", price=row.price, seller=row.seller, device=hardware, since=row.since.isoformat())
+        for row in ends
+        if row.source.startswith(_UNCONFIRMED)
+    ]
 
 
 @cache

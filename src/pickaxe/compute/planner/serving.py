@@ -26,7 +26,7 @@ from pickaxe.compute.planner.energy import grid, grids
 from pickaxe.compute.planner.hardware import Accelerator
 from pickaxe.compute.planner.inference import KV_BYTES, SPREADS, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
 from pickaxe.compute.planner.models import Architecture
-from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
+from pickaxe.compute.planner.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
 from pickaxe.compute.planner.units import Watts
 from pickaxe.compute.planner.words import Note, note
@@ -94,7 +94,7 @@ def read_serving(
 
     Raises `BadInput` for what cannot be read and for a model that does not fit, with the number of devices that it takes.
     """
-    named = dict(scenario)
+    named, rows = dict(scenario), shipped_prices() if prices is None else tuple(prices)
     if isinstance(named.get("model"), Mapping):
         model = models.from_mapping(str(named["model"].get("name", "own model")), named["model"])
     if isinstance(named.get("device"), Mapping):
@@ -108,7 +108,7 @@ def read_serving(
     elif isinstance(named.get("device"), str):
         named["device"] = hardware.find(named["device"]).key
     if "price" not in named and isinstance(named.get("device"), str):
-        named["price"] = _market_price(named["device"], prices, named)
+        named["price"] = _market_price(named["device"], rows, named)
     if isinstance(named.get("device"), str) and named["device"] in known_devices:
         named.setdefault("device_power", known_devices[named["device"]].power or Watts(0))
     if isinstance(named.get("grid", "world"), str):
@@ -122,7 +122,8 @@ def read_serving(
     at = middle(inputs)
     arch, accelerator = known_models[inputs.choices["model"]], known_devices[inputs.choices["device"]]
     replica = _replica(arch, accelerator, inputs, at, named.get("devices_per_replica", 0), draft_length)
-    return Serving(replica, inputs, draft_length, tuple(_notes(replica, at, draft_length)))
+    doubts = [] if "price" in scenario else hearsay(rows, accelerator.key, "on demand", day_of(scenario))
+    return Serving(replica, inputs, draft_length, (*_notes(replica, at, draft_length), *doubts))
 
 
 def _fewest_devices(alone: Replica, speed: Speed, request: Request) -> int:
@@ -196,10 +197,10 @@ def _notes(replica: Replica, at: Values, draft_length: int) -> list[Note]:
     return found
 
 
-def _market_price(device: str, prices: Iterable[PriceRow] | None, scenario: Mapping[str, Any]) -> Any:
+def _market_price(device: str, rows: Iterable[PriceRow], scenario: Mapping[str, Any]) -> Any:
     """The range of asking prices, on demand, on the scenario's day."""
     day = day_of(scenario)
-    found = usual_range(shipped_prices() if prices is None else prices, device, "on demand", day)
+    found = usual_range(rows, device, "on demand", day)
     if found is None:
         raise BadInput(
             f"no market price of {device} is known for {day}", expected="price, such as '$2.40/GPU-h'", remedy="give price"

@@ -27,7 +27,7 @@ from pickaxe.compute.planner.checks import only_keys
 from pickaxe.compute.planner.energy import grid
 from pickaxe.compute.planner.hardware import Accelerator
 from pickaxe.compute.planner.layouts import Candidate, Search, search
-from pickaxe.compute.planner.prices import PriceRow, shipped_prices, usual_range
+from pickaxe.compute.planner.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.train_setting import FIXED, Setting, name_of, read_setting
 from pickaxe.compute.planner.training import Rollouts, cost, six_n_d
 from pickaxe.compute.planner.units import (
@@ -96,7 +96,7 @@ def plan_training(
             + ("" if setting.wanted.deadline is None else "; or a later deadline"),
         )
     best = found.best[0]
-    inputs, notes = _inputs(scenario, setting, best, shipped_prices() if prices is None else prices)
+    inputs, notes = _inputs(scenario, setting, best, shipped_prices() if prices is None else tuple(prices))
     return forecast(
         "train",
         inputs,
@@ -203,6 +203,7 @@ def _inputs(
                 remedy="give price",
             )
         filled["price"] = list(asked)
+        notes += hearsay(prices, setting.device.key, "on demand", day)
     if "carbon_intensity" not in filled:
         filled["carbon_intensity"] = grid(name_of("grid", scenario.get("grid", "world")))
     fields = (*FIELDS, *ROLLOUTS) if any(field.name in scenario for field in ROLLOUTS) else FIELDS
