@@ -173,7 +173,8 @@ def test_prices_of_no_address_are_said_to_be_so_in_either_language() -> None:
     scenario = {"device": "A100-80", "on": "2023-10-01"}
     told = [str(item) for item in plan_pool(scenario).notes]
     assert any(
-        "The $1.79/GPU-h that Lambda asked for A100-80 from 2023-09-01 on has no source that can be checked" in text for text in told
+        "The $1.79/GPU-h that Lambda asked for A100-80 from 2023-09-01 on has no source that can be checked" in text
+        for text in told
     )
     assert any("from press and resellers" in text for text in told)
     assert any("未能查证来源" in text for text in plan("pool", scenario, "zh")["cases"]["pool"]["notes"])
