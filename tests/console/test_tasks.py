@@ -38,11 +38,17 @@ def test_a_phase_whose_last_stage_made_no_rows_says_how_it_ended(empty: Workspac
 def test_the_stages_of_a_line_with_people_stand_in_their_order(empty: Workspace) -> None:
     done = ("select", "test/test-sample", "divide", "adjudicate", "label", "test/test-answers", "feedback")
     for rows, stage in enumerate(done):
-        empty.run(make, Made(output="rows", rows=rows), name=f"words/{stage}", cores=1)
+        empty.run(
+            make,
+            Made(output={"adjudicate": "gold", "divide": "lessons"}.get(stage, "rows"), rows=rows),
+            name=f"words/{stage}",
+            cores=1,
+        )
     found = standing(empty, "words")
     assert found is not None
     assert found.others == ()
     (labels,) = (phase for phase in found.phases if phase.name == "labels")
+    assert labels.rows == done.index("adjudicate"), "the labels, not what was set apart of them"
     assert [stage.stage for stage in labels.stages] == [
         "test/test-answers", "test/test-sample", "feedback", "select", "label", "adjudicate", "divide",
     ]  # fmt: skip

@@ -62,8 +62,9 @@ class Phase:
 
     @property
     def rows(self) -> int | None:
-        """Of the last stage that counts rows."""
-        return next((stage.rows for stage in reversed(self.stages) if stage.rows is not None), None)
+        """Of the last stage that counts rows and does not merely part them."""
+        counting = (stage for stage in reversed(self.stages) if stage.rows is not None and stage.stage != "divide")
+        return next((stage.rows for stage in counting), None)
 
     def seconds(self, now: datetime) -> float:
         """Of the newest runs, the one under way up to `now`."""
