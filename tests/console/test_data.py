@@ -41,7 +41,8 @@ def test_tables_rows_and_versions(tables: Workspace, client: TestClient) -> None
     assert ">49<" in first
     assert ">50<" not in first
     assert ">119<" in client.get("/data/shop/rows:1?begin=100").text
-    assert client.get("/data/shop/rows:1?begin=100000").status_code == 200
+    for beyond in ("100", "119", "120", "100000", str(2**63 - 1)):  # the last page
+        assert "101–120 / 120" in client.get(f"/data/shop/rows:1?begin={beyond}").text
     assert client.get("/data/shop/rows:3").status_code == 404
 
 
@@ -137,6 +138,23 @@ def test_sql_only_reads_what_it_may(tables: Workspace, client: TestClient, text:
     assert 400 <= answer.status_code < 500
     assert "root:" not in answer.text
     assert 'role="alert"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("DELETE FROM runs", "ask with a SELECT"),
+        ("SELECT * FROM nothing", 'href="/data"'),
+        ('SELECT labl FROM "shop/rows"', "no column"),
+        ('SELECT * FROM "shop/row"', "did you mean shop/rows"),
+        ("SELECT stat FROM runs", "did you mean state"),
+    ],
+)
+def test_a_mistake_is_explained_to_whoever_reads_the_page(tables: Workspace, client: TestClient, text: str, said: str) -> None:
+    shown = client.get("/data/-/sql", params={"q": text}).text
+    assert said in unescape(shown)
+    for elsewhere in ("pickaxe artifacts", "GET /v1", "openapi", "Candidate"):
+        assert elsewhere not in shown
 
 
 def test_a_query_that_never_ends_is_stopped(tables: Workspace, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Query, Request
+from pydantic import BeforeValidator
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.serve.errors import TooLarge
@@ -14,8 +15,10 @@ _MOST_FIELDS = 30
 
 Text = Annotated[str, Query(max_length=300)]
 """What somebody typed into a filter."""
-After = Annotated[str | None, Query(max_length=300)]
+After = Annotated[str | None, Query(max_length=300), BeforeValidator(lambda value: value or None)]
 """The key of the last line of the page before."""
+Place = Annotated[int, Query(ge=0, le=2**63 - 1), BeforeValidator(lambda value: value or 0)]
+"""A number to go on from; a field that was left empty means the beginning."""
 
 
 async def fields_of(request: Request, *, largest: int = 4_000) -> dict[str, str]:

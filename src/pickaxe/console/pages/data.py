@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pickaxe.console.answer_chart import KINDS, Drawing
 from pickaxe.console.cells import bars, grid
-from pickaxe.console.forms import Text, fields_of
+from pickaxe.console.forms import Place, Text, fields_of
 from pickaxe.console.site import Site, link
 from pickaxe.data.summary import ColumnSummary, summarise
 from pickaxe.flows.query import query
@@ -109,11 +109,12 @@ def router(site: Site) -> APIRouter:
         )
 
     @reading.get("/data/{ref:path}")
-    def table(request: Request, ref: str, begin: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+    def table(request: Request, ref: str, begin: Place = 0) -> Response:
         workspace = site.workspace_of(request)
         artifact = _table(workspace, ref)
-        shown = workspace.read_rows(artifact, begin, PAGE)
         total = int(artifact.meta.get("rows", 0))
+        begin = min(begin, max(0, total - 1) // PAGE * PAGE)  # beyond the end is the last page
+        shown = workspace.read_rows(artifact, begin, PAGE)
         versions = [item for item in workspace.artifacts.list(prefix=artifact.name) if item.name == artifact.name]
         return site.page(
             request,

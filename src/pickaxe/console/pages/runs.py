@@ -17,7 +17,7 @@ from pickaxe.kernel.nouns import Event, Run, RunState
 from pickaxe.kernel.workspace import Workspace
 
 PAGE = 40
-MOST_COMPARED = 8
+FEWEST_COMPARED, MOST_COMPARED = 2, 8
 MOST_EVENTS = 5_000
 """Points read of one run, the newest; a chart shows fewer anyway."""
 SHOWN_LOGS = 400
@@ -30,7 +30,7 @@ def router(site: Site) -> APIRouter:
     def runs(request: Request, q: Text = "", state: Text = "", after: After = None) -> Response:
         workspace = site.workspace_of(request)
         if state and state not in list(RunState):
-            raise BadInput("no such state", expected=f"one of {', '.join(RunState)}", got=state)
+            raise BadInput("no such state", expected=f"one of {', '.join(RunState)}", got=state, see="runs")
         found, following = workspace.runs.page(prefix=q, states=[state] if state else (), after=after, limit=PAGE)
         return site.page(
             request,
@@ -40,6 +40,8 @@ def router(site: Site) -> APIRouter:
             q=q,
             state=state,
             states=list(RunState),
+            fewest=FEWEST_COMPARED,
+            most=MOST_COMPARED,
             after=after,
             following=following,
         )
@@ -48,8 +50,13 @@ def router(site: Site) -> APIRouter:
     def compare(request: Request, run: Annotated[list[str], Query(max_length=200)]) -> Response:
         workspace = site.workspace_of(request)
         wanted = list(dict.fromkeys(run))
-        if not 1 < len(wanted) <= MOST_COMPARED:
-            raise BadInput("too few or too many runs to compare", expected=f"2 to {MOST_COMPARED}", got=str(len(wanted)))
+        if not FEWEST_COMPARED <= len(wanted) <= MOST_COMPARED:
+            raise BadInput(
+                "too few or too many runs to compare",
+                expected=f"{FEWEST_COMPARED} to {MOST_COMPARED}",
+                got=str(len(wanted)),
+                see="runs",
+            )
         found = [workspace.runs.get(id) for id in wanted]
         points = {one.id: metrics_of(workspace, one.id) for one in found}
         return site.page(

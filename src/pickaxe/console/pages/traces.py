@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from pickaxe.console.forms import Place
 from pickaxe.console.site import Site
 from pickaxe.flows.answer_price import answer_price
 from pickaxe.flows.explain import Explanation, explain, training_set_of
@@ -39,7 +40,7 @@ def router(site: Site) -> APIRouter:
     def index(
         request: Request,
         endpoint: Annotated[str, Query(max_length=200)] = "",
-        after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+        after: Place = 0,
     ) -> Response:
         workspace = site.workspace_of(request)
         page = Records(workspace).traces(endpoint or None, after, PAGE, newest_first=True)

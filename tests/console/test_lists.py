@@ -1,0 +1,67 @@
+"""What an address may hold beside its path: any nonsense is refused with a page, or taken for the nearest thing that makes sense."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from starlette.testclient import TestClient
+
+from pickaxe.kernel.workspace import Workspace
+
+ODD = [
+    "",
+    "-1",
+    "0",
+    "1e9",
+    "NaN",
+    "inf",
+    "9" * 30,
+    str(2**63),
+    "x",
+    "\x00",
+    "名",
+    "' OR 1=1 --",
+    "[]",
+    "{}",
+    "%",
+    "../..",
+    "a" * 301,
+]
+LISTS = {
+    "/": ["after"],
+    "/tasks": ["after", "limit", "sort"],
+    "/runs": ["after", "q", "state", "limit", "sort"],
+    "/runs/compare": ["run"],
+    "/artifacts": ["after", "q", "kind", "limit", "sort"],
+    "/artifacts/diff": ["a", "b"],
+    "/data": ["q", "after", "limit"],
+    "/data/shop/rows": ["begin", "limit", "sort"],
+    "/data/-/sql": ["q", "chart", "x", "y", "colour"],
+    "/endpoints": ["after", "limit"],
+    "/traces": ["after", "endpoint", "limit", "sort"],
+    "/bill": ["artifact", "sums"],
+    "/label": ["after", "q"],
+    "/review": ["after", "q"],
+    "/plan/forecasts": ["after", "limit"],
+    "/settings/changes": ["after", "by", "kind"],
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(empty: Workspace, client: TestClient, path: str) -> None:
+    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
+    for name in LISTS[path]:
+        for value in ODD:
+            answer = client.get(path, params={name: value})
+            assert answer.status_code in (200, 404, 422), (name, value, answer.status_code)
+            assert answer.headers["content-type"].startswith("text/html")
+            assert "openapi.json" not in answer.text
+            assert "<main" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/runs", "after"), ("/traces", "after"), ("/artifacts", "after"), ("/data/shop/rows", "begin")]
+)
+def test_a_field_left_empty_is_the_beginning(empty: Workspace, client: TestClient, path: str, name: str) -> None:
+    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
+    assert client.get(f"{path}?{name}=").status_code == 200
