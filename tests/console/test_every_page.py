@@ -20,6 +20,8 @@ PATHS = {
     "overview": "/",
     "tasks": "/tasks",
     "task": "/tasks/tiny",
+    "new task": "/tasks/-/new",
+    "new task's form": "/tasks/-/new?source=tiny/source",
     "runs": "/runs",
     "run": "/runs/{run}",
     "compare": "/runs/compare?run={run}&run={other}",

@@ -102,9 +102,19 @@ def test_limits_and_settings_reach_the_task(client: TestClient, uploaded: Artifa
     assert (task.rounds, task.students.latency_ms, task.gate.min_accuracy) == (2, 1, 0.8)
 
 
+def test_any_other_setting_is_typed_as_in_a_task_file(client: TestClient, uploaded: Artifact) -> None:
+    fine = {"name": "t", "annotators": "file", "label": "kind", "text": "body", "min_accuracy": "0.7"}
+    typed = "gate.max_ece = 0.2\ncurate.languages = ['en']"
+    task = task_of(form(client, uploaded.id, **fine, settings=typed))
+    assert (task.gate.max_ece, task.gate.min_accuracy, task.curate.languages) == (0.2, 0.7, ("en",))
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"settings": "gate.max_ece ="}, "the other settings cannot be read"),
+        ({"settings": "gate.max_eec = 1"}, "max_eec"),
+        ({"settings": "encoder = '/etc'"}, "a path on the server cannot be named here"),
         ({"rounds": "99"}, "rounds"),
         ({"max_cost": "much"}, "max_cost"),
         ({"name": "../etc"}, "name"),
@@ -130,7 +140,7 @@ def test_few_rows_and_a_name_that_is_taken_are_said(empty: Workspace, client: Te
     assert "99 rows are few: below about 667" in form(client, few.id)
     empty.run(count, Count(upto=2), name="few/count", cores=1)
     assert task_of(form(client, few.id)).name == "few-2"
-    assert "There is a task few." in form(client, few.id, name="few", annotators="file", label="kind", text="body")
+    assert "there is such a task." in form(client, few.id, name="few", annotators="file", label="kind", text="body")
 
 
 def test_what_is_no_file_of_texts_is_refused_with_a_reason(empty: Workspace, client: TestClient, tmp_path: Path) -> None:

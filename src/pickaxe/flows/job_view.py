@@ -132,9 +132,11 @@ def jobs_under_way(recent: Facts) -> list[JobNow]:
 
 
 def newest_job(workspace: Workspace, task: str) -> JobNow | None:
-    """The job of `task` that is under way, else the one that was queued last, as far as recent events tell."""
+    """The job of `task` that is under way, else the one that was queued last, as far as recent events tell; with missing answers."""
     recent = recent_facts(workspace)
     under_way = next((now for now in jobs_under_way(recent) if now.job.name == task), None)
+    if under_way and under_way.job.state == "waiting":
+        under_way = replace(under_way, job=job_of(workspace, under_way.job.id))
     ended = next((job for job in recent_jobs(recent) if job.name == task), None)
     return under_way or (JobNow(ended, ended.ended_at or ended.queued_at) if ended else None)
 

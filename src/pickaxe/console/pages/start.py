@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,6 +57,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "max_memory_gb": ("limits", "max_memory_gb"),
 }
 """A field of the form -> where its value stands in a task."""
+SETTINGS = "settings"
+"""A field for any other setting of a task, as it would stand in a task file."""
 _WORDS = frozenset({"name", "annotators", "text", "label", "intended_use", "encoder"})
 _LONGEST = 2_000
 
@@ -99,7 +102,7 @@ def router(site: Site) -> APIRouter:
                 request, "start.html", demos=demo_tasks(), uploads=uploads(workspace), most=MOST_UPLOADED, file_name=file_name
             )
         seen = look_at(workspace, source)
-        asked = {name: text[:_LONGEST] for name, text in request.query_params.items() if name in FIELDS}
+        asked = {name: text[:_LONGEST] for name, text in request.query_params.items() if name in (*FIELDS, SETTINGS)}
         return site.page(
             request,
             "start_form.html",
@@ -117,14 +120,17 @@ def _draft(
 ) -> Draft:
     """What the form says, or at first what the file and an earlier job of the task say."""
     values = {**before, "data": ARTIFACT + source} if before else _proposed(workspace, source, seen)
+    typed = asked.pop(SETTINGS, "")
     if asked:
         values = _filled(values, asked)
-    form = _form(values) | asked
+    form = _form(values) | asked | {SETTINGS: typed}
     wants_classes = form["annotators"] == "people" and not form["classes"].strip()
     draft = Draft(values, form, wants_classes=wants_classes, encoders=_encoders(workspace))
     if wants_classes:
         return draft
     try:
+        values = _merged(values, _settings(typed))
+        draft = replace(draft, values=values)
         refuse_paths(caller, values)
         task = checked_task(workspace, values)
         found = preview(workspace, task)
@@ -165,6 +171,24 @@ def _filled(values: Mapping[str, Any], asked: Mapping[str, str]) -> dict[str, An
     if filled.get("annotators", "people") == "people":  # who label themselves are not shown what the file says
         filled.setdefault("ingest", {}).pop("label", None)
     return filled
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """Lines such as ``gate.max_ece = 0.2``. Raises `BadInput`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(
+            f"the other settings cannot be read: {error}", expected="lines such as gate.max_ece = 0.2", got=f"{text!r:.100}"
+        ) from None
+
+
+def _merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(values)
+    for key, value in more.items():
+        known = found.get(key)
+        found[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return found
 
 
 def _value(name: str, text: str) -> Any:
