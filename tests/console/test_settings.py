@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -70,6 +71,16 @@ def test_the_api_says_which_rights_a_key_may_have(empty: Workspace) -> None:
         error = client.post("/v1/keys", json={"name": "nightly"}).json()["error"]
     assert error["message"] == "scopes: is missing; it takes a list of read, label, predict, write or admin, 1 to 5 items"
     assert error["expected"] == "an object with name, scopes, and perhaps days, person"
+
+
+def test_the_api_says_how_long_a_password_is_and_never_which(empty: Workspace) -> None:
+    with TestClient(whole_app(empty), base_url="http://localhost") as client:
+        given = {"name": "ada", "role": "admin", "password": "hunter2"}
+        error = client.post("/v1/people", json=given).json()["error"]
+        bodies = json.dumps(client.get("/openapi.json").json()["paths"]["/v1/people"]["post"]["requestBody"])
+    assert "at least 12 characters" in error["message"]
+    assert "hunter2" not in str(error)
+    assert '"minLength": 12' in bodies
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
 from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
 from pickaxe.kernel.location import Location
-from pickaxe.serve.access import caller_of, needs
+from pickaxe.serve.access import caller_of
 
 _LATEST = 8
 
 
 def router(site: Site) -> APIRouter:
-    routes = site.router()
+    routes, reading, managing = APIRouter(), site.router(), site.router("admin")
 
-    @routes.get("/settings")
+    @reading.get("/settings")
     def settings(request: Request) -> Response:
         workspace, caller = site.workspace_of(request), caller_of(request)
         access, admin = Access.of(workspace.catalog), caller.may("admin")
@@ -48,7 +48,7 @@ def router(site: Site) -> APIRouter:
             location=_places(workspace.stores.location, t) if admin and caller.tenant_id == LOCAL_TENANT else {},
         )
 
-    @routes.get("/settings/changes", dependencies=[needs("admin")])
+    @managing.get("/settings/changes")
     def log(
         request: Request,
         who: Annotated[str, Query(max_length=100)] = "",
@@ -70,6 +70,8 @@ def router(site: Site) -> APIRouter:
             most_read=changes.MOST_READ,
         )
 
+    for part in (reading, managing):
+        routes.include_router(part)
     return routes
 
 

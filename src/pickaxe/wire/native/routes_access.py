@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pickaxe.kernel.access import audit
 from pickaxe.kernel.access.keys import Key
+from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
 from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role, Scope
 from pickaxe.kernel.errors import BadInput
@@ -24,6 +25,7 @@ from pickaxe.wire.native.live import sequence
 from pickaxe.wire.native.nouns import EventInfo, Page, event_json
 
 RoleName = Literal["viewer", "labeller", "editor", "admin"]
+NewSecret = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
 Named = Annotated[str, Path(max_length=200, description="name or id")]
 
 
@@ -75,16 +77,14 @@ class TenantInfo(BaseModel):
 class NewPerson(RequestBody):
     name: str = Field(min_length=1, max_length=120)
     role: RoleName
-    password: str | None = Field(
-        default=None, max_length=256, description="null: signs in with an OpenID provider, or uses keys only"
-    )
+    password: NewSecret | None = Field(default=None, description="null: signs in with an OpenID provider, or uses keys only")
 
 
 class PersonChange(RequestBody):
     """One change, or several."""
 
     role: RoleName | None = None
-    password: str | None = Field(default=None, max_length=256)
+    password: NewSecret | None = None
     disabled: bool | None = Field(
         default=None, description="true: keys and sessions end at once; false: may sign in again, the keys stay ended"
     )
@@ -92,7 +92,7 @@ class PersonChange(RequestBody):
 
 class NewPassword(RequestBody):
     old: str = Field(max_length=256)
-    new: str = Field(max_length=256)
+    new: NewSecret
 
 
 class NewKey(RequestBody):
@@ -105,7 +105,7 @@ class NewKey(RequestBody):
 class NewTenant(RequestBody):
     name: str = Field(min_length=1, max_length=63)
     admin: str = Field(min_length=1, max_length=120, description="name of its first admin")
-    password: str = Field(max_length=256)
+    password: NewSecret
 
 
 _ME = {
