@@ -120,7 +120,9 @@ def _amount(meter: str, value: float) -> str:
 
 def drift_of(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """The newest document of the watch over this endpoint, None before there is one."""
-    return document_of(workspace, f"{name}/drift", ("alarm", "statement", "level", "sources", "windows"))
+    return document_of(
+        workspace, f"{name}/drift", ("alarm", "alpha", "horizon", "window", "statement", "level", "sources", "windows")
+    )
 
 
 def _recent(workspace: Workspace, name: str, limit: int) -> Recent:
