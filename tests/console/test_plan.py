@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_layouts_that_fall_out_say_why_in_the_language(client: TestClient) -> No
     page = client.get("/plan/train", params={"deadline": "3 days"}, headers={"accept-language": "zh"}).text
     assert "放得下，但更贵" in page
     assert "为何落选" in page
+
+
+def test_choices_are_offered_and_every_field_has_its_words(client: TestClient) -> None:
+    chinese = {"accept-language": "zh"}
+    page = client.get("/plan/train", params={"method": "lora", "on": "2024-06-30", "seed": "7"}, headers=chinese).text
+    assert "<option selected>lora</option>" in page
+    labels = re.findall(r'<label for="f-([\w.]+)">([^<]*)', page)
+    assert {"deadline", "sequence", "dtype", "on", "seed"} <= {name for name, _ in labels}
+    assert [name for name, said in labels if said.isascii() and not said.isupper()] == []
+    serving = client.get("/plan/serve").text
+    assert "<option>int4</option>" in serving
+    cheaper = client.get("/plan/serve", params={"weights": "int4"}).text
+    assert "<option selected>int4</option>" in cheaper
 
 
 @pytest.mark.slow
@@ -151,3 +165,16 @@ def test_serving_stands_beside_the_stages(client: TestClient, empty: Workspace, 
     assert '<a href="/endpoints/headlines">headlines</a>' in compared
     assert "20.0%" in compared, "1,800 read where 1,500 were foreseen"
     assert "server" in compared
+
+
+@pytest.mark.slow
+def test_the_forecast_of_an_endpoint_reads_well(empty: Workspace, browser: Browser, tmp_path: Path) -> None:
+    artifact = empty.import_files(write_model(tmp_path / "model"), "headlines/model", kind="model")
+    empty.publish("headlines", [Route(artifact.id)])
+    keep_forecast(
+        empty, "server-a:headlines:1", ServingForecast("headlines", {"answer_us": Foresight(1000, 1500, 2500, 40)}, 800.0)
+    )
+    keep_forecast(empty, "server-a:1", forecast_server(empty))
+    page = browser.open(empty, "/endpoints/headlines")
+    assert page.get_by_text("An answer, median").is_visible()
+    browser.clean(page)

@@ -15,9 +15,11 @@ from pickaxe.compute.planner.claims import shipped_claims
 from pickaxe.compute.planner.currency import Rates
 from pickaxe.compute.planner.history import METERS
 from pickaxe.compute.planner.kept import Pair, median_error, pairs, within
-from pickaxe.compute.planner.scenario import FORECASTS, open_saved, plan, save
+from pickaxe.compute.planner.scenario import FORECASTS, FORMS, open_saved, plan, save
 from pickaxe.compute.planner.serving_here import METERS as SERVING_METERS
 from pickaxe.compute.planner.serving_here import STEP as SERVING
+from pickaxe.compute.planner.training import METHODS
+from pickaxe.compute.planner.words import word
 from pickaxe.console import charts
 from pickaxe.console.forms import fields_of
 from pickaxe.console.site import Site, link
@@ -56,6 +58,7 @@ START: Mapping[str, Mapping[str, str]] = {
 
 CURRENCIES = {"en": "USD", "zh": "CNY"}
 """What money is shown in unless the scenario says: the one that readers of the language count in, by dated rates."""
+_TRAINING = {"method": ("", list(METHODS)), "dtype": ("", list(hardware.DTYPES)), "sequence": ("", []), "deadline": ("", [])}
 _LEAST_USE = 0.2
 _UNITS = (("_ms", 1e-3, "s"), ("_us", 1e-3, "ms"), ("_bytes", 1e-6, "MB"), ("nano_hour", 1e-9, "$"))
 """How a meter's name ends, what its unit is worth in the one that is drawn, and that one's symbol."""
@@ -125,9 +128,8 @@ def router(site: Site) -> APIRouter:
             kinds=KINDS,
             kind=kind,
             error=error,
-            entries=_entries(start | asked, set(start), found),
+            entries=_entries(kind, start | asked, set(start), found, language),
             cases=_cases(kind, found, site.words_of(request), language),
-            known={"device": sorted(hardware.load()), "model": sorted(models.presets()), "currency": Rates().currencies},
             may_write=caller_of(request).may("write"),
             asked=asked,
         )
@@ -192,23 +194,46 @@ def _flat(scenario: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _entries(asked: Mapping[str, str], first: set[str], found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The form's fields: what it begins with, then every other number that the calculator takes, with its default."""
+def _entries(
+    kind: str, asked: Mapping[str, str], first: set[str], found: Mapping[str, Any], language: str
+) -> list[dict[str, Any]]:
+    """The form's fields: what it begins with, then every other number and choice that the calculator takes, with its default."""
     inputs: Mapping[str, Any] = next(iter(found.values()))["inputs"] if found else {}
-    entries = [
+    known = {"currency": Rates().currencies, "device": sorted(hardware.load()), "model": sorted(models.presets())}
+    offered = _offered(kind)
+    known |= {name: names for name, (_, names) in offered.items() if names}
+    texts = (
+        dict(asked)
+        | {name: default for name, (default, _) in offered.items() if name not in asked}
+        | {name: item["text"] for name, item in inputs.items() if name not in asked and "." not in name}
+    )
+    return [
         {
             "name": name,
-            "title": inputs.get(name, {}).get("title"),
+            "title": inputs[name]["title"] if name in inputs else _title(name, language),
             "text": text,
             "more": name not in first,
             "number": name in inputs,
+            "known": known.get(name),
         }
-        for name, text in asked.items()
+        for name, text in texts.items()
     ]
-    rest = [(name, item) for name, item in inputs.items() if name not in asked and "." not in name]
-    return entries + [
-        {"name": name, "title": item["title"], "text": item["text"], "more": True, "number": True} for name, item in rest
-    ]
+
+
+def _offered(kind: str) -> dict[str, tuple[str, list[str]]]:
+    """Choices beside the numbers: name -> the default ("": the calculator's own) and what may be chosen, where that is a list."""
+    if kind not in FORMS:
+        return {}
+    choices = {item.name: (item.default or "", sorted(item.known())) for item in FORMS[kind][1] if item.name != "case"}
+    return choices | (_TRAINING if kind == "train" else {})
+
+
+def _title(name: str, language: str) -> str:
+    """The planner's words for a field; of a table's (``mix.0.name``) those of its last part."""
+    try:
+        return word("fields", name.rpartition(".")[2], language)
+    except KeyError:
+        return name
 
 
 def _cases(kind: str, found: Mapping[str, Any], t: Translate, language: str) -> list[dict[str, Any]]:
