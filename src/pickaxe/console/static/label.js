@@ -185,9 +185,12 @@ names.forEach((name, index) => {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "do choice";
-  const key = document.createElement("kbd");
-  key.textContent = index < 9 ? index + 1 : index === 9 ? 0 : "";
-  button.append(key, ` ${name}`);
+  if (index < 10) {
+    const key = document.createElement("kbd");
+    key.textContent = (index + 1) % 10;
+    button.append(key, " ");
+  }
+  button.append(name);
   button.addEventListener("click", () => choose(index));
   choices.append(button);
 });
