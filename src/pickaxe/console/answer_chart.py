@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Self
 
+from pickaxe.console.cells import cell
 from pickaxe.console.charts import Spec, framed
 from pickaxe.flows.report.drawing import SERIES, scale, short
 
@@ -47,9 +48,10 @@ class Drawing:
         if not any(value is not None for value in y):
             return None
         across, written = _axis(x, bars=self.chart == "bar")
+        of_time = {"scale": {"type": "utc"}} if across == "temporal" else {}  # as the answer's table shows it
         rows: list[dict[str, Any]] = [{"x": written(one), "y": other} for one, other in zip(x, y, strict=True)]
         encoding: Spec = {
-            "x": {"field": "x", "type": across, "title": short(self.x, _LONGEST), "sort": None},
+            "x": {"field": "x", "type": across, "title": short(self.x, _LONGEST), "sort": None, **of_time},
             "y": {"field": "y", "type": "quantitative", "title": short(self.y, _LONGEST)},
         }
         if self.colour in names:
@@ -59,12 +61,14 @@ class Drawing:
         encoding["tooltip"] = [
             {"field": item["field"], "type": item["type"], "title": _title(item)} for item in encoding.values()
         ]
+        if of_time:
+            encoding["tooltip"][0]["timeUnit"] = "utcyearmonthdatehoursminutesseconds"
         return framed(rows, {"mark": {"type": self.chart, "color": SERIES[0]}, "encoding": encoding}, 280)
 
 
 def _coloured(rows: list[dict[str, Any]], values: list[Any], others: str) -> list[str]:
     """Give each row its `colour`; the most frequent values have one of their own. Returns the names in the legend."""
-    texts = [short(str(value), _LONGEST) for value in values]
+    texts = [short(str(cell(value).text), _LONGEST) for value in values]
     frequent = [text for text, _ in Counter(texts).most_common(len(SERIES) + 1)]
     own = frequent if len(frequent) <= len(SERIES) else frequent[: len(SERIES) - 1]
     for row, text in zip(rows, texts, strict=True):
@@ -76,11 +80,11 @@ def _coloured(rows: list[dict[str, Any]], values: list[Any], others: str) -> lis
 def _axis(values: list[Any], *, bars: bool) -> tuple[str, Callable[[Any], Any]]:
     """The kind of scale that fits the values, and how each of them is written in JSON."""
     there = [value for value in values if value is not None]
-    if there and all(isinstance(value, date | datetime) for value in there):
+    if there and not bars and all(isinstance(value, date | datetime) for value in there):
         return "temporal", lambda value: None if value is None else value.isoformat()
     if there and not bars and all(_number(value) is not None for value in there):
         return "quantitative", _number
-    return "nominal", lambda value: None if value is None else short(str(value), _LONGEST)
+    return "nominal", lambda value: short(text, _LONGEST) if (text := cell(value).text) is not None else None
 
 
 def _number(value: Any) -> float | None:

@@ -83,10 +83,18 @@ def _interrupt(connection: duckdb.DuckDBPyConnection, streamed: Sequence[Streame
 def _tell_what_is_wanted(
     connection: duckdb.DuckDBPyConnection, query: str, params: Sequence[Any], streamed: Sequence[Streamed]
 ) -> None:
-    if streamed:
+    import duckdb
+
+    if not streamed:
+        return
+    try:
         plan = connection.execute(f"EXPLAIN (FORMAT json) {query}", list(params)).fetchall()[0][1]
-        for table in streamed:
-            table.wanted = wanted_of(plan, table.schema)
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        return  # a mistake shows again when the query itself runs, at its own place; what has no plan (DESCRIBE) is read as a whole
+    for table in streamed:
+        table.wanted = wanted_of(plan, table.schema)
 
 
 def _names(table: pa.Table | Streamed) -> list[str]:
