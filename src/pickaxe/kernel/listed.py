@@ -23,7 +23,7 @@ LISTED: Mapping[str, Listed] = {
     "endpoints": Listed("pickaxe endpoints", "GET /v1/endpoints", "/endpoints"),
     "tasks": Listed("pickaxe runs", "GET /v1/tasks", "/tasks"),
     "traces": Listed("", "GET /v1/traces", "/traces"),
-    "jobs": Listed("", "GET /v1/jobs", "/"),
+    "jobs": Listed("pickaxe jobs", "GET /v1/jobs", "/"),
     "people": Listed("pickaxe user list", "GET /v1/people", "/settings"),
     "keys": Listed("pickaxe api-key list", "GET /v1/keys", "/settings"),
     "tenants": Listed("pickaxe tenant list", "GET /v1/tenants", "/settings"),
