@@ -93,6 +93,8 @@ def test_people_need_classes_and_are_not_shown_the_files_labels(client: TestClie
     assert (task.ingest.label, task.label.classes) == (None, ("urgent", "not urgent"))
     assert (task.label.max_labels, task.test_labels, task.intended_use) == (300, 120, "Sort tickets.")
     assert "420 answers of people, about 42" in page
+    asked |= {"rounds": "3", "more_labels": "50"}
+    assert "520 answers of people" in form(client, uploaded.id, name="tickets", text="body", annotators="people", **asked)
 
 
 def test_limits_and_settings_reach_the_task(client: TestClient, uploaded: Artifact) -> None:

@@ -34,9 +34,10 @@ def label_pool(
     """
     known = _gathered(line, annotations, feedback)
     inputs = {"pool": pool, **known}
+    if annotations is not None:
+        task = task.model_copy(update={"label": overridden_budget(task)})
     if task.annotators == "simulated":
-        config = task.label if annotations is None else overridden_budget(task)
-        inputs |= line.stage("label", label, config, inputs, counts="annotations", cores=1).outputs
+        inputs |= line.stage("label", label, task.label, inputs, counts="annotations", cores=1).outputs
     elif task.annotators == "file":
         found = line.stage(
             "label", read_labels, ReadLabelsConfig(audit_share=task.label.audit_share), inputs, counts="annotations", cores=1

@@ -48,6 +48,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "test_labels": ("test_labels",),
     "intended_use": ("intended_use",),
     "rounds": ("rounds",),
+    "more_labels": ("more_labels",),
     "encoder": ("encoder",),
     "latency_ms": ("students", "latency_ms"),
     "min_accuracy": ("gate", "min_accuracy"),
@@ -136,7 +137,7 @@ def _draft(
         found = preview(workspace, task)
     except PickaxeError as error:
         return replace(draft, error=error)
-    answers = (task.label.max_labels or 0) + task.test_labels if task.annotators == "people" else 0
+    answers = _answers(task) if task.annotators == "people" else 0
     return replace(
         draft,
         forecast=found,
@@ -224,6 +225,11 @@ def _form(values: Mapping[str, Any]) -> dict[str, str]:
             value = f"{value / 60:g}"
         form[name] = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return form | {"annotators": str(values.get("annotators", "people"))}
+
+
+def _answers(task: Task) -> int:
+    """What people are asked for, in all rounds."""
+    return task.test_labels + (task.label.max_labels or 0) + (task.rounds - 1) * task.more_labels
 
 
 def _least_rows(task: Task) -> int:
