@@ -101,6 +101,17 @@ def test_on_a_narrow_screen_the_results_stay_in_sight_of_the_sliders(empty: Work
     assert page.locator("output[for=s-paying]").inner_text().startswith("×")
 
 
+def test_what_fits_nowhere_says_so_in_the_language(client: TestClient) -> None:
+    asked = {"model": "llama-3.1-405b", "devices": "8"}
+    chinese = client.get("/plan/train", params=asked, headers={"accept-language": "zh"}).text
+    assert "llama-3.1-405b 放不下" in chinese
+    assert "8 张卡：DP1 TP8" in chinese
+    assert "does not fit" not in chinese
+    assert "llama-3.1-405b does not fit: no layout of" in client.get("/plan/train", params=asked).text
+    serving = {"model": "llama-3.1-405b", "devices_per_replica": "1"}
+    assert "放不进 1 × H100" in client.get("/plan/serve", params=serving, headers={"accept-language": "zh"}).text
+
+
 def test_ranges_and_tables_survive_the_form() -> None:
     texts = {"utilisation": "40% – 80%", "devices": "8", "mix.0.name": "a", "mix.1.name": "b", "mix.1.share": "0.5"}
     found = _scenario(texts)

@@ -52,9 +52,12 @@ def drift(found: Mapping[str, Any], t: Translate) -> str:
 
 
 def failure(error: Mapping[str, Any], t: Translate, language: str) -> Markup:
-    """Why something failed: a gate by its rules, the rest as the program said it, after the kind of error in the reader's language."""
+    """Why something failed: a gate by its rules, what an error says in the language itself, the rest as the program said it, after
+    the kind of error in the reader's language."""
     if failed := _failed_rules(error):
         return escape(t("rule.gate_failed", names=", ".join(_rule_name(name, language) for name in failed)))
+    if said := ((error.get("details") or {}).get("said") or {}).get(language):
+        return Markup("<br>").join(said.splitlines())
     code = str(error.get("code", ""))
     kind = name_of(language, "error", code)
     short = f"{kind} " if language != DEFAULT and kind != code else ""

@@ -12,7 +12,7 @@ from pickaxe.compute.planner.calculator import Field, Forecast, Results, Values,
 from pickaxe.compute.planner.serving import read_serving
 from pickaxe.compute.planner.traffic import best_batch, replicas_for
 from pickaxe.compute.planner.units import Money, Number, Seconds, TokenPrice
-from pickaxe.compute.planner.words import note
+from pickaxe.compute.planner.words import in_all, note
 from pickaxe.kernel.errors import BadInput
 
 _DAY, _YEAR_DAYS = 86_400.0, 365.25
@@ -80,6 +80,7 @@ def plan_own(scenario: Mapping[str, Any]) -> Forecast:
             "the own model cannot keep the promises",
             expected="a model, device and limits that fit",
             got="; ".join(map(str, serving.notes)),
+            said=in_all(note("keeps_no_promise"), *serving.notes),
         )
     by_volume = served(at)
     volumes = [10 ** (step / 4) for step in range(8, 33)]

@@ -29,7 +29,7 @@ from pickaxe.compute.planner.models import Architecture
 from pickaxe.compute.planner.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
 from pickaxe.compute.planner.units import Watts
-from pickaxe.compute.planner.words import Note, note
+from pickaxe.compute.planner.words import Note, in_all, note
 from pickaxe.kernel.errors import BadInput
 
 _MAX_DEVICES = 1024
@@ -166,6 +166,17 @@ def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values
             expected=f"devices_per_replica of {least} or more" + (f", at most {arch.experts}" if tried.by_experts else ""),
             got=f"{tried.held_bytes / 1e9:,.1f} GB of weights, {tried.memory * (1 - speed.reserve) / 1e9:,.1f} GB of usable memory",
             remedy="take more devices, or weights in fewer bits (weights = int4)",
+            said=in_all(
+                note(
+                    "serves_nowhere",
+                    model=arch.name,
+                    weights=weights,
+                    devices=tried.devices,
+                    device=device.key,
+                    held=f"{tried.held_bytes / 1e9:,.1f}",
+                    usable=f"{tried.memory * (1 - speed.reserve) / 1e9:,.1f}",
+                )
+            ),
         )
     return _cheapest(found, at, draft_length) if len(found) > 1 else found[0]
 

@@ -40,7 +40,7 @@ from pickaxe.compute.planner.units import (
     TokenRate,
     Tokens,
 )
-from pickaxe.compute.planner.words import Note, note
+from pickaxe.compute.planner.words import Note, in_all, note
 from pickaxe.kernel.errors import BadInput
 
 HEADLINES = ("cost", "time")
@@ -94,6 +94,11 @@ def plan_training(
             got="; ".join(f"{item.reason} ({item.example})" for item in found.fallen),
             remedy="more devices or larger ones, a shorter sequence, LoRA, an optimiser of 8 bits, or offload"
             + ("" if setting.wanted.deadline is None else "; or a later deadline"),
+            said=in_all(
+                note("fits_nowhere", model=setting.model.name, considered=found.considered),
+                *(note("fallen", reason=item.reason, example=item.example) for item in found.fallen),
+                note("fits_with" if setting.wanted.deadline is None else "fits_later"),
+            ),
         )
     best = found.best[0]
     inputs, notes = _inputs(scenario, setting, best, shipped_prices() if prices is None else tuple(prices))

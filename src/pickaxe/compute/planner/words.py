@@ -42,6 +42,11 @@ def said(value: Any, language: str = "en") -> Any:
     return [said(item, language) for item in value] if isinstance(value, (list, tuple)) else value
 
 
+def in_all(*notes: Note) -> dict[str, str]:
+    """The notes in every language, one after the other: for an error, whose message is English."""
+    return {language: "\n".join(each.said(language) for each in notes) for language in LANGUAGES}
+
+
 def word(section: str, key: str, language: str = "en") -> str:
     """The words for `key` of a section (fields, results, notes); English where the language has none. Raises KeyError for no words."""
     texts = _entry(section, key)
