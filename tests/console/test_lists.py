@@ -60,6 +60,25 @@ def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(empty: Workspa
 
 
 @pytest.mark.parametrize(
+    ("path", "said", "list_"),
+    [
+        ("/runs/compare", "2 to 8", "/runs"),
+        ("/artifacts/diff?a=shop/rows", "two artifacts", "/artifacts"),
+        ("/data/shop/rows?begin=-1", "begin: ", "/data"),
+        ("/traces?after=NaN", "after: ", "/traces"),
+    ],
+)
+def test_the_page_of_an_error_leads_back_to_its_list(
+    empty: Workspace, client: TestClient, path: str, said: str, list_: str
+) -> None:
+    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
+    shown = client.get(path).text.partition("<main")[2]
+    assert said in shown
+    assert "query." not in shown
+    assert f'class="button" href="{list_}"' in shown
+
+
+@pytest.mark.parametrize(
     ("path", "name"), [("/runs", "after"), ("/traces", "after"), ("/artifacts", "after"), ("/data/shop/rows", "begin")]
 )
 def test_a_field_left_empty_is_the_beginning(empty: Workspace, client: TestClient, path: str, name: str) -> None:

@@ -126,7 +126,7 @@ class Site:
         try:
             return await handler(request)
         except RequestValidationError as error:
-            return self.error(request, invalid(error.errors()))
+            return self.error(request, invalid([{**one, "loc": one["loc"][1:] or one["loc"]} for one in error.errors()]))
         except PickaxeError as error:
             return self.error(request, error)
 
@@ -136,6 +136,7 @@ class Site:
             return RedirectResponse("/sign-in?next=" + quote(_address(request), safe="/"), status_code=303)
         see = error.details.get("see")
         listed = LISTED.get(str(see))
+        section = next((item for item in MENU[1:] if request.url.path.startswith(item.path)), None)
         meant = nearest(request.url.path.strip("/"), (item.path[1:] for item in MENU)) if see == "routes" else []
         answer = self.page(
             request,
@@ -144,6 +145,7 @@ class Site:
             error=error,
             trace_id=trace_of(request).trace_id,
             listed=None if listed is None else (see, listed.page),
+            section=section if listed is None and see != "routes" else None,
             meant=[item for item in MENU if item.path[1:] in meant and item.path != "/"],
         )
         if retry_after := error.details.get("retry_after"):

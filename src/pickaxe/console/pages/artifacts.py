@@ -37,8 +37,12 @@ def router(site: Site) -> APIRouter:
         return site.page(request, "artifacts.html", found=found, kinds=kinds, q=q, kind=kind, after=after, following=following)
 
     @routes.get("/artifacts/diff")
-    def diff(request: Request, a: Text, b: Text) -> Response:
+    def diff(request: Request, a: Text = "", b: Text = "") -> Response:
         workspace = site.workspace_of(request)
+        if not (a and b):
+            raise BadInput(
+                "two artifacts are compared", expected="a and b, each a name, name:3, name@alias or an id", see="artifacts"
+            )
         before, now = workspace.artifact(a), workspace.artifact(b)
         if before.stored != now.stored:
             raise BadInput("these two cannot be compared", expected=f"another {before.stored}", got=now.stored)

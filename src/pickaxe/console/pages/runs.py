@@ -18,6 +18,7 @@ from pickaxe.kernel.workspace import Workspace
 
 PAGE = 40
 FEWEST_COMPARED, MOST_COMPARED = 2, 8
+_NOTHING: list[str] = []
 MOST_EVENTS = 5_000
 """Points read of one run, the newest; a chart shows fewer anyway."""
 SHOWN_LOGS = 400
@@ -47,7 +48,7 @@ def router(site: Site) -> APIRouter:
         )
 
     @routes.get("/runs/compare")
-    def compare(request: Request, run: Annotated[list[str], Query(max_length=200)]) -> Response:
+    def compare(request: Request, run: Annotated[list[str], Query(max_length=200)] = _NOTHING) -> Response:
         workspace = site.workspace_of(request)
         wanted = list(dict.fromkeys(run))
         if not FEWEST_COMPARED <= len(wanted) <= MOST_COMPARED:
