@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,19 @@ def test_an_upload_that_says_it_is_too_large_is_refused_at_once(url: str, monkey
 
     answer = httpx.post(f"{url}/v1/imports", content=parts(), params={"name": "uploads/long"})
     assert "at most 1000 bytes" in refusal(answer, 413)
+
+
+def test_an_upload_that_is_broken_off_is_no_fault_of_the_server(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as line:
+        head = f"POST /v1/imports?name=uploads/half HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n\r\n"
+        line.sendall(head.encode() + b"text\n")
+        time.sleep(0.3)  # it has begun to read
+    time.sleep(0.5)
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+    entries = httpx.get(f"{url}/v1/audit").json()["data"]["items"]
+    assert entries[0]["value"] == 408
+    assert httpx.get(f"{url}/v1/artifacts", params={"name": "uploads/half"}).json()["data"]["items"] == []
 
 
 def test_only_files_are_looked_at(url: str) -> None:

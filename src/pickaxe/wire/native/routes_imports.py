@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pickaxe.data.look import look
@@ -124,6 +125,8 @@ async def _received(request: Request, spool: BinaryIO) -> None:
                 part = await anext(parts, None)
         except TimeoutError:
             raise SlowClient(f"nothing came for {_SILENT_SECONDS:g} s", got=f"{size} bytes") from None
+        except ClientDisconnect:
+            raise SlowClient("the upload was broken off", got=f"{size} bytes") from None
         if part is None:
             return
         size += len(part)
