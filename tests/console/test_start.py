@@ -87,6 +87,8 @@ def test_people_need_classes_and_are_not_shown_the_files_labels(client: TestClie
     page = form(client, uploaded.id, name="tickets", text="body", label="kind", annotators="people", classes="")
     assert drafted(page) is None
     assert "Say which classes people choose from" in page
+    page = form(client, uploaded.id, name="tickets", text="body", annotators="people", classes="urgent,")
+    assert "Say which classes people choose from" in page, "while the second is being typed"
     asked = {"classes": " urgent ,not urgent,", "max_labels": "300", "test_labels": "120", "intended_use": "Sort tickets."}
     page = form(client, uploaded.id, name="tickets", text="body", label="kind", annotators="people", **asked)
     task = task_of(page)

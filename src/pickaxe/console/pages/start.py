@@ -72,7 +72,7 @@ class Draft:
         values: the task as an object, ready for ``POST /v1/jobs``.
         form: the fields' texts.
         forecast: None as long as `error` says what is wrong, or something is still wanted.
-        wants_classes: people are to label, and nobody has said yet what they choose from.
+        wants_classes: people are to label, and nobody has said yet what they choose from, or one class only.
         answers: wanted of people, and the seconds that they should take.
         least_rows: rows below which the gate has too few to judge by.
     """
@@ -125,7 +125,7 @@ def _draft(
     if asked:
         values = _filled(values, asked)
     form = _form(values) | asked | {SETTINGS: typed}
-    wants_classes = form["annotators"] == "people" and not form["classes"].strip()
+    wants_classes = form["annotators"] == "people" and len(_classes(form["classes"])) < 2
     draft = Draft(values, form, wants_classes=wants_classes, encoders=_encoders(workspace))
     if wants_classes:
         return draft
@@ -197,7 +197,7 @@ def _value(name: str, text: str) -> Any:
     if not text:
         return None
     if name == "classes":
-        return [item.strip() for item in re.split(r"[,，\n]", text) if item.strip()]
+        return _classes(text)
     if name in _WORDS:
         return text
     try:
@@ -205,6 +205,10 @@ def _value(name: str, text: str) -> Any:
     except ValueError:
         return text
     return number * 60 if name == "max_minutes" else number
+
+
+def _classes(text: str) -> list[str]:
+    return [item.strip() for item in re.split(r"[,，\n]", text) if item.strip()]
 
 
 def _form(values: Mapping[str, Any]) -> dict[str, str]:
