@@ -13,8 +13,8 @@ from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe
 
 COMMANDS = (
-    *("demo", "produce", "label", "up", "artifacts", "runs", "logs", "endpoints"),
-    *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "user", "api-key", "tenant"),
+    *("demo", "produce", "label", "up", "jobs", "cancel", "artifacts", "runs", "logs", "endpoints"),
+    *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "sign-in", "sign-out", "user", "api-key", "tenant"),
     *("key", "backup", "restore", "doctor", "move"),
 )
 
