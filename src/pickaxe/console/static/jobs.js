@@ -1,4 +1,6 @@
 // Jobs are started and cancelled through the API, which writes the audit log. Panels are live: they are asked anew for every click.
+import { told } from "./said.js";
+
 export function problemIn(place, text) {
   const problem = place?.querySelector("[data-problem]");
   if (!problem) return;
@@ -13,7 +15,7 @@ export async function post(address, body, place) {
   const said = await answer?.json().catch(() => null);
   if (answer?.ok) return said.data;
   const error = said?.error;
-  problemIn(place, error ? [error.message, error.expected, error.remedy].filter(Boolean).join(" · ") : document.getElementById("away").textContent);
+  problemIn(place, error ? told(error) : document.getElementById("away").textContent);
   return null;
 }
 

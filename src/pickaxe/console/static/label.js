@@ -1,5 +1,6 @@
 // The desk: one item in front, the next ones already here. A key is an answer; each is sent at once, in order, and one that could
 // not be saved comes back with the reason.
+import { told } from "./said.js";
 import { spanForm } from "./spans.js";
 
 const desk = document.getElementById("desk");
@@ -13,7 +14,7 @@ const drafts = new Map(); // row_key -> what was begun there when something else
 async function ask(action, body) {
   const answer = await fetch(`${words.address}/${action}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
   const said = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error([said.error.message, said.error.expected, said.error.remedy].filter(Boolean).join(" · ")), { code: said.error.code });
+  if (!answer.ok) throw Object.assign(new Error(told(said.error)), { code: said.error.code });
   return said.data;
 }
 

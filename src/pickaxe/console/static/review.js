@@ -1,4 +1,5 @@
 // Review: a press decides what holds for an item; spans can be marked anew. The item is then fetched as the server has it.
+import { told } from "./said.js";
 import { spanForm } from "./spans.js";
 
 const place = document.getElementById("divided"), words = place.dataset, labels = JSON.parse(words.labels);
@@ -11,7 +12,7 @@ async function decide(item, value) {
   try {
     const answer = await fetch(words.address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ row_key: item.dataset.key, value, seconds }) });
     const { error } = await answer.json();
-    if (error) throw new Error([error.message, error.expected, error.remedy].filter(Boolean).join(" · "));
+    if (error) throw new Error(told(error));
     [since, away] = [performance.now(), 0];
     await renew(item);
   } catch (error) {

@@ -1,4 +1,6 @@
 // Keys and people are changed through the API, which writes the audit log; a new key's secret is shown once and never fetched again.
+import { told } from "./said.js";
+
 const problem = document.getElementById("problem"), secret = document.getElementById("secret");
 
 async function call(method, at, body) {
@@ -9,7 +11,7 @@ async function call(method, at, body) {
   const short = document.createElement("strong"), long = document.createElement("span");
   short.textContent = JSON.parse(problem.dataset.codes)[said.error.code] ?? "";
   long.lang = "en"; // the API's own words
-  long.textContent = [said.error.message, said.error.expected, said.error.remedy].filter(Boolean).join(" · ");
+  long.textContent = told(said.error);
   problem.replaceChildren(short, " ", long);
   problem.hidden = false;
   problem.scrollIntoView({ block: "center" });

@@ -1,4 +1,5 @@
 // A new task: the file goes up as one stream with its progress; the form asks the server anew at every change; Start posts the job.
+import { told } from "./said.js";
 import { post, problemIn } from "./jobs.js";
 
 const upload = document.getElementById("upload"), form = document.getElementById("task-form");
@@ -28,7 +29,7 @@ function takeFile(form) {
       ended();
       const answer = parsed(request.responseText);
       if (answer?.data) location.assign(`${form.dataset.next}?source=${encodeURIComponent(answer.data.id)}`);
-      else refused(answer?.error ? inWords(answer.error) : form.dataset.away);
+      else refused(answer?.error ? told(answer.error) : form.dataset.away);
     };
     request.onerror = () => { ended(); refused(form.dataset.away); };
     request.onabort = () => { ended(); field.value = ""; field.focus(); };
@@ -53,7 +54,6 @@ function takeFile(form) {
 // What an artifact may be called; the file keeps its own name beside it.
 const plain = (name) => name.toLowerCase().replace(/\.[^.]*$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|[-_]+$/g, "").slice(0, 80) || "file";
 const parsed = (text) => { try { return JSON.parse(text); } catch { return null; } };
-const inWords = (error) => [error.message, error.expected, error.remedy].filter(Boolean).join(" · ");
 
 function keepDraft(form) {
   let waiting = null, turn = 0, asking = null;
