@@ -19,7 +19,7 @@ BARS = {"wall_ms": 0.15, "memory_peak_bytes": 0.10}
 def main() -> dict[str, Any]:
     """Run the lines and compare."""
     import pickaxe
-    from pickaxe.compute.planner.kept import pairs
+    from pickaxe.compute.planner.here.kept import pairs
     from pickaxe.flows.demo_data import fetch
     from pickaxe.flows.produce import produce
     from pickaxe.flows.task import Task

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from pickaxe.compute.planner.claim_report import needed_text, report
-from pickaxe.compute.planner.claim_solver import solve
-from pickaxe.compute.planner.claims import Claim, shipped_claims
+from pickaxe.compute.planner.claims.claims import Claim, shipped_claims
+from pickaxe.compute.planner.claims.report import needed_text, report
+from pickaxe.compute.planner.claims.solver import solve
 
 TARGET = Path(__file__).parent / "claims.md"
 HEAD = """# Published claims, with their arithmetic

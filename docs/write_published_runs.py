@@ -12,17 +12,17 @@ from statistics import median
 
 import click
 
-from pickaxe.compute.planner import hardware, utilisation
-from pickaxe.compute.planner.inference import FOUR_BIT_REACH
-from pickaxe.compute.planner.published import RUNS, TOLERANCE, Comparison, compare
-from pickaxe.compute.planner.published_memory import TABLES
-from pickaxe.compute.planner.published_serving import SPEEDS, PublishedSpeed, defaults, sources
-from pickaxe.compute.planner.units import DeviceTime
+from pickaxe.compute.planner.catalogue import hardware, utilisation
+from pickaxe.compute.planner.published.memory import TABLES
+from pickaxe.compute.planner.published.runs import RUNS, TOLERANCE, Comparison, compare
+from pickaxe.compute.planner.published.serving import SPEEDS, PublishedSpeed, defaults, sources
+from pickaxe.compute.planner.quantities.units import DeviceTime
+from pickaxe.compute.planner.serving.inference import FOUR_BIT_REACH
 
 TARGET = Path(__file__).parent / "published-runs.md"
 HEAD = f"""# Published training runs, memory tables and speeds of serving, and what the planner says of them
 
-Written by `make docs` from `compute/planner/published.py`, `published_memory.py` and `published_serving.py`; do not edit. The tests hold every line: a run counts as reproduced when the
+Written by `make docs` from `compute/planner/published/runs.py`, `published_memory.py` and `published_serving.py`; do not edit. The tests hold every line: a run counts as reproduced when the
 forecast of its device time is within {TOLERANCE:.0%} of what was published, and a run that is not is asserted not to be.
 
 Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products. Where the MFU is from:

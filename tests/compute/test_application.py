@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.application import CASES, MONTH, compare, plan_application
-from pickaxe.compute.planner.model_curve import LedgerRow, model_curve
-from pickaxe.compute.planner.payback import break_even_calls, plan_own, plan_payback
+from pickaxe.compute.planner.business.application import CASES, MONTH, compare, plan_application
+from pickaxe.compute.planner.business.payback import break_even_calls, plan_own, plan_payback
+from pickaxe.compute.planner.here.model_curve import LedgerRow, model_curve
 from pickaxe.kernel.errors import BadInput, PickaxeError
 
 APP: dict[str, Any] = {

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.claim_change import changed
-from pickaxe.compute.planner.claim_report import report
-from pickaxe.compute.planner.claim_solver import case_value, solve, tradeoff
-from pickaxe.compute.planner.claims import Claim, claim_from, claim_named, read_claim, shipped_claims
+from pickaxe.compute.planner.claims.change import changed
+from pickaxe.compute.planner.claims.claims import Claim, claim_from, claim_named, read_claim, shipped_claims
+from pickaxe.compute.planner.claims.report import report
+from pickaxe.compute.planner.claims.solver import case_value, solve, tradeoff
 from pickaxe.kernel.errors import BadInput
 
 CASES = [(claim, case) for claim in shipped_claims().values() for case in claim.cases]

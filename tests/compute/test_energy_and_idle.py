@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pickaxe.compute.planner.energy import estimated, grid, grids, metered
-from pickaxe.compute.planner.idle import CAUSES, Wait, idle_by_cause, idle_of
-from pickaxe.compute.planner.units import CarbonIntensity, Seconds, Tokens, Watts
+from pickaxe.compute.planner.here.idle import CAUSES, Wait, idle_by_cause, idle_of
+from pickaxe.compute.planner.quantities.units import CarbonIntensity, Seconds, Tokens, Watts
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.ledger.ledger import Charge, PoolLife, Price, Tariff, reconcile
 from pickaxe.kernel.nouns import Lease

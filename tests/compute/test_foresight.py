@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.compute.planner.foresight import forecast_run, foresee
-from pickaxe.compute.planner.history import Past, features_of, log_size, past_runs
-from pickaxe.compute.planner.kept import median_error, pairs, within
+from pickaxe.compute.planner.here.foresight import forecast_run, foresee
+from pickaxe.compute.planner.here.history import Past, features_of, log_size, past_runs
+from pickaxe.compute.planner.here.kept import median_error, pairs, within
 from pickaxe.flows.ceiling import Ceiling
 from pickaxe.flows.line import Line
 from pickaxe.kernel.errors import BadInput

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.claim_solver import root
-from pickaxe.compute.planner.formula import Formula
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.claims.solver import root
+from pickaxe.compute.planner.quantities.formula import Formula
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput
 
 

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import checks, hardware, models, units
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.memory import Keeping
-from pickaxe.compute.planner.network import Network
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.quantities import checks, units
+from pickaxe.compute.planner.quantities.uncertain import Uncertain
 from pickaxe.compute.planner.scenario import form, plan
-from pickaxe.compute.planner.train import FIELDS, ROLLOUTS, plan_training
-from pickaxe.compute.planner.train_setting import FIXED
-from pickaxe.compute.planner.uncertain import Uncertain
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.memory import Keeping
+from pickaxe.compute.planner.training.network import Network
+from pickaxe.compute.planner.training.plan import FIELDS, ROLLOUTS, plan_training
+from pickaxe.compute.planner.training.setting import FIXED
 from pickaxe.kernel.errors import PickaxeError
 
 JUNK = st.sampled_from(

@@ -12,7 +12,7 @@ import importlib, pkgutil, sys
 import pickaxe.compute.planner as planner
 for module in pkgutil.iter_modules(planner.__path__):
     importlib.import_module(f"{{planner.__name__}}.{{module.name}}")
-from pickaxe.compute.planner.train import plan_training
+from pickaxe.compute.planner.training.plan import plan_training
 plan_training({{"model": "gpt2", "device": "T4", "tokens": "1M", "devices": 1, "samples": 20}})
 print(*[name for name in {HEAVY!r} if name in sys.modules])
 """

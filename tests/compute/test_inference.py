@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import hardware, models
-from pickaxe.compute.planner.inference import (
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.serving.inference import (
     FOUR_BIT_REACH,
     Draft,
     Replica,
@@ -22,7 +23,6 @@ from pickaxe.compute.planner.inference import (
     steady,
     step_seconds,
 )
-from pickaxe.compute.planner.models import Architecture
 
 IDEAL = Speed(prefill=1.0, decode=1.0, overhead=0.0, reserve=0.0)
 REAL = Speed(prefill=0.5, decode=0.65, overhead=0.002, reserve=0.1)

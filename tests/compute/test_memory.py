@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import models
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.memory import Keeping, layer_activations, memory
-from pickaxe.compute.planner.published_memory import TABLES, Table
-from pickaxe.compute.planner.training import Training
-from pickaxe.compute.planner.units import Tokens
+from pickaxe.compute.planner.catalogue import models
+from pickaxe.compute.planner.published.memory import TABLES, Table
+from pickaxe.compute.planner.quantities.units import Tokens
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.memory import Keeping, layer_activations, memory
+from pickaxe.compute.planner.training.work import Training
 from pickaxe.kernel.errors import BadInput
 
 

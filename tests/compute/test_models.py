@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.model_files import from_config, read_model
-from pickaxe.compute.planner.models import from_mapping
+from pickaxe.compute.planner.catalogue.model_files import from_config, read_model
+from pickaxe.compute.planner.catalogue.models import from_mapping
 from pickaxe.kernel.errors import BadInput, NotFound
 
 MISTRAL = {

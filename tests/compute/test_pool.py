@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.pool import annuity, break_even, margin, plan_pool
-from pickaxe.compute.planner.prices import market, parse_prices, prices_with, shipped_prices
+from pickaxe.compute.planner.business.pool import annuity, break_even, margin, plan_pool
+from pickaxe.compute.planner.catalogue.prices import market, parse_prices, prices_with, shipped_prices
 from pickaxe.compute.planner.scenario import plan
 from pickaxe.kernel.errors import BadInput, PickaxeError
 

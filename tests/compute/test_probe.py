@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.compute.planner import hardware, probe
-from pickaxe.compute.planner.units import Bandwidth, Bytes, FlopRate
+from pickaxe.compute.planner.catalogue import hardware, probe
+from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, FlopRate
 from pickaxe.kernel.errors import BadInput
 
 

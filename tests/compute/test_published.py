@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pickaxe.compute.planner import hardware, models, utilisation
-from pickaxe.compute.planner.published import RUNS, TOLERANCE, PublishedRun, compare, implied_mfu
-from pickaxe.compute.planner.training import Training, six_n_d, work
-from pickaxe.compute.planner.units import Tokens
+from pickaxe.compute.planner.catalogue import hardware, models, utilisation
+from pickaxe.compute.planner.published.runs import RUNS, TOLERANCE, PublishedRun, compare, implied_mfu
+from pickaxe.compute.planner.quantities.units import Tokens
+from pickaxe.compute.planner.training.work import Training, six_n_d, work
 
 REQUIRED = (
     "llama-2-7b", "llama-2-13b", "llama-2-70b", "llama-3.1-405b", "bloom-176b", "opt-175b", "deepseek-v3", "mlperf-gpt-3-3584",

@@ -7,8 +7,8 @@ from statistics import median
 
 import pytest
 
-from pickaxe.compute.planner.inference import FOUR_BIT_REACH
-from pickaxe.compute.planner.published_serving import SHARES, SPEEDS, PublishedSpeed, defaults, derived, derived_reach
+from pickaxe.compute.planner.published.serving import SHARES, SPEEDS, PublishedSpeed, defaults, derived, derived_reach
+from pickaxe.compute.planner.serving.inference import FOUR_BIT_REACH
 
 STEADY = [row for row in SPEEDS if row.is_steady]
 HELD_OUT = [row for row in SPEEDS if row.is_held_out]

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import application, payback, pool, traffic, words
-from pickaxe.compute.planner.model_curve import published_models
+from pickaxe.compute.planner import words
+from pickaxe.compute.planner.business import application, payback, pool
+from pickaxe.compute.planner.here.model_curve import published_models
 from pickaxe.compute.planner.scenario import KINDS, form, open_saved, plan, read_scenario, save
+from pickaxe.compute.planner.serving import traffic
 from pickaxe.compute.planner.words import in_units
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.nouns import Route

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.serving import plan_serving
+from pickaxe.compute.planner.serving.plan import plan_serving
 from pickaxe.kernel.errors import PickaxeError
 
 SCENARIO: dict[str, Any] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.compute.planner.foresight import forecast_run
-from pickaxe.compute.planner.kept import median_error, pairs
+from pickaxe.compute.planner.here.foresight import forecast_run
+from pickaxe.compute.planner.here.kept import median_error, pairs
 from pickaxe.flows.line import Line
 from pickaxe.kernel.ledger.tokens import count_tokens, tokens_of_process, tokens_of_thread
 from pickaxe.kernel.workspace import Workspace

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pickaxe.compute.planner import models, utilisation
-from pickaxe.compute.planner.hardware import find
-from pickaxe.compute.planner.train import plan_training
+from pickaxe.compute.planner.catalogue import models, utilisation
+from pickaxe.compute.planner.catalogue.hardware import find
+from pickaxe.compute.planner.training.plan import plan_training
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 
 BASE: dict[str, Any] = {

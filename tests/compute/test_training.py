@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import hardware, models
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.layouts import Wanted, search
-from pickaxe.compute.planner.network import step, utilisation
-from pickaxe.compute.planner.training import Rollouts, Training, cost, six_n_d, work
-from pickaxe.compute.planner.units import DevicePrice, Devices, Parameters, Seconds, Tokens
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.quantities.units import DevicePrice, Devices, Parameters, Seconds, Tokens
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.layouts import Wanted, search
+from pickaxe.compute.planner.training.network import step, utilisation
+from pickaxe.compute.planner.training.work import Rollouts, Training, cost, six_n_d, work
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 
 PRICE = DevicePrice.parse("$2/GPU-h")

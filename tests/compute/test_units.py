@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner import checks, units
-from pickaxe.compute.planner.uncertain import Uncertain, simulate, tornado
-from pickaxe.compute.planner.units import (
+from pickaxe.compute.planner.quantities import checks, units
+from pickaxe.compute.planner.quantities.uncertain import Uncertain, simulate, tornado
+from pickaxe.compute.planner.quantities.units import (
     NAMED,
     Bandwidth,
     Bytes,

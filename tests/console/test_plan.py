@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from pickaxe.compute.planner.foresight import Foresight
-from pickaxe.compute.planner.serving_here import ServingForecast, forecast_server, keep_forecast, keep_readings
+from pickaxe.compute.planner.here.foresight import Foresight
+from pickaxe.compute.planner.here.serving import ServingForecast, forecast_server, keep_forecast, keep_readings
 from pickaxe.console.pages.plan import KINDS, _flat, _scenario
 from pickaxe.flows.line import Line
 from pickaxe.kernel.nouns import Route

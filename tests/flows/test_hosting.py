@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.compute.planner.kept import pairs
-from pickaxe.compute.planner.serving_here import forecast_endpoint, forecast_server
+from pickaxe.compute.planner.here.kept import pairs
+from pickaxe.compute.planner.here.serving import forecast_endpoint, forecast_server
 from pickaxe.flows import hosting
 from pickaxe.flows.hosting import Hosting
 from pickaxe.kernel.ledger.spare import spare_core

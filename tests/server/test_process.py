@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import pickaxe
-from pickaxe.compute.planner.kept import pairs
+from pickaxe.compute.planner.here.kept import pairs
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, Unavailable

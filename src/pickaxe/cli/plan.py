@@ -12,8 +12,8 @@ from pickaxe.cli.plan_business import app, claim, pool, serve
 from pickaxe.cli.plan_train import train
 
 if TYPE_CHECKING:
-    from pickaxe.compute.planner.hardware import Accelerator
-    from pickaxe.compute.planner.probe import Machine
+    from pickaxe.compute.planner.catalogue.hardware import Accelerator
+    from pickaxe.compute.planner.catalogue.probe import Machine
 
 CATALOGUE = "hardware.toml"
 
@@ -49,7 +49,7 @@ def own_catalogue(workspace: str | None) -> Path:
 @click.pass_obj
 def probe(workspace: str | None, seconds: float, disk: Path | None, torch: bool, keep: bool, as_json: bool) -> None:
     """Measure this machine: matrix products by type, memory, disk, loopback; forecasts then know it as local-cpu, local-gpu-0."""
-    from pickaxe.compute.planner.probe import probe as measure
+    from pickaxe.compute.planner.catalogue.probe import probe as measure
 
     machine = measure(disk, seconds=seconds, torch=torch)
     target = own_catalogue(workspace)
@@ -65,8 +65,8 @@ def probe(workspace: str | None, seconds: float, disk: Path | None, torch: bool,
 
 def _keep(machine: Machine, target: Path) -> None:
     """Write the measured devices over their older entries, beside what else the file has."""
-    from pickaxe.compute.planner.hardware import load_own
-    from pickaxe.compute.planner.probe import as_toml
+    from pickaxe.compute.planner.catalogue.hardware import load_own
+    from pickaxe.compute.planner.catalogue.probe import as_toml
 
     kept = {**load_own(target), **{device.key: device for device in machine.devices}}
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -116,9 +116,9 @@ def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -
     \b
     pickaxe plan claim gpt3-v100-14m --set result=$20M --set utilisation=10%..50%
     """
-    from pickaxe.compute.planner.claim_change import changed
-    from pickaxe.compute.planner.claim_report import report
-    from pickaxe.compute.planner.claims import claim_named, read_claim, shipped_claims
+    from pickaxe.compute.planner.claims.change import changed
+    from pickaxe.compute.planner.claims.claims import claim_named, read_claim, shipped_claims
+    from pickaxe.compute.planner.claims.report import report
 
     if claim is None:
         if given:
@@ -139,7 +139,7 @@ def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -
 
 def described_model(name: str | None) -> str | dict[str, Any] | None:
     """A preset's name as it is; a model's file as the table of its figures, so that the planner itself never opens files."""
-    from pickaxe.compute.planner.model_files import read_model
+    from pickaxe.compute.planner.catalogue.model_files import read_model
 
     if name is None or not Path(name).exists():
         return name
@@ -193,8 +193,8 @@ def _with_own_device(values: dict[str, Any], workspace: str | None) -> dict[str,
     import tomllib
 
     from pickaxe.cli.plan import own_catalogue
-    from pickaxe.compute.planner.hardware import load_own
-    from pickaxe.compute.planner.probe import as_toml
+    from pickaxe.compute.planner.catalogue.hardware import load_own
+    from pickaxe.compute.planner.catalogue.probe import as_toml
 
     name = values.get("device")
     own = load_own(own_catalogue(workspace)) if isinstance(name, str) else {}

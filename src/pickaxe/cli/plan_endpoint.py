@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pickaxe.compute.planner.foresight import Foresight
-    from pickaxe.compute.planner.serving_here import ServingForecast
+    from pickaxe.compute.planner.here.foresight import Foresight
+    from pickaxe.compute.planner.here.serving import ServingForecast
     from pickaxe.kernel.workspace import Workspace
 
 _ROWS = {
@@ -25,7 +25,7 @@ def print_endpoint(workspace: str | None, name: str, *, as_json: bool) -> None:
     """The forecast of one endpoint, with the server that holds it."""
     from pickaxe.cli.plan_screen import print_json
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.serving_here import forecast_endpoint, forecast_server
+    from pickaxe.compute.planner.here.serving import forecast_endpoint, forecast_server
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(workspace, mode="r") as ws:
@@ -44,7 +44,7 @@ def print_endpoint(workspace: str | None, name: str, *, as_json: bool) -> None:
 
 def in_a_line(workspace: Workspace, name: str) -> str:
     """What the server that just started keeps as its forecast, in one line."""
-    from pickaxe.compute.planner.serving_here import ServingForecast, kept_forecast
+    from pickaxe.compute.planner.here.serving import ServingForecast, kept_forecast
 
     found, server = (kept_forecast(workspace, subject) or ServingForecast(subject, {}) for subject in (name, ""))
     parts = [f"{_text('nano_hour', server.meters['nano_hour'].middle)} an hour"] if "nano_hour" in server.meters else []

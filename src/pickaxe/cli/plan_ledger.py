@@ -12,7 +12,7 @@ from pickaxe.cli.plan_screen import print_json
 def print_idle(workspace: str | None, *, as_json: bool) -> None:
     """Each pool of the workspace: the share in use, and the rest by its cause."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.idle import CAUSES, idle_of
+    from pickaxe.compute.planner.here.idle import CAUSES, idle_of
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
@@ -37,7 +37,7 @@ def print_idle(workspace: str | None, *, as_json: bool) -> None:
 def print_models(workspace: str | None, *, as_json: bool) -> None:
     """What each model that was published cost, and the forecast of the next."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.model_curve import model_curve, published_models
+    from pickaxe.compute.planner.here.model_curve import model_curve, published_models
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 

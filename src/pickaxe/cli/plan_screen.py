@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from pickaxe.compute.planner.calculator import Forecast
-    from pickaxe.compute.planner.claims import Claim
+    from pickaxe.compute.planner.claims.claims import Claim
 
 _LONGEST_TORNADO = 8
 _ALTERNATIVES = 6
@@ -72,7 +72,7 @@ def _print_tornado(item: Forecast, lang: str) -> None:
 
 def _print_alternatives(item: Forecast, lang: str) -> None:
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.units import Money, Seconds
+    from pickaxe.compute.planner.quantities.units import Money, Seconds
     from pickaxe.compute.planner.words import said
 
     rows = said(item.extra.get("alternatives", []), lang)
@@ -98,7 +98,7 @@ def _print_alternatives(item: Forecast, lang: str) -> None:
 def _print_layouts(item: Forecast, lang: str) -> None:
     """The layouts of a training in order of cost, where their steps go, and why others fall out."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.units import Bytes
+    from pickaxe.compute.planner.quantities.units import Bytes
     from pickaxe.compute.planner.words import said
 
     found = said(item.extra.get("layouts"), lang)
@@ -134,8 +134,8 @@ def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
 def print_claim(item: Claim, lang: str) -> None:
     """The statement, the verdict, what it takes, and its arithmetic."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.claim_report import needed_text, report
-    from pickaxe.compute.planner.claim_solver import solve
+    from pickaxe.compute.planner.claims.report import needed_text, report
+    from pickaxe.compute.planner.claims.solver import solve
 
     row, found = report(item, lang), solve(item)
     click.echo(f"{row['title']}\n  {row['says']}\n\n{row['verdict_text']}: {row['why']}")

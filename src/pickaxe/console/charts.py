@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pickaxe.compute.planner.kept import Pair
+from pickaxe.compute.planner.here.kept import Pair
 from pickaxe.flows.report.charts import STRONGEST
 from pickaxe.flows.report.drawing import ALARM, SERIES, SOFT, scale, short, theme
 

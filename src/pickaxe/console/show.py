@@ -8,8 +8,8 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from pickaxe.compute.planner.currency import Rate
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.quantities.currency import Rate
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.console.words import Translate
 from pickaxe.flows.report.markup import count, duration, measured, number, percent, size
 from pickaxe.flows.report.markup import money as whole_money

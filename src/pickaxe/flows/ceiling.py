@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from pickaxe.compute.planner.foresight import RunForecast
+from pickaxe.compute.planner.here.foresight import RunForecast
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import as_money

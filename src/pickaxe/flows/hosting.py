@@ -12,7 +12,7 @@ from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pickaxe.compute.planner.serving_here import (
+from pickaxe.compute.planner.here.serving import (
     BUSY_ANSWERS,
     FEWEST_ANSWERS,
     SHORTEST_NS,

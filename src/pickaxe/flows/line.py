@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pickaxe.compute.planner.foresight import EVENT, forecast_run
+from pickaxe.compute.planner.here.foresight import EVENT, forecast_run
 from pickaxe.flows.ceiling import Ceiling
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.engine.engine import Progress, RunResult

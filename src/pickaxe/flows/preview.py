@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from pickaxe.compute.planner.foresight import Foresight, RunForecast, foresee, price
-from pickaxe.compute.planner.history import SIZE, Past, log_size, past_of
+from pickaxe.compute.planner.here.foresight import Foresight, RunForecast, foresee, price
+from pickaxe.compute.planner.here.history import SIZE, Past, log_size, past_of
 from pickaxe.flows.demo_data import at_hand
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.sources import located

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pickaxe.compute.planner.checks import amount, count, nearest, one_of, only_keys
-from pickaxe.compute.planner.currency import HOME, Rates
-from pickaxe.compute.planner.uncertain import Band, Bar, Uncertain, centres, simulate_many, tornado
-from pickaxe.compute.planner.units import Number, Quantity
+from pickaxe.compute.planner.quantities.checks import amount, count, nearest, one_of, only_keys
+from pickaxe.compute.planner.quantities.currency import HOME, Rates
+from pickaxe.compute.planner.quantities.uncertain import Band, Bar, Uncertain, centres, simulate_many, tornado
+from pickaxe.compute.planner.quantities.units import Number, Quantity
 from pickaxe.compute.planner.words import Note, in_units, is_share, said, word
 from pickaxe.kernel.errors import BadInput
 

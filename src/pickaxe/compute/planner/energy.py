@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
-from pickaxe.compute.planner.checks import amount, named
-from pickaxe.compute.planner.units import Carbon, CarbonIntensity, Joules, Seconds, Tokens, Watts
+from pickaxe.compute.planner.quantities.checks import amount, named
+from pickaxe.compute.planner.quantities.units import Carbon, CarbonIntensity, Joules, Seconds, Tokens, Watts
 from pickaxe.kernel.errors import BadInput
 
 if TYPE_CHECKING:

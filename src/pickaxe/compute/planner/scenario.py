@@ -11,11 +11,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner import application, hardware, models, payback, pool, serving, traffic, train
+from pickaxe.compute.planner.business import application, payback, pool
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, day_of
-from pickaxe.compute.planner.checks import one_of
-from pickaxe.compute.planner.claim_report import report
-from pickaxe.compute.planner.claims import claim_from, claim_named
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.claims.claims import claim_from, claim_named
+from pickaxe.compute.planner.claims.report import report
+from pickaxe.compute.planner.quantities.checks import one_of
+from pickaxe.compute.planner.serving import plan as serving
+from pickaxe.compute.planner.serving import traffic
+from pickaxe.compute.planner.training import plan as train
 from pickaxe.compute.planner.words import LANGUAGES, word
 from pickaxe.kernel.errors import BadInput
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from pickaxe.compute.planner.currency import HOME, Rate, Rates
+from pickaxe.compute.planner.quantities.currency import HOME, Rate, Rates
 from pickaxe.console import charts
 from pickaxe.console.pages.plan import CURRENCIES
 from pickaxe.console.site import Site

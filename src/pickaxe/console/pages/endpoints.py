@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from pickaxe.compute.planner.foresight import Foresight
-from pickaxe.compute.planner.serving_here import ServingForecast, kept_forecast
+from pickaxe.compute.planner.here.foresight import Foresight
+from pickaxe.compute.planner.here.serving import ServingForecast, kept_forecast
 from pickaxe.console import charts, show
 from pickaxe.console.documents import document_of
 from pickaxe.console.site import Site

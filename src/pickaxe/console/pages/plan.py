@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.compute.planner import hardware, models
-from pickaxe.compute.planner.claims import shipped_claims
-from pickaxe.compute.planner.currency import Rates
-from pickaxe.compute.planner.history import METERS
-from pickaxe.compute.planner.kept import Pair, median_error, pairs, within
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.claims.claims import shipped_claims
+from pickaxe.compute.planner.here.history import METERS
+from pickaxe.compute.planner.here.kept import Pair, median_error, pairs, within
+from pickaxe.compute.planner.here.serving import METERS as SERVING_METERS
+from pickaxe.compute.planner.here.serving import STEP as SERVING
+from pickaxe.compute.planner.quantities.currency import Rates
 from pickaxe.compute.planner.scenario import FORECASTS, FORMS, open_saved, plan, save
-from pickaxe.compute.planner.serving_here import METERS as SERVING_METERS
-from pickaxe.compute.planner.serving_here import STEP as SERVING
-from pickaxe.compute.planner.training import METHODS
+from pickaxe.compute.planner.training.work import METHODS
 from pickaxe.compute.planner.words import word
 from pickaxe.console import charts
 from pickaxe.console.forms import fields_of

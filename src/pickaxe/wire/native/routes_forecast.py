@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.compute.planner.serving_here import forecast_endpoint, forecast_server
+from pickaxe.compute.planner.here.serving import forecast_endpoint, forecast_server
 from pickaxe.serve.http import reply
 from pickaxe.wire.native.door import Door, declared
 

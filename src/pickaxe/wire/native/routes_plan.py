@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.compute.planner.claim_report import report
-from pickaxe.compute.planner.claims import shipped_claims
+from pickaxe.compute.planner.claims.claims import shipped_claims
+from pickaxe.compute.planner.claims.report import report
 from pickaxe.compute.planner.scenario import KINDS, form, plan, save
 from pickaxe.kernel.errors import BadInput
 from pickaxe.serve.auditing import note

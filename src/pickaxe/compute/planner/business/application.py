@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, Results, Values, forecast, middle, read_inputs
-from pickaxe.compute.planner.prices import token_price
-from pickaxe.compute.planner.units import Money, Number, Seconds, TokenPrice, Tokens
+from pickaxe.compute.planner.catalogue.prices import token_price
+from pickaxe.compute.planner.quantities.units import Money, Number, Seconds, TokenPrice, Tokens
 from pickaxe.compute.planner.words import note
 from pickaxe.kernel.errors import BadInput
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pickaxe.compute.planner.application import MONTH
+from pickaxe.compute.planner.business.application import MONTH
 from pickaxe.compute.planner.calculator import Field, Forecast, Results, Values, forecast, middle, read_inputs
-from pickaxe.compute.planner.serving import read_serving
-from pickaxe.compute.planner.traffic import best_batch, replicas_for
-from pickaxe.compute.planner.units import Money, Number, Seconds, TokenPrice
+from pickaxe.compute.planner.quantities.units import Money, Number, Seconds, TokenPrice
+from pickaxe.compute.planner.serving.plan import read_serving
+from pickaxe.compute.planner.serving.traffic import best_batch, replicas_for
 from pickaxe.compute.planner.words import in_all, note
 from pickaxe.kernel.errors import BadInput
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pickaxe.compute.planner import hardware
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, Results, Values, day_of, forecast, middle, read_inputs
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.prices import PriceRow, hearsay, purchase_ranges, shipped_prices, usual_range
-from pickaxe.compute.planner.units import DevicePrice, Devices, EnergyPrice, Money, Number, Seconds, Watts
+from pickaxe.compute.planner.catalogue import hardware
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, purchase_ranges, shipped_prices, usual_range
+from pickaxe.compute.planner.quantities.units import DevicePrice, Devices, EnergyPrice, Money, Number, Seconds, Watts
 from pickaxe.compute.planner.words import Note, note
 
 HOUR, YEAR, KWH = 3600.0, 365.25 * 86_400.0, 3.6e6

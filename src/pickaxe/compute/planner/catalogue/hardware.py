@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pickaxe.compute.planner.checks import amount, count, named, one_of, only_keys
-from pickaxe.compute.planner.units import Bandwidth, Bytes, FlopRate, Watts
+from pickaxe.compute.planner.quantities.checks import amount, count, named, one_of, only_keys
+from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, FlopRate, Watts
 from pickaxe.kernel.errors import BadInput
 
 DTYPES = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pickaxe.compute.planner.checks import count
-from pickaxe.compute.planner.models import Architecture, find, from_mapping
-from pickaxe.compute.planner.units import Parameters
+from pickaxe.compute.planner.catalogue.models import Architecture, find, from_mapping
+from pickaxe.compute.planner.quantities.checks import count
+from pickaxe.compute.planner.quantities.units import Parameters
 from pickaxe.kernel.errors import BadInput
 
 _MOST_HEADER = 100_000_000  # the safetensors format's own bound

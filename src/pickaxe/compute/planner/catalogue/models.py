@@ -12,8 +12,8 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-from pickaxe.compute.planner.checks import count, named, one_of, only_keys
-from pickaxe.compute.planner.units import Parameters
+from pickaxe.compute.planner.quantities.checks import count, named, one_of, only_keys
+from pickaxe.compute.planner.quantities.units import Parameters
 from pickaxe.kernel.errors import BadInput
 
 

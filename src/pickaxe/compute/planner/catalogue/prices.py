@@ -15,8 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pickaxe.compute.planner.checks import amount, one_of, only_keys
-from pickaxe.compute.planner.units import DevicePrice
+from pickaxe.compute.planner.quantities.checks import amount, one_of, only_keys
+from pickaxe.compute.planner.quantities.units import DevicePrice
 from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pickaxe.compute.planner.checks import amount
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.units import Bandwidth, Bytes, FlopRate, Quantity, Seconds
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.quantities.checks import amount
+from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, FlopRate, Quantity, Seconds
 from pickaxe.kernel.errors import BadInput
 
 _SIZES = (256, 512, 1024, 2048, 4096, 8192)

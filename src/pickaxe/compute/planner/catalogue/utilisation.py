@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from statistics import median
 
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.uncertain import Uncertain
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.quantities.uncertain import Uncertain
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pickaxe.compute.planner.checks import nearest
-from pickaxe.compute.planner.claims import Assumption, Claim, Result
-from pickaxe.compute.planner.uncertain import Uncertain
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.claims.claims import Assumption, Claim, Result
+from pickaxe.compute.planner.quantities.checks import nearest
+from pickaxe.compute.planner.quantities.uncertain import Uncertain
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput
 
 RESULT = "result"

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pickaxe.compute.planner.checks import nearest
-from pickaxe.compute.planner.formula import Formula, Interval
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.quantities.checks import nearest
+from pickaxe.compute.planner.quantities.formula import Formula, Interval
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pickaxe.compute.planner.claim_solver import Needed, Solution, case_value, solve, tradeoff
-from pickaxe.compute.planner.claims import Claim, in_language, in_unit_of
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.claims.claims import Claim, in_language, in_unit_of
+from pickaxe.compute.planner.claims.solver import Needed, Solution, case_value, solve, tradeoff
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.compute.planner.words import in_units, note, word
 
 

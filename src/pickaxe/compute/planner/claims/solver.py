@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pickaxe.compute.planner.claims import Case, Claim, Result, Verdict
-from pickaxe.compute.planner.formula import Formula, Interval
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.claims.claims import Case, Claim, Result, Verdict
+from pickaxe.compute.planner.quantities.formula import Formula, Interval
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput
 
 _BOXES = 4096

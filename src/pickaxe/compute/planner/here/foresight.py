@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner.history import SIZE, Past, features_of, past_runs
+from pickaxe.compute.planner.here.history import SIZE, Past, features_of, past_runs
 
 if TYPE_CHECKING:
     from pickaxe.kernel.ledger.ledger import Tariff

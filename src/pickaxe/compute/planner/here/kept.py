@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pickaxe.compute.planner.foresight import EVENT
-from pickaxe.compute.planner.serving_here import readings_of
+from pickaxe.compute.planner.here.foresight import EVENT
+from pickaxe.compute.planner.here.serving import readings_of
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner.foresight import EVENT, Foresight, foresee
-from pickaxe.compute.planner.history import Past
+from pickaxe.compute.planner.here.foresight import EVENT, Foresight, foresee
+from pickaxe.compute.planner.here.history import Past
 from pickaxe.kernel.ledger.ledger import HOUR_NS
 
 if TYPE_CHECKING:

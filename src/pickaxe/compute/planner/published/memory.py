@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pickaxe.compute.planner import models
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.memory import Keeping, layer_activations, memory, zero_states
-from pickaxe.compute.planner.training import Training
-from pickaxe.compute.planner.units import Tokens
+from pickaxe.compute.planner.catalogue import models
+from pickaxe.compute.planner.quantities.units import Tokens
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.memory import Keeping, layer_activations, memory, zero_states
+from pickaxe.compute.planner.training.work import Training
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from pickaxe.compute.planner import hardware, models
-from pickaxe.compute.planner.training import Training, cost, work
-from pickaxe.compute.planner.units import Devices, DeviceTime, FlopRate, Number, Tokens
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.quantities.units import Devices, DeviceTime, FlopRate, Number, Tokens
+from pickaxe.compute.planner.training.work import Training, cost, work
 
 # A forecast that is off by more than this is not a reproduction.
 TOLERANCE = 0.10

@@ -16,13 +16,21 @@ from importlib.resources import files
 from statistics import median
 from typing import Any
 
-from pickaxe.compute.planner import hardware, models
-from pickaxe.compute.planner.currency import Rates
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.inference import FOUR_BIT_REACH, Replica, Request, Speed, most_sequences, steady, step_seconds
-from pickaxe.compute.planner.traffic import FIELDS
-from pickaxe.compute.planner.uncertain import Band, Uncertain, simulate
-from pickaxe.compute.planner.units import Number, Quantity
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.quantities.currency import Rates
+from pickaxe.compute.planner.quantities.uncertain import Band, Uncertain, simulate
+from pickaxe.compute.planner.quantities.units import Number, Quantity
+from pickaxe.compute.planner.serving.inference import (
+    FOUR_BIT_REACH,
+    Replica,
+    Request,
+    Speed,
+    most_sequences,
+    steady,
+    step_seconds,
+)
+from pickaxe.compute.planner.serving.traffic import FIELDS
 
 SHARES = {"prefill": "prefill_efficiency", "decode": "decode_efficiency", "link": "link_efficiency"}
 """What is derived from the rows for calibration: field of `Speed` -> field of the calculator."""

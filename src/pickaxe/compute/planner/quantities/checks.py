@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
-from pickaxe.compute.planner import units
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.quantities import units
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nearest import did_you_mean
 

@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pickaxe.compute.planner.checks import amount, one_of
-from pickaxe.compute.planner.unit_text import Dimension, read
-from pickaxe.compute.planner.units import Number, Quantity
+from pickaxe.compute.planner.quantities.checks import amount, one_of
+from pickaxe.compute.planner.quantities.unit_text import Dimension, read
+from pickaxe.compute.planner.quantities.units import Number, Quantity
 from pickaxe.kernel.errors import BadInput
 
 HOME = "USD"

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from pickaxe.compute.planner.units import Quantity
+from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput
 
 Interval = tuple[float, float]

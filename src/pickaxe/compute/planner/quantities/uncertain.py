@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pickaxe.compute.planner.units import Number, Quantity
+from pickaxe.compute.planner.quantities.units import Number, Quantity
 from pickaxe.kernel.errors import BadInput
 
 SAMPLES = 2000

@@ -15,8 +15,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.models import Architecture
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.models import Architecture
 
 WEIGHT_BYTES = {
     "fp32": 4.0,

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pickaxe.compute.planner import hardware, models
 from pickaxe.compute.planner.calculator import (
     Choice,
     Forecast,
@@ -21,14 +20,15 @@ from pickaxe.compute.planner.calculator import (
     middle,
     read_inputs,
 )
-from pickaxe.compute.planner.checks import count
+from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.energy import grid, grids
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.inference import KV_BYTES, SPREADS, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
-from pickaxe.compute.planner.models import Architecture
-from pickaxe.compute.planner.prices import PriceRow, hearsay, shipped_prices, usual_range
-from pickaxe.compute.planner.traffic import FIELDS, alternatives, outcomes, speed_request_draft
-from pickaxe.compute.planner.units import Watts
+from pickaxe.compute.planner.quantities.checks import count
+from pickaxe.compute.planner.quantities.units import Watts
+from pickaxe.compute.planner.serving.inference import KV_BYTES, SPREADS, WEIGHT_BYTES, Replica, Request, Speed, most_sequences
+from pickaxe.compute.planner.serving.traffic import FIELDS, alternatives, outcomes, speed_request_draft
 from pickaxe.compute.planner.words import Note, in_all, note
 from pickaxe.kernel.errors import BadInput
 

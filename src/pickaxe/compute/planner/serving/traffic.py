@@ -9,18 +9,7 @@ from typing import Any
 
 from pickaxe.compute.planner.calculator import Field, Results, Values
 from pickaxe.compute.planner.energy import estimated
-from pickaxe.compute.planner.inference import (
-    SPREADS,
-    Draft,
-    Replica,
-    Request,
-    Speed,
-    Steady,
-    fastest_within,
-    most_sequences,
-    steady,
-)
-from pickaxe.compute.planner.units import (
+from pickaxe.compute.planner.quantities.units import (
     Carbon,
     CarbonIntensity,
     DevicePrice,
@@ -33,6 +22,17 @@ from pickaxe.compute.planner.units import (
     TokenRate,
     Tokens,
     Watts,
+)
+from pickaxe.compute.planner.serving.inference import (
+    SPREADS,
+    Draft,
+    Replica,
+    Request,
+    Speed,
+    Steady,
+    fastest_within,
+    most_sequences,
+    steady,
 )
 from pickaxe.compute.planner.words import note
 

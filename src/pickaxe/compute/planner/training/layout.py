@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pickaxe.compute.planner.checks import count
-from pickaxe.compute.planner.models import Architecture
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.quantities.checks import count
 from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 

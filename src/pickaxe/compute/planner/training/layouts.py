@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
-from pickaxe.compute.planner.checks import count, share
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.memory import Keeping, Memory, memory
-from pickaxe.compute.planner.network import Network, Step, step, utilisation
-from pickaxe.compute.planner.training import RECOMPUTE, Training
-from pickaxe.compute.planner.units import Bytes, DevicePrice, Devices, DeviceTime, Money, Seconds
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.quantities.checks import count, share
+from pickaxe.compute.planner.quantities.units import Bytes, DevicePrice, Devices, DeviceTime, Money, Seconds
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.memory import Keeping, Memory, memory
+from pickaxe.compute.planner.training.network import Network, Step, step, utilisation
+from pickaxe.compute.planner.training.work import RECOMPUTE, Training
 from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from pickaxe.compute.planner.checks import amount, named, one_of, share
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.models import Architecture
-from pickaxe.compute.planner.training import Training
-from pickaxe.compute.planner.units import Bytes
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.quantities.checks import amount, named, one_of, share
+from pickaxe.compute.planner.quantities.units import Bytes
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.work import Training
 
 
 @dataclass(frozen=True, slots=True)

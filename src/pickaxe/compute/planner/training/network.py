@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pickaxe.compute.planner.checks import amount, share
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.layout import Layout
-from pickaxe.compute.planner.memory import weights_held
-from pickaxe.compute.planner.training import Training, work
-from pickaxe.compute.planner.units import Bandwidth, Number, Seconds
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.quantities.checks import amount, share
+from pickaxe.compute.planner.quantities.units import Bandwidth, Number, Seconds
+from pickaxe.compute.planner.training.layout import Layout
+from pickaxe.compute.planner.training.memory import weights_held
+from pickaxe.compute.planner.training.work import Training, work
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pickaxe.compute.planner import hardware, utilisation
 from pickaxe.compute.planner.calculator import (
     COMMON,
     Field,
@@ -23,14 +22,12 @@ from pickaxe.compute.planner.calculator import (
     middle,
     read_inputs,
 )
-from pickaxe.compute.planner.checks import only_keys
+from pickaxe.compute.planner.catalogue import hardware, utilisation
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.energy import grid
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.layouts import Candidate, Search, search
-from pickaxe.compute.planner.prices import PriceRow, hearsay, shipped_prices, usual_range
-from pickaxe.compute.planner.train_setting import FIXED, Setting, name_of, read_setting
-from pickaxe.compute.planner.training import Rollouts, cost, six_n_d
-from pickaxe.compute.planner.units import (
+from pickaxe.compute.planner.quantities.checks import only_keys
+from pickaxe.compute.planner.quantities.units import (
     Carbon,
     CarbonIntensity,
     DevicePrice,
@@ -40,6 +37,9 @@ from pickaxe.compute.planner.units import (
     TokenRate,
     Tokens,
 )
+from pickaxe.compute.planner.training.layouts import Candidate, Search, search
+from pickaxe.compute.planner.training.setting import FIXED, Setting, name_of, read_setting
+from pickaxe.compute.planner.training.work import Rollouts, cost, six_n_d
 from pickaxe.compute.planner.words import Note, in_all, note
 from pickaxe.kernel.errors import BadInput
 

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pickaxe.compute.planner import hardware, models, utilisation
-from pickaxe.compute.planner.checks import amount, count, one_of, share
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.layouts import Wanted
-from pickaxe.compute.planner.memory import Keeping
-from pickaxe.compute.planner.models import Architecture
-from pickaxe.compute.planner.network import Network
-from pickaxe.compute.planner.training import RECOMPUTE, Training
-from pickaxe.compute.planner.uncertain import Uncertain
-from pickaxe.compute.planner.units import Bandwidth, Bytes, Number, Seconds, Tokens
+from pickaxe.compute.planner.catalogue import hardware, models, utilisation
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.quantities.checks import amount, count, one_of, share
+from pickaxe.compute.planner.quantities.uncertain import Uncertain
+from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, Number, Seconds, Tokens
+from pickaxe.compute.planner.training.layouts import Wanted
+from pickaxe.compute.planner.training.memory import Keeping
+from pickaxe.compute.planner.training.network import Network
+from pickaxe.compute.planner.training.work import RECOMPUTE, Training
 from pickaxe.kernel.errors import BadInput
 
 _LAYOUT = ("tensor", "pipeline", "context", "expert", "zero")

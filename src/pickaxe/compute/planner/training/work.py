@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pickaxe.compute.planner.checks import amount, count, one_of, share
-from pickaxe.compute.planner.hardware import Accelerator
-from pickaxe.compute.planner.models import Architecture
-from pickaxe.compute.planner.units import (
+from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.quantities.checks import amount, count, one_of, share
+from pickaxe.compute.planner.quantities.units import (
     DevicePrice,
     Devices,
     DeviceTime,

@@ -1,0 +1,1 @@
+"""Who makes money: pools, applications, payback."""

@@ -1,0 +1,1 @@
+"""Published claims, and the assumptions under which they are true."""

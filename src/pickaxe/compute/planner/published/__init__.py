@@ -1,0 +1,1 @@
+"""Published runs, memory tables and speeds, and the planner's figure for each."""

@@ -1,0 +1,1 @@
+"""Serving a language model: roofline, traffic, and `pickaxe plan serve`."""

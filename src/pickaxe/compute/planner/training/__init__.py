@@ -1,0 +1,1 @@
+"""Training: its work, its memory, the search over parallel layouts, and `pickaxe plan train`."""
