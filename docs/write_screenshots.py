@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
+
+from pyarrow import csv
 
 import pickaxe
 from pickaxe.data.label.queue import Queues, create_queue
@@ -36,6 +39,7 @@ class Shot(NamedTuple):
 
 
 QUEUE = "to-label"
+_UPLOAD = "uploads/pool"
 
 
 def shots(workspace: Workspace) -> list[Shot]:
@@ -49,6 +53,7 @@ def shots(workspace: Workspace) -> list[Shot]:
     return [
         Shot("overview", "/", "Where every task stands, from data to answer, with time, money and what needs a person now."),
         Shot("tasks", "/tasks", "Every task: its stages, its verdict, the cost of its newest model beside the one before."),
+        Shot("new-task", f"/tasks/-/new?source={_UPLOAD}", "A new task: a file is looked at, the line for it forecast, and started."),
         Shot("task", f"/tasks/{task}", "One task: stages live, the gate's verdict with intervals, the cost of model N beside model N−1."),
         Shot("runs", "/runs", "Every run, with filters; tick some to compare them."),
         Shot("run", f"/runs/{teachers[0].id}", "One run: curves, what it took of its machine, logs, settings, inputs and outputs, charges."),
@@ -73,6 +78,7 @@ def shots(workspace: Workspace) -> list[Shot]:
         Shot("claims", "/plan/claims", "Published claims, and the assumptions under which they hold."),
         Shot("forecasts", "/plan/forecasts", "Forecasts beside what the meter read."),
         Shot("settings", "/settings", "People, keys, prices, and what this server is."),
+        Shot("changes", "/settings/changes", "Who changed what, and when."),
     ]  # fmt: skip
 
 
@@ -82,6 +88,7 @@ def write(workspace: Workspace) -> None:
     path = shutil.which("chromium")
     if path is None:
         raise SystemExit("no chromium on this machine: apt-get install chromium")
+    _something_uploaded(workspace)
     _something_to_label(workspace)
     found = shots(workspace)
     FOLDER.mkdir(exist_ok=True)
@@ -96,6 +103,17 @@ def write(workspace: Workspace) -> None:
         _take(browser, server.url + trace.path, "trace-narrow", size=NARROW, dark=True)
         browser.close()
     (HERE / "console.md").write_text(_document(found), encoding="utf-8")
+
+
+def _something_uploaded(workspace: Workspace) -> None:
+    """A file as somebody would bring it: headlines with the labels that hold."""
+    if workspace.artifacts.find(name=_UPLOAD) is not None:
+        return
+    rows = workspace.read_table(workspace.artifact("headlines/gold:1"), ["text", "label"])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "headlines.csv"
+        csv.write_csv(rows, file)
+        workspace.import_files(file, _UPLOAD)
 
 
 def _something_to_label(workspace: Workspace) -> None:

@@ -33,7 +33,7 @@ MORE = {f"plan {kind}": f"/plan/{kind}" for kind in ("serve", "pool", "app", "pa
 # Names, units, and terms of the field that Chinese texts use as they are.
 _TERMS = """
 ZFLOP SELECT AS Authorization Bearer SECRET AI headlines reuters TSV
-Pickaxe English API SQL GPU CPU MFU FLOP FLOPS PFLOP PFLOPS ZeRO DP TP PP CP EP SP CSV JSON JSONL Parquet TOML
+Pickaxe English API SQL AWS GPU CPU MFU FLOP FLOPS PFLOP PFLOPS ZeRO DP TP PP CP EP SP CSV JSON JSONL Parquet TOML
 OpenID SQLite PUE LoRA token tokens KV MoE HBM NVLink ECE AUROC MMD URL ID UTC p vs Ctrl Enter ms min kWh MWh GWh
 GB MB kB TB Wh W GPU-h CO USD CNY EUR GBP JPY ReLU ONNX ONNX-int int bf fp nf Vega Llama BLOOM OPT PaLM MegaScale
 ByteRobust GPT Claude Gemini DeepSeek Qwen Mixtral

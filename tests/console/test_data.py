@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from html import unescape
 from importlib import import_module
 from typing import Any
@@ -13,19 +14,35 @@ import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+import pickaxe
 from pickaxe.console.answer_chart import Drawing
 from pickaxe.kernel.workspace import Workspace
 from tests.console.browser import Browser
+from tests.console.site import application
 
 HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
 def tables(empty: Workspace) -> Workspace:
+    return fill(empty)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One for all who only ask."""
+    with (
+        pickaxe.open(tmp_path_factory.mktemp("asked") / "workspace") as workspace,
+        TestClient(application(fill(workspace)), base_url="http://localhost") as client,
+    ):
+        yield client
+
+
+def fill(workspace: Workspace) -> Workspace:
     for version in (1, 2):
         rows = {"n": list(range(120 * version)), "s": [HOSTILE, None] * 60 * version, "x": [0.5] * 120 * version}
-        empty.import_table(pa.table(rows), "shop/rows")
-    return empty
+        workspace.import_table(pa.table(rows), "shop/rows")
+    return workspace
 
 
 def test_an_empty_workspace_is_taught(client: TestClient) -> None:
@@ -133,8 +150,8 @@ def _spec(page: str) -> dict[str, Any]:
         "COPY (SELECT 1) TO 'x'",
     ],
 )
-def test_sql_only_reads_what_it_may(tables: Workspace, client: TestClient, text: str) -> None:
-    answer = client.get("/data/-/sql", params={"q": text})
+def test_sql_only_reads_what_it_may(asked: TestClient, text: str) -> None:
+    answer = asked.get("/data/-/sql", params={"q": text})
     assert 400 <= answer.status_code < 500
     assert "root:" not in answer.text
     assert 'role="alert"' in answer.text
@@ -150,8 +167,8 @@ def test_sql_only_reads_what_it_may(tables: Workspace, client: TestClient, text:
         ("SELECT stat FROM runs", "did you mean state"),
     ],
 )
-def test_a_mistake_is_explained_to_whoever_reads_the_page(tables: Workspace, client: TestClient, text: str, said: str) -> None:
-    shown = client.get("/data/-/sql", params={"q": text}).text
+def test_a_mistake_is_explained_to_whoever_reads_the_page(asked: TestClient, text: str, said: str) -> None:
+    shown = asked.get("/data/-/sql", params={"q": text}).text
     assert said in unescape(shown)
     for elsewhere in ("pickaxe artifacts", "GET /v1", "openapi", "Candidate"):
         assert elsewhere not in shown

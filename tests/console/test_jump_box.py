@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+import pickaxe
 from pickaxe.flows.job_view import JOB
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
+from tests.console.site import application
 from tests.console.test_live_pages import Open, at
 
 __all__ = ["at"]
@@ -20,8 +23,22 @@ __all__ = ["at"]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One for all who only search."""
+    with (
+        pickaxe.open(tmp_path_factory.mktemp("searched") / "workspace") as workspace,
+        TestClient(application(fill(workspace)), base_url="http://localhost") as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def filled(empty: Workspace) -> Workspace:
+    return fill(empty)
+
+
+def fill(empty: Workspace) -> Workspace:
     for place, name in enumerate(("headlines/teacher", "headlines/auto-label", "reviews/label")):
         empty.runs.queue(RunSpec(f"{place:02}{'a' * 22}", name, "steps:step", {}, {}))
     model = empty.import_table(pa.table({"n": [1]}), "headlines/gold")
@@ -53,21 +70,21 @@ def filled(empty: Workspace) -> Workspace:
         (" bill ", "Bill", "/bill"),
     ],
 )
-def test_anything_is_found_by_some_of_it(filled: Workspace, client: TestClient, typed: str, name: str, href: str) -> None:
-    found = client.get("/search", params={"q": typed}).json()
+def test_anything_is_found_by_some_of_it(searched: TestClient, typed: str, name: str, href: str) -> None:
+    found = searched.get("/search", params={"q": typed}).json()
     assert any(item["name"].startswith(name) and item["href"].startswith(href) for item in found), found
-    assert all(client.get(item["href"]).status_code == 200 for item in found if not item["href"].startswith("/traces"))
+    assert all(searched.get(item["href"]).status_code == 200 for item in found if not item["href"].startswith("/traces"))
 
 
 @pytest.mark.parametrize(
     "typed", ["%", "_", "nothing at all", "x:y:z", "@@", "run-%", "art-zz", "'; DROP TABLE runs", "\x00", "名" * 200]
 )
-def test_nonsense_finds_nothing(filled: Workspace, client: TestClient, typed: str) -> None:
-    assert client.get("/search", params={"q": typed}).json() == []
+def test_nonsense_finds_nothing(searched: TestClient, typed: str) -> None:
+    assert searched.get("/search", params={"q": typed}).json() == []
 
 
-def test_pages_are_named_in_the_readers_language(filled: Workspace, client: TestClient) -> None:
-    found = client.get("/search", params={"q": "bill"}, headers={"accept-language": "zh"}).json()
+def test_pages_are_named_in_the_readers_language(searched: TestClient) -> None:
+    found = searched.get("/search", params={"q": "bill"}, headers={"accept-language": "zh"}).json()
     assert {"name": "账单", "href": "/bill", "kind": "页面"} in found
 
 

@@ -47,6 +47,7 @@ LISTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", LISTS)
 def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(empty: Workspace, client: TestClient, path: str) -> None:
     empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")

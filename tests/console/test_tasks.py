@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.flows.standing import standing
@@ -35,6 +36,7 @@ def test_a_phase_whose_last_stage_made_no_rows_says_how_it_ended(empty: Workspac
     assert _strip(client.get("/tasks", headers={"accept-language": "zh"}).text)["学生模型"] == "1 行"
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_line_with_people_stand_in_their_order(empty: Workspace) -> None:
     done = ("select", "test/test-sample", "divide", "adjudicate", "label", "test/test-answers", "feedback")
     for rows, stage in enumerate(done):
@@ -54,6 +56,7 @@ def test_the_stages_of_a_line_with_people_stand_in_their_order(empty: Workspace)
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_has_said_nothing_yet_while_it_may_still_speak(empty: Workspace, client: TestClient) -> None:
     handle = empty.submit(count, Count(upto=1, nap=3), name="words/count", cores=1)
     until = time.monotonic() + 20

@@ -20,17 +20,14 @@ ORIGIN = {"origin": "http://localhost"}
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setattr(passwords, "_LOG_N", 5)
-    with pickaxe.open(tmp_path / "workspace") as workspace:
-        yield workspace
+def in_front_of(workspace: Workspace) -> TestClient:
+    return TestClient(whole_app(workspace), base_url="http://localhost", raise_server_exceptions=False, follow_redirects=False)
 
 
-@pytest.fixture
-def client(workspace: Workspace) -> Iterator[TestClient]:
-    app = whole_app(workspace)
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False, follow_redirects=False) as client:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One for all: what is refused leaves nothing behind."""
+    with pickaxe.open(tmp_path_factory.mktemp("refusing") / "workspace") as workspace, in_front_of(workspace) as client:
         yield client
 
 
@@ -118,8 +115,19 @@ def test_a_broken_page_of_errors_still_refuses(client: TestClient, monkeypatch: 
     assert client.get("/nothing", headers=BROWSER).json()["error"]["code"] == "not_found"
 
 
-def test_a_stranger_is_led_to_sign_in_and_back(client: TestClient, workspace: Workspace) -> None:
-    access = Access.of(workspace.catalog)
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setattr(passwords, "_LOG_N", 5)
+    with pickaxe.open(tmp_path / "workspace") as workspace:
+        yield workspace
+
+
+def test_a_stranger_is_led_to_sign_in_and_back(workspace: Workspace) -> None:
+    with in_front_of(workspace) as client:
+        _is_led(client, Access.of(workspace.catalog))
+
+
+def _is_led(client: TestClient, access: Access) -> None:
     access.add_person(LOCAL_TENANT, "ada", Role.ADMIN, password=PASSWORD)
     access.add_person(LOCAL_TENANT, "vera", Role.VIEWER, password=PASSWORD)
     assert client.get("/runs?state=failed", headers=BROWSER).headers["location"] == "/sign-in?next=/runs%3Fstate%3Dfailed"

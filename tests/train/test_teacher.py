@@ -38,6 +38,7 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_teacher_learns_what_its_labels_say(trained: StepBench) -> None:
     model = load_predictor(trained.saved["teacher"])
     assert isinstance(model, Predictor)
@@ -49,6 +50,7 @@ def test_the_teacher_learns_what_its_labels_say(trained: StepBench) -> None:
     assert probs.argmax(axis=1).tolist() == [1, 0]
 
 
+@pytest.mark.slow
 def test_losses_validation_and_calibration_are_told(trained: StepBench) -> None:
     names = {name for name, _, _ in trained.metrics}
     assert names >= {"loss", "validation_accuracy", "validation_loss", "temperature"}
@@ -63,6 +65,7 @@ class Killed(Exception):
     """Stands for kill -9 at this place."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [1, 9, 14, 20])
 def test_killed_and_started_again_it_ends_with_the_same_bytes(
     encoder: Path, gold: pa.Table, trained: StepBench, monkeypatch: pytest.MonkeyPatch, killed_at: int
@@ -91,18 +94,21 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(
     assert digest(bench.saved["teacher"]) == digest(trained.saved["teacher"])
 
 
+@pytest.mark.slow
 def test_a_seed_of_its_own_gives_a_model_of_its_own(encoder: Path, gold: pa.Table, trained: StepBench) -> None:
     bench = StepBench({"gold": gold, "encoder": encoder}, seed=8)
     train_teacher(bench, CONFIG)
     assert digest(bench.saved["teacher"])["model.safetensors"] != digest(trained.saved["teacher"])["model.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_model_folder_names_no_place_on_this_machine(trained: StepBench, encoder: Path) -> None:
     for path in trained.saved["teacher"].glob("*.json"):
         assert str(encoder.parent) not in path.read_text()
     assert json.loads((trained.saved["teacher"] / "pickaxe.json").read_text())["format"] == "encoder"
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_from_the_earlier_teacher(encoder: Path, gold: pa.Table, trained: StepBench) -> None:
     bench = StepBench({"gold": gold, "encoder": encoder, "warm_start": trained.saved["teacher"]})
     train_teacher(bench, CONFIG.model_copy(update={"warm_epochs": 1}))
@@ -111,6 +117,7 @@ def test_a_warm_start_goes_on_from_the_earlier_teacher(encoder: Path, gold: pa.T
     assert load_predictor(bench.saved["teacher"]).predict_proba(["a fine trip in rome"]).argmax() == 1
 
 
+@pytest.mark.slow
 def test_a_warm_start_with_other_classes_gets_a_new_head(encoder: Path, gold: pa.Table, trained: StepBench) -> None:
     renamed = gold.set_column(2, "label", pa.array([f"very {label}" for label in gold["label"].to_pylist()]))
     bench = StepBench({"gold": renamed, "encoder": encoder, "warm_start": trained.saved["teacher"]})
@@ -220,6 +227,7 @@ def test_an_encoder_may_be_named_by_its_folder(encoder: Path, tmp_path: Path) ->
         find_encoder(str(tmp_path / "not" / "there"))
 
 
+@pytest.mark.slow
 def test_predictions_keep_the_order_of_the_rows(trained: StepBench, gold: pa.Table) -> None:
     bench = StepBench({"model": trained.saved["teacher"], "rows": gold})
     predict(bench, PredictConfig(chunk_size=50, threads=1))
@@ -236,6 +244,7 @@ def test_predictions_keep_the_order_of_the_rows(trained: StepBench, gold: pa.Tab
     assert any(name == "texts_per_second" for name, _, _ in bench.metrics)
 
 
+@pytest.mark.slow
 def test_predictions_resume_after_the_last_finished_chunk(
     trained: StepBench, gold: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,17 +269,20 @@ def test_predictions_resume_after_the_last_finished_chunk(
     assert bench.saved["predictions"].equals(whole.saved["predictions"])
 
 
+@pytest.mark.slow
 def test_no_rows_give_no_predictions(trained: StepBench, gold: pa.Table) -> None:
     bench = StepBench({"model": trained.saved["teacher"], "rows": gold.slice(0, 0)})
     predict(bench, PredictConfig(threads=1))
     assert bench.saved["predictions"].num_rows == 0
 
 
+@pytest.mark.slow
 def test_rows_without_text_are_refused(trained: StepBench, gold: pa.Table) -> None:
     with pytest.raises(BadInput, match="column"):
         predict(StepBench({"model": trained.saved["teacher"], "rows": gold.drop_columns(["text"])}), PredictConfig(threads=1))
 
 
+@pytest.mark.slow
 def test_tokens_are_counted_as_the_encoder_reads_them(encoder: Path, gold: pa.Table, trained: StepBench) -> None:
     """Five words and two marks are seven tokens, in each of three passes; padding is none."""
     model, before = load_predictor(trained.saved["teacher"]), tokens_of_thread()
