@@ -53,6 +53,7 @@ def typed(pickaxe: Pickaxe, monkeypatch: pytest.MonkeyPatch) -> Pickaxe:
     return run
 
 
+@pytest.mark.slow
 def test_the_first_user_is_told_what_is_next_and_gets_back_in(
     pickaxe: Pickaxe, typed: Pickaxe, folder: Path, url: str, config: Path
 ) -> None:

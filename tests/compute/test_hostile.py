@@ -105,6 +105,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), value=JUNK)

@@ -17,6 +17,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> probe.Machine:
     return probe.probe(tmp_path_factory.mktemp("disk"), seconds=0.1, torch=False)
 
 
+@pytest.mark.slow
 def test_every_reading_is_plausible(machine: probe.Machine) -> None:
     found = {reading.name: float(reading.value) for reading in machine.readings}
     assert 1e8 < found["matmul fp32"] < 1e15

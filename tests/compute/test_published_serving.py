@@ -19,6 +19,7 @@ def share(rows: list[PublishedSpeed], within: float) -> float:
     return sum(abs(row.error) < within for row in rows) / len(rows)
 
 
+@pytest.mark.slow
 def test_most_held_out_rows_lie_in_the_forecast_band() -> None:
     """A 5-95% band of efficiencies alone would hold 90%; engines and versions differ besides."""
     assert len(HELD_OUT) > 100

@@ -37,6 +37,7 @@ def test_tokens_at_their_prices_are_the_cost_of_a_call() -> None:
         )
 
 
+@pytest.mark.slow
 @given(
     requests=st.floats(1e3, 1e8),
     more=st.floats(1.0, 10),
@@ -48,6 +49,7 @@ def test_cost_never_falls_with_more_of_anything(requests: float, more: float, fi
     assert centre(base | {field: base[field] * more}, "cost_day") >= low * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @given(layers=st.integers(4, 40), more=st.integers(0, 60), devices=st.sampled_from([1, 2, 8]))
 def test_a_larger_model_never_costs_less(layers: int, more: int, devices: int) -> None:
     def cost(layers: int) -> float:

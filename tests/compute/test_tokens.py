@@ -32,12 +32,14 @@ def test_a_run_is_charged_with_the_tokens_that_its_models_read(workspace: Worksp
     assert tokens_of(workspace, workspace.run(spin, Spin(seconds=0.0), name="t/spin").run.id) == [], "no model, no tokens"
 
 
+@pytest.mark.slow
 def test_what_a_killed_attempt_read_was_read(workspace: Workspace) -> None:
     ran = workspace.run(read, Read(texts=100, killed=True), name="t/read")
     assert ran.run.attempt == 2
     assert tokens_of(workspace, ran.run.id) == [(700, "measured")]
 
 
+@pytest.mark.slow
 def test_tokens_are_forecast_and_compared(workspace: Workspace) -> None:
     line = Line(workspace, "t")
     for texts in (100, 200, 400, 300):

@@ -123,6 +123,7 @@ def test_pages_go_on_where_the_one_before_ended(at: TestClient, empty: Workspace
     assert [re.search(r"train \d+", line)[0] for line in found] == [f"train {turn:03d}" for turn in reversed(range(2 * SHOWN))]  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_who_did_little_is_looked_for_only_so_far_back(at: TestClient, empty: Workspace) -> None:
     with empty.log.turn() as log:
         log.emit_many(

@@ -19,6 +19,7 @@ from tests.console.browser import Browser
 from tests.serve.fakes import write_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_works_out_from_its_start(client: TestClient, kind: str) -> None:
     page = client.get(f"/plan/{kind}", headers={"accept-language": "zh"})
@@ -139,6 +140,7 @@ def test_a_slider_moves_the_results(empty: Workspace, browser: Browser) -> None:
     browser.clean(page)
 
 
+@pytest.mark.slow
 def test_forecasts_stand_beside_readings(client: TestClient, empty: Workspace) -> None:
     assert "No forecasts yet" in client.get("/plan/forecasts").text
     line = Line(empty, "t")

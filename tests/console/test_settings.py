@@ -66,6 +66,7 @@ def test_others_see_neither(empty: Workspace) -> None:
         assert "scope_" not in shown
 
 
+@pytest.mark.slow
 def test_the_api_says_which_rights_a_key_may_have(empty: Workspace) -> None:
     with TestClient(whole_app(empty), base_url="http://localhost") as client:
         error = client.post("/v1/keys", json={"name": "nightly"}).json()["error"]

@@ -172,6 +172,7 @@ def test_a_task_has_its_page_before_its_first_run(empty: Workspace, client: Test
     assert "data-start" not in page
 
 
+@pytest.mark.slow
 def test_an_ended_job_is_started_again_or_goes_on_or_is_changed(empty: Workspace, client: TestClient, uploaded: Artifact) -> None:
     spec = {
         "name": "tickets",

@@ -27,6 +27,7 @@ def make(ctx: StepContext, config: Made) -> None:
     ctx.save_table(config.output, pa.table({"row_key": pa.array([f"k{n}" for n in range(config.rows)], type=pa.string())}))
 
 
+@pytest.mark.slow
 def test_a_phase_whose_last_stage_made_no_rows_says_how_it_ended(empty: Workspace, client: TestClient) -> None:
     for stage, output, rows in (("predict", "predictions", 9), ("auto-label", "auto_labels", 0), ("assemble", "training_set", 1)):
         empty.run(make, Made(output=output, rows=rows), name=f"words/{stage}", cores=1)

@@ -253,6 +253,7 @@ def test_the_profile_can_be_plotted_and_counts_duplicates(tmp_path: Path) -> Non
     assert profile["nulls"] == {"label": 0, "text": 0}
 
 
+@pytest.mark.slow
 def test_the_language_sample_is_the_same_every_time(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text(

@@ -181,6 +181,7 @@ def test_many_at_once_answer_each_item_once(make: Make, workspace: Workspace) ->
     assert len({row.row_key for row in answers}) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "value"),
     [

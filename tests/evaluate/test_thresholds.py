@@ -79,6 +79,7 @@ def test_labels_needed_is_none_when_more_would_not_help() -> None:
     assert th.labels_needed(tested, audit_rows=300, max_error=0.1, delta=0.025) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [1, 3])
 @pytest.mark.parametrize("slope", [0.0, 0.6])
 def test_the_guarantee_holds(starts: int, slope: float) -> None:

@@ -93,6 +93,7 @@ def test_endpoints_share_the_core_by_their_answers(workspace: Workspace) -> None
     assert shared == pytest.approx([alone / 2, alone / 2])
 
 
+@pytest.mark.slow
 def test_a_server_is_compared_when_it_drains(
     workspace: Workspace, deployments: dict[tuple[str, str], Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         yield workspace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

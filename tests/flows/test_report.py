@@ -222,6 +222,7 @@ def test_hostile_texts_stay_texts(report: Any, tmp_path: Path) -> None:
     assert "\x00" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", sorted(Report.__optional_keys__))
 def test_every_part_may_be_missing_or_alone(report: Any, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one part its section is gone; with one part alone the page still stands."""

@@ -133,6 +133,7 @@ def test_a_key_has_at_most_what_its_owner_has(access: Access) -> None:
     assert access.keys.create(LOCAL_TENANT, ed.id, "k", ["read"])[0].revoked_at is None
 
 
+@pytest.mark.slow
 def test_revoked_and_expired(access: Access) -> None:
     ada = access.person(LOCAL_TENANT, "ada")
     key, token = access.keys.create(LOCAL_TENANT, ada.id, "k", ["read"])

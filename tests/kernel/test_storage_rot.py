@@ -110,6 +110,7 @@ def test_flipped_bytes_in_the_metadata_never_give_wrong_rows(sound: tuple[Path, 
     assert found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["gone", "emptied", "junk", "cut"])
 def test_lost_metadata_is_not_taken_for_a_new_lake(sound: tuple[Path, Pin], tmp_path: Path, harm: str) -> None:
     folder, pin = sound

@@ -89,6 +89,7 @@ def test_an_unknown_trace_is_not_found(store: MemoryStore) -> None:
         Records(store).add_feedback("f" * 32, Opinion("serious", "ada"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("endpoint", [None, "headlines"])
 def test_pages_cover_every_trace_once_in_order(store: MemoryStore, endpoint: str | None, newest_first: bool) -> None:

@@ -167,6 +167,7 @@ def test_no_body_makes_predict_fail(long_lived: TestClient, body: bytes) -> None
     in_envelope(long_lived.post(PREDICT, content=body, headers=JSON))
 
 
+@pytest.mark.slow
 @given(body=_BODIES | _FEEDBACK)
 @settings(max_examples=100)
 def test_no_body_makes_feedback_fail(long_lived: TestClient, body: bytes) -> None:

@@ -76,6 +76,7 @@ def test_rows_come_back_as_they_were(store: Tables) -> None:
     store.verify(pin)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=arrow_tables())
 def test_any_table_comes_back_as_it_was(store: Tables, table: pa.Table) -> None:
