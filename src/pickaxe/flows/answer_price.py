@@ -40,10 +40,7 @@ def answer_price(workspace: Workspace, at: datetime) -> AnswerPrice | None:
     begin = int(at.timestamp()) // 3600 * HOUR_NS
     end = min(begin + HOUR_NS, workspace.catalog.clock.now_ns())
     nano = workspace.ledger.held(f"{SERVER}-", begin, end)
-    answers = sum(_answers(workspace.for_tenant(tenant_id), begin, end) for tenant_id in workspace.catalog.tenant_ids())
+    first, last = workspace.log.seq_before(begin), workspace.log.seq_before(end)
+    logs = [workspace.for_tenant(tenant_id).log for tenant_id in workspace.catalog.tenant_ids()]
+    answers = sum(log.count("trace", after_seq=first, up_to_seq=last) for log in logs)
     return AnswerPrice(nano, answers) if nano and answers else None
-
-
-def _answers(workspace: Workspace, begin_ns: int, end_ns: int) -> int:
-    log = workspace.log
-    return log.count("trace", after_seq=log.seq_before(begin_ns)) - log.count("trace", after_seq=log.seq_before(end_ns))

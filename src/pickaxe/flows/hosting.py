@@ -98,7 +98,8 @@ class Hosting:
             if key not in there or there[key].endpoint != live.endpoint:
                 self._read_endpoint(key, live)
         fresh = [key for key in there if key not in self._live]
-        seen = {tenant_id: every_traffic(self._workspace.for_tenant(tenant_id)) for tenant_id, _ in fresh}
+        tenants = {tenant_id for tenant_id, _ in fresh}
+        seen = {tenant_id: every_traffic(self._workspace.for_tenant(tenant_id)) for tenant_id in tenants}
         for tenant_id, name in fresh:
             deployment = there[tenant_id, name]
             forecast = foreseen(self._workspace.for_tenant(tenant_id), deployment, seen[tenant_id])

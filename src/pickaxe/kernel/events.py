@@ -184,12 +184,14 @@ class Events:
             return connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
 
     @retried
-    def count(self, kind: str, *, name: str | None = None, after_seq: int = 0) -> int:
+    def count(self, kind: str, *, name: str | None = None, after_seq: int = 0, up_to_seq: int | None = None) -> int:
         query = sa.select(sa.func.count()).where(events.c.tenant_id == self._tenant_id, events.c.kind == kind)
         if name is not None:
             query = query.where(events.c.name == name)
         if after_seq:
             query = query.where(events.c.seq > after_seq)
+        if up_to_seq is not None:
+            query = query.where(events.c.seq <= up_to_seq)
         with self._catalog.read() as connection:
             return connection.execute(query).scalar_one()
 

@@ -25,6 +25,7 @@ from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import leases, pools, prices, usage
 from pickaxe.kernel.errors import BadInput, Conflict
 from pickaxe.kernel.nouns import Lease
+from pickaxe.kernel.paging import beginning
 from pickaxe.kernel.system.retry import retried
 
 HOUR_NS = 3_600 * 1_000_000_000
@@ -319,7 +320,7 @@ class Ledger:
             sa.select(leases, pools.c.resource)
             .join(pools)
             .where(leases.c.tenant_id == self._tenant_id)
-            .where(leases.c.holder >= prefix, leases.c.holder < prefix + chr(0x10FFFF))
+            .where(*beginning(leases.c.holder, prefix))
             .where(leases.c.start_ns < end_ns, leases.c.end_ns.is_(None) | (leases.c.end_ns > begin_ns))
         )
         nano = 0
