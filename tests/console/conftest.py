@@ -14,6 +14,12 @@ from tests.console.site import application
 
 
 @pytest.fixture
+def workspace(empty: Workspace) -> Workspace:
+    """Empty at first: for a test that fills it."""
+    return empty
+
+
+@pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Workspace]:
     with pickaxe.open(tmp_path / "empty") as workspace:
         yield workspace

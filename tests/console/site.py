@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pickaxe
@@ -35,6 +38,13 @@ class SignedIn:
 def application(workspace: Workspace, who: Caller | None = None) -> FastAPI:
     """Console, predictions, traces and feedback, all for one caller."""
     return create_app(workspace, routers=[pages(workspace)], who=lambda app: SignedIn(app, who or caller()))
+
+
+@contextmanager
+def looked_at(folder: Path, fill: Callable[[Workspace], Workspace]) -> Iterator[TestClient]:
+    """A browser without scripts in front of a filled workspace: one for all tests of a module that only look."""
+    with pickaxe.open(folder) as workspace, TestClient(application(fill(workspace)), base_url="http://localhost") as client:
+        yield client
 
 
 if __name__ == "__main__":

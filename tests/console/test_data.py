@@ -14,11 +14,10 @@ import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
-import pickaxe
 from pickaxe.console.answer_chart import Drawing
 from pickaxe.kernel.workspace import Workspace
 from tests.console.browser import Browser
-from tests.console.site import application
+from tests.console.site import looked_at
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -31,10 +30,7 @@ def tables(empty: Workspace) -> Workspace:
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One for all who only ask."""
-    with (
-        pickaxe.open(tmp_path_factory.mktemp("asked") / "workspace") as workspace,
-        TestClient(application(fill(workspace)), base_url="http://localhost") as client,
-    ):
+    with looked_at(tmp_path_factory.mktemp("asked"), fill) as client:
         yield client
 
 

@@ -10,12 +10,11 @@ import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
-import pickaxe
 from pickaxe.flows.job_view import JOB
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
-from tests.console.site import application
+from tests.console.site import looked_at
 from tests.console.test_live_pages import Open, at
 
 __all__ = ["at"]
@@ -26,10 +25,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One for all who only search."""
-    with (
-        pickaxe.open(tmp_path_factory.mktemp("searched") / "workspace") as workspace,
-        TestClient(application(fill(workspace)), base_url="http://localhost") as client,
-    ):
+    with looked_at(tmp_path_factory.mktemp("searched"), fill) as client:
         yield client
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import pickaxe
 from pickaxe.data.label.forms import spans_of
 from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.workspace import Workspace
@@ -18,12 +16,6 @@ from tests.console.browser import Browser
 pytestmark = pytest.mark.slow
 
 TEXTS = [f"Item {n}: is 🙂 this one urgent?" for n in range(80)]
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    with pickaxe.open(tmp_path / "w") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import pickaxe
 from pickaxe.data.label.forms import spans_of
 from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.workspace import Workspace
@@ -19,12 +17,6 @@ from tests.console.test_label import expect_text, marks, press, wait_until
 pytestmark = pytest.mark.slow
 
 TEXT = "Acme bought Widget Ltd"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    with pickaxe.open(tmp_path / "w") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-import pickaxe
 from pickaxe.data.label.forms import spans_of
 from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.access.scopes import Role
@@ -19,12 +17,6 @@ from tests.console.site import application, caller
 
 TEXT = "Acme 🙂 bought Widget in Paris"
 ACME, WIDGET, PARIS = ({"start": start, "end": end, "label": "A"} for start, end in ((0, 4), (14, 20), (24, 29)))
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    with pickaxe.open(tmp_path / "w") as opened:
-        yield opened
 
 
 @pytest.fixture
