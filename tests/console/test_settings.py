@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,3 +161,46 @@ def test_a_password_of_ones_own(at: Tab) -> None:
     page.get_by_label("Old password").fill(PASSWORD)
     own.get_by_role("button", name="Save").click()
     page.wait_for_url(lambda url: "/sign-in" in url)
+
+
+@pytest.mark.slow
+def test_a_password_sent_before_the_scripts_are_there_waits_for_them_and_never_stands_in_the_address(at: Tab) -> None:
+    page, held, visited = at.page, [], []
+    page.on("framenavigated", lambda frame: visited.append(frame.url))
+    page.context.route("**/settings.js", lambda route: held.append(route))
+    page.goto(f"{at.address}/settings", wait_until="commit")
+    page.get_by_label("Old password").fill("another one altogether")
+    own = page.locator("section[aria-labelledby=own-title]")
+    own.get_by_label("New password").fill("a better password than this")
+    own.get_by_role("button", name="Save").click()
+    page.wait_for_timeout(300)
+    assert len(held) == 1
+    held[0].continue_()
+    page.get_by_text("the old password is another one").wait_for()
+    at.complaints[:] = [said for said in at.complaints if "403" not in said]
+    assert visited == [f"{at.address}/settings"]
+
+
+@pytest.mark.slow
+def test_a_password_goes_nowhere_when_the_scripts_never_come(at: Tab) -> None:
+    page = at.page
+    page.context.route("**/settings.js", lambda route: route.abort())
+    page.goto(f"{at.address}/settings")
+    page.get_by_label("Old password").fill("another one altogether")
+    own = page.locator("section[aria-labelledby=own-title]")
+    own.get_by_label("New password").fill("a better password than this")
+    own.get_by_role("button", name="Save").click()
+    page.wait_for_timeout(300)
+    assert page.url == f"{at.address}/settings"
+    at.complaints[:] = [said for said in at.complaints if "ERR_FAILED" not in said]
+
+
+def test_a_form_that_names_no_way_to_send_it_never_leaves_the_browser() -> None:
+    """Without `method` a browser writes every field into the address, where logs and the history keep it."""
+    forms = [
+        tag
+        for page in (files("pickaxe.console") / "templates").iterdir()
+        for tag in re.findall(r"<form\b[^>]*", page.read_text())
+    ]
+    assert len(forms) > 10
+    assert [tag for tag in forms if "method=" not in tag] == []
