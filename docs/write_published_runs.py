@@ -14,7 +14,7 @@ import click
 
 from pickaxe.compute.planner.catalogue import hardware, utilisation
 from pickaxe.compute.planner.published.memory import TABLES
-from pickaxe.compute.planner.published.runs import RUNS, TOLERANCE, Comparison, compare
+from pickaxe.compute.planner.published.runs import RUNS, TOLERANCE, Comparison, PublishedRun, compare
 from pickaxe.compute.planner.published.serving import SPEEDS, PublishedSpeed, defaults, sources
 from pickaxe.compute.planner.quantities.units import DeviceTime
 from pickaxe.compute.planner.serving.inference import FOUR_BIT_REACH
@@ -22,10 +22,11 @@ from pickaxe.compute.planner.serving.inference import FOUR_BIT_REACH
 TARGET = Path(__file__).parent / "published-runs.md"
 HEAD = f"""# Published training runs, memory tables and speeds of serving, and what the planner says of them
 
-Written by `make docs` from `compute/planner/published/runs.py`, `published_memory.py` and `published_serving.py`; do not edit. The tests hold every line: a run counts as reproduced when the
+Written by `make docs` from `runs.py`, `memory.py` and `serving.py` in `compute/planner/published`; do not edit. The tests hold every line: a run counts as reproduced when the
 forecast of its device time is within {TOLERANCE:.0%} of what was published, and a run that is not is asserted not to be.
 
-Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products. Where the MFU is from:
+Forecast = FLOP / (peak x MFU x goodput), FLOP by parts (matrices, attention, output), peak of dense 16-bit products, of the capped
+device where a source says that its power was capped. Where the MFU is from:
 
 - **stated**: by the paper, for this run.
 - **family**: stated by the paper, for another model of the family.
@@ -55,7 +56,7 @@ def _table(found: list[Comparison]) -> Iterator[str]:
         run = item.run
         mfu = item.mfu / run.goodput
         yield (
-            f"| [{run.name}](#{run.key}) | {run.accelerator} | {_hours(item.forecast)} | {_hours(run.published)} | {item.error:+.1%} "
+            f"| [{run.name}](#{run.key}) | {_devices(run)} | {_hours(item.forecast)} | {_hours(run.published)} | {item.error:+.1%} "
             f"| {mfu:.1%} | {run.goodput:.0%} | {item.implied_mfu:.1%} | {run.basis} | {'yes' if run.reproduced else 'no'} |\n"
         )
 
@@ -83,6 +84,10 @@ def _missed(found: list[Comparison]) -> Iterator[str]:
             f"| [{item.run.name}](#{item.run.key}) | {_hours(item.forecast)} | {_hours(item.run.published)} | {item.error:+.1%} "
             f"| {taken:.1%}, {item.run.basis} | {needed:.1%} | {item.run.note} |\n"
         )
+
+
+def _devices(run: PublishedRun) -> str:
+    return run.accelerator + (f" at {run.power_cap}" if run.power_cap else "")
 
 
 def _hours(value: DeviceTime) -> str:

@@ -52,6 +52,16 @@ def test_deadline_is_held_against_practice() -> None:
     assert float(fast.centre("held_devices")) > float(slow.centre("held_devices"))
 
 
+def test_a_cap_of_power_takes_longer_and_less_energy() -> None:
+    found = [plan_training({**BASE, "device": "A100", **cap}) for cap in ({}, {"power_cap": "300 W"}, {"power_cap": "500 W"})]
+    free, capped, above = ({name: float(one.centre(name)) for name in ("time", "energy")} for one in found)
+    assert free["time"] < capped["time"] < free["time"] * 400 / 300
+    assert capped["energy"] < free["energy"]
+    assert above == free
+    with pytest.raises(BadInput, match="power of TPU-v5e is not known"):
+        plan_training({**BASE, "device": "TPU-v5e", "power_cap": "300 W"})
+
+
 def test_own_model_and_device_as_tables() -> None:
     shape = {"name": "mine", "layers": 4, "hidden": 256, "heads": 4, "vocab": 1000}
     device = {

@@ -39,7 +39,7 @@ def train(
 
     \b
     Fields beside these: sequence, batch, mfu, goodput, price, pue, power_share, dtype, recompute, tensor, pipeline, context, expert, zero,
-    method (full, lora, frozen), rank, trained_layers, precision, optimiser, base, attention, offload, objective (causal, masked), network.
+    method (full, lora, frozen), rank, trained_layers, precision, optimiser, base, attention, offload, objective (causal, masked), network, power_cap.
     """
     given = {"model": described_model(model), "device": device, "tokens": tokens, "deadline": deadline}
     print_forecast("train", workspace_, scenarios, given | {"devices": list(devices) or None}, **options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,9 @@ DTYPES = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
 KINDS = ("gpu", "tpu", "npu", "cpu")
 # What stands in where a device has no network of its own in its reference system: one 100 Gbit/s port.
 DEFAULT_NETWORK = Bandwidth.parse("100 Gbit/s")
+# Clock against power where power is what holds it back: the cube root as long as voltage falls with frequency, in proportion once it
+# cannot fall further (P = C V^2 f). Between the two, their mean.
+_SPEED_OF_POWER = (1 / 3 + 1) / 2
 _QUANTITIES = {"memory": Bytes, "bandwidth": Bandwidth, "link": Bandwidth, "network": Bandwidth, "power": Watts}
 _FIELDS = ("name", "aliases", "kind", "launched", "domain", "peak", "measured", *_QUANTITIES)
 
@@ -57,6 +60,18 @@ class Accelerator:
             if name in self.peak:
                 return self.peak[name]
         raise BadInput(f"{self.key} has no peak for {dtype}", expected=f"one of {', '.join(self.peak)}", got=dtype)
+
+    def capped(self, limit: Watts) -> Accelerator:
+        """The same device held to `limit`, as data centres do that are short of power: lower peaks, all else as it is.
+
+        Raises `BadInput` where the device's own limit is not known.
+        """
+        if self.power is None:
+            raise BadInput(f"the power of {self.key} is not known", expected="a device with one", remedy="leave power_cap out")
+        if limit >= self.power:
+            return self
+        slower = float(limit / self.power) ** _SPEED_OF_POWER
+        return replace(self, power=limit, peak={dtype: FlopRate(rate * slower) for dtype, rate in self.peak.items()})
 
     @property
     def link_one_way(self) -> Bandwidth:

@@ -14,7 +14,7 @@ from pickaxe.compute.planner.catalogue.hardware import Accelerator
 from pickaxe.compute.planner.catalogue.models import Architecture
 from pickaxe.compute.planner.quantities.checks import amount, count, one_of, share
 from pickaxe.compute.planner.quantities.uncertain import Uncertain
-from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, Number, Seconds, Tokens
+from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, Number, Seconds, Tokens, Watts
 from pickaxe.compute.planner.training.layouts import Wanted
 from pickaxe.compute.planner.training.memory import Keeping
 from pickaxe.compute.planner.training.network import Network
@@ -34,6 +34,7 @@ FIXED = (
     "recompute",
     "deadline",
     "network",
+    "power_cap",
     "margin",
     "fused",
     *_LAYOUT,
@@ -64,6 +65,8 @@ def read_setting(scenario: Mapping[str, Any], catalogue: Mapping[str, Accelerato
         if needed not in scenario:
             raise BadInput(f"train lacks {needed}", expected="model, device and tokens at least", remedy=f"give {needed}")
     model, device = _model(scenario["model"]), _device(scenario["device"], catalogue)
+    if "power_cap" in scenario:
+        device = device.capped(amount("power_cap", scenario["power_cap"], Watts, low="10 W"))
     sequence = count("sequence", scenario.get("sequence", 2048 if not model.max_length else min(2048, model.max_length)))
     tokens = Uncertain.parse(scenario["tokens"], Tokens, field="tokens")
     recompute = scenario.get("recompute", "auto")
