@@ -9,9 +9,9 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
-from pickaxe.console.changes import ACTIONS, MOST_READ, ROUTINE, SHOWN
+from pickaxe.console.changes import ACTIONS, SHOWN
 from pickaxe.kernel.access import passwords
-from pickaxe.kernel.access.audit import KIND, record
+from pickaxe.kernel.access.audit import KIND, MOST_READ, ROUTINE, record
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace

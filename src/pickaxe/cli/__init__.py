@@ -33,6 +33,7 @@ _COMMANDS = {
     "user": ("pickaxe.cli.access:user", "People who may sign in, and their roles."),
     "api-key": ("pickaxe.cli.access:api_key", "Keys with which programs call the API."),
     "tenant": ("pickaxe.cli.access:tenant", "Tenants, each with its own people."),
+    "audit": ("pickaxe.cli.audit:audit", "Who changed what, when, from where, and how it ended."),
     "key": ("pickaxe.cli.key:key", "The key of an encrypted workspace: make, show, rotate."),
     "backup": ("pickaxe.cli.keep:backup", "Write the workspace to one file, while it is in use."),
     "restore": ("pickaxe.cli.keep:restore", "Unpack a backup into a new workspace."),

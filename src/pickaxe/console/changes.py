@@ -6,7 +6,7 @@ What an entry of the audit log is called decides its words: ``did.toml`` has a s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,57 +17,15 @@ from starlette.routing import compile_path
 from pickaxe.console import show
 from pickaxe.console.site import link
 from pickaxe.console.words import DEFAULT, Translate, catalogue, name_of
-from pickaxe.kernel.access.audit import KIND
+from pickaxe.kernel.access import audit
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.workspace import Workspace
 
 SHOWN = 40
-MOST_READ = 4_000
-"""Entries read for one page: somebody who did little may be far back."""
-_BATCH = 400
 _TOGETHER = timedelta(hours=1)
 
 ACTIONS = tuple(key.removeprefix("did.") for key in catalogue(DEFAULT) if key.startswith("did."))
-ROUTINE = (
-    "POST /v1/queues/{name:path}/take",
-    "POST /v1/queues/{name:path}/release",
-    "POST /v1/sql",
-    "POST /v1/events",
-    "POST /v1/plan/{kind}",
-    "POST /v1/jobs/forecast",
-    "POST /preferences",
-    "POST /sign-in",
-)
-"""What happens all the time and changes nothing that anybody looks for later."""
-
-_PLACES: Mapping[str, tuple[str, ...]] = {
-    "people": ("/v1/people", "/v1/keys", "/v1/me", "/v1/tenants"),
-    "signing": ("sign-in", "/sign-"),
-    "labelling": ("/v1/queues", "/label", "/v1/traces"),
-    "lines": ("/v1/jobs", "/v1/runs"),
-    "things": ("/v1/endpoints", "/v1/aliases", "/v1/imports", "/v1/scenarios", "/v1/prices", "/plan", "/data"),
-}
-_COMMANDS = "commands"
-KINDS = (*_PLACES, _COMMANDS)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the reader wants to see: of whom (a principal's id), of which kind, and whether with what is routine."""
-
-    who: str = ""
-    kind: str = ""
-    routine: bool = False
-
-    def names(self) -> dict[str, Sequence[str]]:
-        """The same as arguments of `Events.list`."""
-        hidden = () if self.routine else ROUTINE
-        if self.kind == _COMMANDS:
-            return {"without": ACTIONS}
-        if self.kind in _PLACES:
-            return {"name": [action for action in ACTIONS if _is_of(self.kind, action) and action not in hidden]}
-        return {"without": hidden}
 
 
 @dataclass
@@ -96,14 +54,14 @@ class Log:
     reached: datetime | None = None
 
 
-def read(workspace: Workspace, asked: Asked, t: Translate, language: str, *, after: int = 0, most: int = SHOWN) -> Log:
+def read(workspace: Workspace, asked: audit.Asked, t: Translate, language: str, *, after: int = 0, most: int = SHOWN) -> Log:
     """The newest changes before number `after` (0: the newest there are)."""
     words = _Words(workspace, t, language)
     found: list[Change] = []
     same: dict[tuple[str, ...], Change] = {}
     last = after
-    for count, event in enumerate(_each(workspace, asked, after), 1):
-        if not asked.who or event.body.get("principal_id") == asked.who:
+    for count, event in enumerate(audit.each(workspace.log, asked, after=after), 1):
+        if asked.is_by(event):
             change = words.change(event)
             key = (change.who, change.with_key, str(change.sentence), change.outcome, change.origin)
             if key in same and same[key].at - change.at < _TOGETHER:
@@ -114,7 +72,7 @@ def read(workspace: Workspace, asked: Asked, t: Translate, language: str, *, aft
                 found.append(change)
                 same[key] = change
         last = event.seq
-        if count == MOST_READ:
+        if count == audit.MOST_READ:
             return Log(found, last, event.at)
     return Log(found, None)
 
@@ -122,12 +80,6 @@ def read(workspace: Workspace, asked: Asked, t: Translate, language: str, *, aft
 def actors(workspace: Workspace) -> dict[str, str]:
     """Id -> name of everybody who may have changed something."""
     return {person.id: person.name for person in Access.of(workspace.catalog).people(workspace.tenant_id)}
-
-
-def _each(workspace: Workspace, asked: Asked, after: int) -> Iterator[Event]:
-    while page := workspace.log.list(kind=KIND, after_seq=after, limit=_BATCH, newest_first=True, **asked.names()):  # type: ignore[arg-type]
-        yield from page
-        after = page[-1].seq
 
 
 class _Words:
@@ -208,10 +160,6 @@ class _Words:
             "disabled": lambda: self._t("changes.disabled" if body.get("disabled", True) else "changes.enabled"),
         }
         return ", ".join(said[what]() for what in body.get("changed", ()) if what in said)
-
-
-def _is_of(kind: str, action: str) -> bool:
-    return action.rpartition(" ")[2].startswith(_PLACES[kind]) or action.startswith(_PLACES[kind])
 
 
 def _outcome(action: str, code: int) -> str:

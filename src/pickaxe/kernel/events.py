@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import events
 from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.paging import distinct
 from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
 
@@ -84,14 +85,16 @@ class Events:
         kind: str | Sequence[str] | None = None,
         subject: str | None = None,
         name: str | Sequence[str] | None = None,
-        without: Sequence[str] = (),
         after_seq: int = 0,
+        beyond: int = 0,
+        up_to: int | None = None,
         limit: int = 1000,
         newest_first: bool = False,
     ) -> list[Event]:
-        """A page of events in order, but for those with a name of `without`; go on with ``after_seq=page[-1].seq``.
+        """A page of events in order; go on with ``after_seq=page[-1].seq``.
 
-        With `newest_first` the page ends the log, and `after_seq` (when not 0) means: older than that.
+        With `newest_first` the page ends the log, and `after_seq` (when not 0) means: older than that. Either way only numbers
+        greater than `beyond` and not greater than `up_to` are read.
         """
         query = sa.select(events).where(events.c.tenant_id == self._tenant_id).limit(limit)
         # Of one subject there are few: found by the subject and then sorted, not looked for among all in the order of their numbers.
@@ -102,18 +105,29 @@ class Events:
                 query = query.where(place < after_seq)
         else:
             query = query.order_by(place).where(place > after_seq)
+        if beyond:
+            query = query.where(place > beyond)
+        if up_to is not None:
+            query = query.where(place <= up_to)
         if kind is not None:
             query = query.where(events.c.kind.in_([kind] if isinstance(kind, str) else list(kind)))
         if subject is not None:
             query = query.where(events.c.subject == subject)
         if name is not None:
             query = query.where(events.c.name.in_([name] if isinstance(name, str) else list(name)))
-        if without:
-            query = query.where(events.c.name.not_in(list(without)))
         if self._connection is not None:
             return [_event(row) for row in self._connection.execute(query).all()]
         with self._catalog.read() as connection:
             return [_event(row) for row in connection.execute(query).all()]
+
+    @retried
+    def names(self, kind: str) -> list[str]:
+        """The different names of events of a kind; by an index, however many events there are."""
+        ours = events.c.tenant_id == self._tenant_id, events.c.kind == kind
+        # As they are stored: sealed ones have an order too, which is enough to go from one to the next.
+        stored = distinct(sa.type_coerce(events.c.name, sa.String), *ours).subquery()
+        with self._catalog.read() as connection:
+            return list(connection.execute(sa.select(sa.type_coerce(stored.c.value, events.c.name.type))).scalars())
 
     @retried
     def values(self, kind: str, name: str, *, limit: int) -> list[tuple[int, float | None]]:

@@ -45,12 +45,14 @@ def _decoded(cursor: str) -> tuple[int, str]:
     return at, id
 
 
-def beginning(column: sa.Column[str], begin: str) -> list[sa.ColumnElement[bool]]:
+def beginning(column: sa.ColumnElement[str], begin: str) -> list[sa.ColumnElement[bool]]:
     """That `column` begins with `begin`, as a range of an index: no database makes one of an escaped LIKE."""
     return [column >= begin, column < begin[:-1] + chr(ord(begin[-1]) + 1)] if begin else []
 
 
-def distinct(column: sa.Column[str], *ours: sa.ColumnElement[bool], begin: str = "", most: int = MANY_NAMES) -> sa.Select[str]:
+def distinct(
+    column: sa.ColumnElement[str], *ours: sa.ColumnElement[bool], begin: str = "", most: int = MANY_NAMES
+) -> sa.Select[str]:
     """The values of `column` that begin with `begin`, each once and in order, up to `most`: a look into the index for each of them.
 
     `ours` are equalities on the columns that come before it in an index; the rows between two values are not read.

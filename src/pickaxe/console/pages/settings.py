@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from pickaxe.console import changes
 from pickaxe.console.site import Site
 from pickaxe.console.words import Translate, catalogue
+from pickaxe.kernel.access import audit
 from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
 from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
@@ -18,6 +21,9 @@ from pickaxe.kernel.location import Location
 from pickaxe.serve.access import caller_of
 
 _LATEST = 8
+
+Day = Annotated[date | None, BeforeValidator(lambda typed: typed or None)]
+"""Of a form, where nothing chosen comes as an empty text."""
 
 
 def router(site: Site) -> APIRouter:
@@ -43,7 +49,7 @@ def router(site: Site) -> APIRouter:
             codes={key.removeprefix("error."): text for key, text in catalogue(language).items() if key.startswith("error.")},
             shortest=SHORTEST,
             longest=LONGEST,
-            latest=changes.read(workspace, changes.Asked(), t, language, most=_LATEST).changes if admin else [],
+            latest=changes.read(workspace, audit.Asked(routine=False), t, language, most=_LATEST).changes if admin else [],
             # Where the workspace is concerns whoever runs it, not every tenant.
             location=_places(workspace.stores.location, t) if admin and caller.tenant_id == LOCAL_TENANT else {},
         )
@@ -54,25 +60,34 @@ def router(site: Site) -> APIRouter:
         who: Annotated[str, Query(max_length=100)] = "",
         kind: Annotated[str, Query(max_length=20)] = "",
         routine: bool = False,
+        since: Day = None,
+        until: Day = None,
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     ) -> Response:
-        """Who changed what; `after` is the number of the last entry seen."""
-        workspace, asked = site.workspace_of(request), changes.Asked(who, kind, routine)
+        """Who changed what, on the days from `since` to `until`; `after` is the number of the last entry seen."""
+        workspace = site.workspace_of(request)
+        asked = audit.Asked(who, kind, routine, since=_begin(since), until=_begin(until, later=1))
         return site.page(
             request,
             "changes.html",
             found=changes.read(workspace, asked, site.words_of(request), site.language_of(request), after=after),
             asked=asked,
             after=after,
-            query={"who": who, "kind": kind, "routine": "1" if routine else ""},
+            days={"since": since, "until": until},
+            query={"who": who, "kind": kind, "routine": "1" if routine else "", "since": since, "until": until},
             people=changes.actors(workspace),
-            kinds=changes.KINDS,
-            most_read=changes.MOST_READ,
+            kinds=audit.KINDS,
+            most_read=audit.MOST_READ,
         )
 
     for part in (reading, managing):
         routes.include_router(part)
     return routes
+
+
+def _begin(day: date | None, *, later: int = 0) -> datetime | None:
+    """Of the day that comes `later` days after; None without one, and for the end of time."""
+    return datetime.combine(day, time(), UTC) + timedelta(days=later) if day and day.year < 9999 else None
 
 
 def _places(location: Location, t: Translate) -> dict[str, str]:

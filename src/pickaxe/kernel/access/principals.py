@@ -6,19 +6,21 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, ref
 
 import sqlalchemy as sa
 
+from pickaxe.kernel.access.audit import Asked, Entries, page
 from pickaxe.kernel.access.keys import Key, Keys, held
 from pickaxe.kernel.access.passwords import hashed, matches
 from pickaxe.kernel.access.scopes import Caller, Role
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import keys, principals, tenants
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
+from pickaxe.kernel.events import Events
 from pickaxe.kernel.nouns import Tenant
 from pickaxe.kernel.system.clock import as_datetime
 
@@ -272,6 +274,15 @@ class Members:
 
     def revoke_key(self, key_id: str) -> None:
         self._access.keys.revoke(self._tenant_id, key_id)
+
+    def changes(
+        self, asked: Asked, *, who: str | None = None, after: int = 0, limit: int = 100, newest_first: bool = True
+    ) -> Entries:
+        """A page of the audit log; `who` is a name or id. Raises `NotFound` for nobody."""
+        if who is not None:
+            asked = replace(asked, who=self._access.person(self._tenant_id, who).id)
+        log = Events(self._access._catalog, self._tenant_id)
+        return page(log, asked, after=after, limit=limit, newest_first=newest_first)
 
     def tenants(self) -> list[Tenant]:
         return self._access.tenants()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Clock:
@@ -24,4 +26,10 @@ class Clock:
 
 
 def as_datetime(ns: int) -> datetime:
-    return datetime.fromtimestamp(ns / SECOND, tz=UTC)
+    """The microsecond that the instant lies in."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def as_ns(at: datetime) -> int:
+    """The beginning of the microsecond, so what was before an instant by `as_datetime` is before it here too."""
+    return (at - _EPOCH) // _MICROSECOND * 1000

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pickaxe.kernel.access.audit import Asked, Entries
 from pickaxe.kernel.access.keys import Key
 from pickaxe.kernel.access.principals import Person
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.nouns import Tenant
 from pickaxe.wire.native.api import Api
+from pickaxe.wire.native.nouns import EventInfo
 
 
 class RemoteMembers:
@@ -44,6 +46,23 @@ class RemoteMembers:
 
     def revoke_key(self, key_id: str) -> None:
         self._api.delete(f"/v1/keys/{key_id}")
+
+    def changes(
+        self, asked: Asked, *, who: str | None = None, after: int = 0, limit: int = 100, newest_first: bool = True
+    ) -> Entries:
+        page = self._api.get(
+            "/v1/audit",
+            who=who or asked.who,
+            kind=asked.kind,
+            routine=asked.routine,
+            since=asked.since and asked.since.isoformat(),
+            until=asked.until and asked.until.isoformat(),
+            after=str(after) if after else None,
+            limit=limit,
+            newest_first=newest_first,
+        )
+        events = [EventInfo.model_validate(item).noun() for item in page["items"]]
+        return Entries(events, None if page["next"] is None else int(page["next"]))
 
     def tenants(self) -> list[Tenant]:
         return [Tenant(told["id"], told["name"]) for told in self._api.get("/v1/tenants")]

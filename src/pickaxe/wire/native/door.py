@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from pickaxe.kernel.access.scopes import Scope
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _Form = TypeVar("_Form", bound=RequestBody)
 
 After = Annotated[str | None, Query(max_length=300, description="`next` of the page before")]
+Instant = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
+"""``2026-11-22T09:00:00Z`` or ``2026-11-22``; in UTC where it does not say where."""
 Limit = Annotated[int, Query(ge=1, le=1000, description="items at most")]
 
 

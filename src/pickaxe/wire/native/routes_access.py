@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -20,11 +20,12 @@ from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
-from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.door import After, Door, Instant, Limit, declared, page_reply
 from pickaxe.wire.native.live import sequence
 from pickaxe.wire.native.nouns import EventInfo, Page, event_json
 
 RoleName = Literal["viewer", "labeller", "editor", "admin"]
+ChangeKind = Literal["people", "signing", "labelling", "lines", "things", "commands"]
 NewSecret = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
 Named = Annotated[str, Path(max_length=200, description="name or id")]
 
@@ -115,6 +116,24 @@ _ME = {
     "role": "editor",
     "scopes": ["label", "predict", "read", "write"],
     "kind": "person",
+}
+_CHANGE = {
+    "seq": 4711,
+    "at": examples.AT,
+    "kind": audit.KIND,
+    "subject": "principal-1a2b3c",
+    "name": "PATCH /v1/people/{name}",
+    "value": 200.0,
+    "step": None,
+    "body": {
+        "principal_id": "principal-9f8e7d",
+        "who": "grace",
+        "as": "person",
+        "through": "console",
+        "origin": "127.0.0.1",
+        "changed": ["role"],
+        "role": "editor",
+    },
 }
 _PERSON = {
     "id": "principal-1a2b3c",
@@ -260,11 +279,24 @@ def router(door: Door) -> APIRouter:
         note(request, tenant.id, admin=given.admin)
         return reply(request, {"id": tenant.id, "name": tenant.name}, status=201)
 
-    @routes.get("/audit", summary="Who changed what", **declared("admin", Page[EventInfo], {"items": [], "next": None}))
-    def audit_log(request: Request, after: After = None, limit: Limit = 100, newest_first: bool = True) -> Response:
-        log = door.seen(request).log
-        page = log.list(kind=audit.KIND, after_seq=sequence(after), limit=limit, newest_first=newest_first)
-        return page_reply(request, [event_json(event) for event in page], str(page[-1].seq) if len(page) == limit else None)
+    @routes.get("/audit", summary="Who changed what", **declared("admin", Page[EventInfo], examples.page(_CHANGE)))
+    def audit_log(
+        request: Request,
+        who: Annotated[str | None, Query(max_length=200, description="only by this person: name or id")] = None,
+        kind: Annotated[ChangeKind | None, Query(description="only of this kind")] = None,
+        since: Annotated[Instant | None, Query(description="from this instant on")] = None,
+        until: Annotated[Instant | None, Query(description="before this instant")] = None,
+        routine: Annotated[bool, Query(description="with what happens all the time: items taken, questions in SQL")] = True,
+        after: After = None,
+        limit: Limit = 100,
+        newest_first: bool = True,
+    ) -> Response:
+        """A page may be short, even empty, while `next` is not null: for somebody who did little, the log is read part by part."""
+        asked = audit.Asked(kind=kind or "", routine=routine, since=since, until=until)
+        page = door.seen(request).members.changes(asked, who=who, after=sequence(after), limit=limit, newest_first=newest_first)
+        return page_reply(
+            request, [event_json(event) for event in page.events], None if page.following is None else str(page.following)
+        )
 
     return routes
 

@@ -14,10 +14,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from pickaxe.kernel.ledger.ledger import PoolLife, Tariff
+from pickaxe.kernel.system.clock import as_ns
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pickaxe.kernel.nouns import Run
     from pickaxe.kernel.workspace import Workspace
 
@@ -83,7 +82,7 @@ def idle_by_cause(life: PoolLife, waits: Iterable[Wait], tariff: Tariff) -> Idle
 def idle_of(workspace: Workspace) -> list[Idle]:
     """Every pool of a workspace: a run waits from when it was queued until it gets its lease."""
     tariffs = workspace.ledger.tariffs()
-    queued = {run.id: _ns(run.created_at) for run in _runs(workspace)}
+    queued = {run.id: as_ns(run.created_at) for run in _runs(workspace)}
     found: list[Idle] = []
     for life in workspace.ledger.lives():
         first = {lease.holder: lease for lease in reversed(life.leases) if lease.holder in queued}
@@ -105,7 +104,3 @@ def _cause(free: int, asked: Sequence[int]) -> Cause:
     if not asked:
         return "no demand"
     return "too small" if min(asked) > free else "starting"
-
-
-def _ns(at: datetime) -> int:
-    return round(at.timestamp() * 1_000_000) * 1000
