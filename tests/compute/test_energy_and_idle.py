@@ -12,7 +12,9 @@ from pickaxe.compute.planner.energy import estimated, grid, grids, metered
 from pickaxe.compute.planner.here.idle import CAUSES, Wait, idle_by_cause, idle_of
 from pickaxe.compute.planner.quantities.units import CarbonIntensity, Seconds, Tokens, Watts
 from pickaxe.kernel.errors import PickaxeError
-from pickaxe.kernel.ledger.ledger import Charge, PoolLife, Price, Tariff, reconcile
+from pickaxe.kernel.ledger.ledger import Charge
+from pickaxe.kernel.ledger.statement import PoolLife, reconcile
+from pickaxe.kernel.ledger.tariff import Price, Tariff
 from pickaxe.kernel.nouns import Lease
 
 TARIFF = Tariff([Price("cpu", 0, 40_000_000, 3_600_000_000_000, "USD", "test")])

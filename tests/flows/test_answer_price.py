@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pickaxe.flows.answer_price import answer_price
-from pickaxe.kernel.ledger.ledger import HOUR_NS
 from pickaxe.kernel.ledger.spare import SERVER
+from pickaxe.kernel.ledger.tariff import HOUR_NS
 from pickaxe.kernel.system.clock import SECOND
 from pickaxe.kernel.workspace import Workspace
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.ledger.cost import as_money, cost_of
-from pickaxe.kernel.ledger.ledger import Price, Tariff, reconcile
+from pickaxe.kernel.ledger.statement import reconcile
+from pickaxe.kernel.ledger.tariff import Price, Tariff
 from pickaxe.kernel.nouns import Lease, Route
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps

@@ -101,7 +101,7 @@ def price(workspace: str | None, meter: str | None, amount: float | None, per: i
     from pickaxe.cli.screen import print_table, reading, writing
     from pickaxe.kernel.errors import BadInput
     from pickaxe.kernel.ledger.cost import as_money
-    from pickaxe.kernel.ledger.ledger import priceable
+    from pickaxe.kernel.ledger.tariff import priceable
 
     if amount is not None:
         with writing(workspace) as ws:

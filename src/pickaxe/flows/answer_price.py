@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
-from pickaxe.kernel.ledger.ledger import HOUR_NS
 from pickaxe.kernel.ledger.spare import SERVER
+from pickaxe.kernel.ledger.tariff import HOUR_NS
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace

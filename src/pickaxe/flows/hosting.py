@@ -26,7 +26,8 @@ from pickaxe.compute.planner.here.serving import (
 )
 from pickaxe.kernel.engine.meter import MAXRSS_UNIT
 from pickaxe.kernel.errors import PickaxeError
-from pickaxe.kernel.ledger.ledger import HOUR_NS, Usage
+from pickaxe.kernel.ledger.ledger import Usage
+from pickaxe.kernel.ledger.tariff import HOUR_NS
 from pickaxe.kernel.ledger.tokens import METER as TOKENS
 from pickaxe.kernel.ledger.tokens import METHOD, tokens_of_process
 from pickaxe.kernel.nouns import Endpoint

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import leases, pools, runs
-from pickaxe.kernel.ledger.ledger import Pools
+from pickaxe.kernel.ledger.pools import Pools
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.runs import GONE_AFTER, interrupt
 from pickaxe.kernel.system.process import is_alive

@@ -17,7 +17,7 @@ from pickaxe.kernel.content import Content
 from pickaxe.kernel.engine.engine import RunHandle
 from pickaxe.kernel.engine.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
-from pickaxe.kernel.ledger.ledger import Pools
+from pickaxe.kernel.ledger.pools import Pools
 from pickaxe.kernel.location import Location
 from pickaxe.kernel.peers import Peers
 from pickaxe.kernel.places import Places

@@ -17,8 +17,8 @@ from pickaxe.console.site import Site
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
 from pickaxe.kernel.ledger.cost import Cost, cost_of
-from pickaxe.kernel.ledger.ledger import Statement
 from pickaxe.kernel.ledger.spending import Spending, Spent, last_days
+from pickaxe.kernel.ledger.statement import Statement
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
 

@@ -35,7 +35,7 @@ from pickaxe.kernel.location import VARIABLES
 from pickaxe.kernel.nouns import RunState
 
 if TYPE_CHECKING:
-    from pickaxe.kernel.ledger.ledger import Pools
+    from pickaxe.kernel.ledger.pools import Pools
     from pickaxe.kernel.location import Location
 
 log = logging.getLogger(__name__)

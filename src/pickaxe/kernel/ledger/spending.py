@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.catalog.schema import leases, pools, runs, usage
-from pickaxe.kernel.ledger.ledger import Statement, Tariff, reconcile
+from pickaxe.kernel.ledger.statement import Statement, reconcile
+from pickaxe.kernel.ledger.tariff import Tariff
 from pickaxe.kernel.nouns import Lease
 from pickaxe.kernel.system.clock import SECOND
 

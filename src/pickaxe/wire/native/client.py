@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from pickaxe.flows.produce import Product
     from pickaxe.flows.task import Task
     from pickaxe.kernel.ledger.cost import Cost
-    from pickaxe.kernel.ledger.ledger import Charge, Statement, Tariff
+    from pickaxe.kernel.ledger.ledger import Charge
+    from pickaxe.kernel.ledger.statement import Statement
+    from pickaxe.kernel.ledger.tariff import Tariff
 
 
 class RemoteWorkspace:
@@ -352,7 +354,7 @@ class RemoteLedger:
         return [StatementInfo.model_validate(item).noun() for item in self._api.get("/v1/bill")["pools"]]
 
     def tariffs(self) -> dict[str, Tariff]:
-        from pickaxe.kernel.ledger.ledger import Price, Tariff
+        from pickaxe.kernel.ledger.tariff import Price, Tariff
 
         rows: dict[str, list[Price]] = {}
         for item in self._api.get("/v1/prices"):

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
-from pickaxe.kernel.ledger.ledger import Charge, Price, Statement, priceable
+from pickaxe.kernel.ledger.ledger import Charge
+from pickaxe.kernel.ledger.statement import Statement
+from pickaxe.kernel.ledger.tariff import Price, priceable
 from pickaxe.serve.access import operator_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.compute.planner.here.history import SIZE, Past, features_of, past_runs
 
 if TYPE_CHECKING:
-    from pickaxe.kernel.ledger.ledger import Tariff
+    from pickaxe.kernel.ledger.tariff import Tariff
     from pickaxe.kernel.runs import RunSpec
     from pickaxe.kernel.workspace import Workspace
 

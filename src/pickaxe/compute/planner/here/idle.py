@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from pickaxe.kernel.ledger.ledger import PoolLife, Tariff
+from pickaxe.kernel.ledger.statement import PoolLife
+from pickaxe.kernel.ledger.tariff import Tariff
 from pickaxe.kernel.system.clock import as_ns
 
 if TYPE_CHECKING:

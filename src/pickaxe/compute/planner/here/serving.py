@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.compute.planner.here.foresight import EVENT, Foresight, foresee
 from pickaxe.compute.planner.here.history import Past
-from pickaxe.kernel.ledger.ledger import HOUR_NS
+from pickaxe.kernel.ledger.tariff import HOUR_NS
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
