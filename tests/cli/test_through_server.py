@@ -27,7 +27,9 @@ def _address_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
     """A workspace with something in it, held by a server, and the server's address."""
     base = tmp_path_factory.mktemp("held")
+    (base / "words.csv").write_text("text,label\n" + "some words,a\n" * 50, encoding="utf-8")
     with library.open(base / "shop") as workspace:
+        workspace.import_files(base / "words.csv", "words/source", kind="source")
         counted = workspace.run(count, Count(upto=2), name="words/count", cores=1)
         workspace.run(double, library.Config(), name="words/double", inputs={"total": counted["total"]}, cores=1)
         model = workspace.import_files(write_model(base / "model"), "words/model", kind="model")
@@ -72,6 +74,88 @@ def test_a_held_folder_is_written_through_its_server(pickaxe: Pickaxe, held: tup
     assert said.code == 0, said.err
     assert f"going through {url}" in said.err
     assert workspace.ledger.tariffs()["human_ms"].rows[-1].source == "through the server"
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A task beside its data, in a folder without a workspace; that is where commands are typed."""
+    (tmp_path / "data.csv").write_text("text,kind\n" + "some words,a\n" * 100, encoding="utf-8")
+    file = tmp_path / "task.toml"
+    file.write_text(f"""name = "x"
+data = "data.csv"
+encoder = "{tmp_path}"
+annotators = "file"
+[ingest]
+text = "text"
+label = "kind"
+""")
+    monkeypatch.chdir(tmp_path)
+    return file
+
+
+def test_a_dry_run_is_asked_of_the_server_that_would_carry_it_out(
+    pickaxe: Pickaxe, held: tuple[Workspace, str], task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, url = held
+    made = len(workspace.artifacts.list())
+    here = pickaxe("-w", workspace.path, "produce", task, "--dry-run")
+    assert here.code == 0, here.err
+    assert f"going through {url}" in here.err
+    assert "double" in here.out
+    assert "in all" in here.out
+    monkeypatch.setenv("PICKAXE_URL", url)
+    there = pickaxe("produce", task, "--dry-run")
+    assert (there.code, there.out) == (0, here.out), there.err
+    refused = pickaxe("produce", task, "--dry-run", "--max-time", "0.000001")
+    assert refused.code == 2
+    assert "in all" in refused.out
+    assert "count would take too long" in refused.err
+    assert not Path(".pickaxe").exists()
+    assert len(workspace.artifacts.list()) == made, "a dry run uploads nothing"
+
+
+def test_plans_read_and_keep_through_the_server(
+    pickaxe: Pickaxe, held: tuple[Workspace, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, url = held
+    monkeypatch.chdir(tmp_path)
+    own = ("plan", "serve", "--endpoint", "words")
+    here = pickaxe("-w", workspace.path, *own)
+    assert here.code == 0, here.err
+    pool = ("plan", "pool", "--device", "H100", "--set", "devices=8", "--set", "utilisation=0.5")
+    for address in (None, url):
+        if address:
+            monkeypatch.setenv("PICKAXE_URL", address)
+            assert pickaxe(*own).out == here.out
+        where = () if address else ("-w", workspace.path)
+        kept = pickaxe(*where, *pool, "--save", f"plans/pool{bool(address):d}")
+        assert kept.code == 0, kept.err
+        assert workspace.artifact(f"plans/pool{bool(address):d}").kind == "scenario"
+    assert not Path(".pickaxe").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor",),
+        ("backup", "kept.tar.zst"),
+        ("key", "show"),
+        ("plan", "pool", "--idle"),
+        ("plan", "app", "--models"),
+        ("up", "--port", "0"),
+    ],
+    ids=lambda value: " ".join(value[:2]),
+)
+def test_what_is_about_files_here_does_not_pretend_to_be_about_a_server(
+    pickaxe: Pickaxe, held: tuple[Workspace, str], command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, url = held
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PICKAXE_URL", url)
+    said = pickaxe(*command)
+    assert said.code == 4, said.err
+    assert f"not on {url}" in said.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [("up", "--port", "0"), ("label", "task.toml")])

@@ -59,7 +59,10 @@ def doctor(workspace: str | None, quick: bool) -> None:
 
 
 def _folder(workspace: str | None) -> Path:
+    from pickaxe.cli.screen import refuse_address
     from pickaxe.kernel.settings import Settings
+
+    refuse_address(workspace)
 
     return Path(workspace or Settings.from_environment().workspace).absolute()
 

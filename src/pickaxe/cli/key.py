@@ -34,10 +34,11 @@ def new(file: Path | None) -> None:
 @click.pass_obj
 def show(workspace: str | None) -> None:
     """Say which key the workspace was made with or rotated to last; the key itself is nowhere in it."""
-    from pickaxe.cli.screen import print_table
+    from pickaxe.cli.screen import print_table, refuse_address
     from pickaxe.kernel.encryption.keyring import data_keys, opened_catalog
     from pickaxe.kernel.system.clock import as_datetime
 
+    refuse_address(workspace)
     with opened_catalog(workspace, writable=False) as (catalog, _):
         found = data_keys(catalog)
     lines = [(str(row.id), row.master, f"{as_datetime(row.created_ns):%Y-%m-%d %H:%M}") for row in found]
@@ -53,10 +54,12 @@ def rotate(workspace: str | None, where: str, renew: bool) -> None:
 
     The workspace may be in use. Processes that have it open go on with what they know; the next to open it needs the new key.
     """
+    from pickaxe.cli.screen import refuse_address
     from pickaxe.kernel.encryption.keyring import key_id, master_key, opened_catalog
     from pickaxe.kernel.encryption.keyring import rotate as rotate_keys
     from pickaxe.kernel.errors import Conflict
 
+    refuse_address(workspace)
     fresh = master_key(where, trusted=True)
     with opened_catalog(workspace, writable=True) as (catalog, location):
         if location.key is None:

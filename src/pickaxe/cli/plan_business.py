@@ -181,11 +181,13 @@ def print_forecast(
             lang,
         )
     if save is not None:
+        from pickaxe.cli.screen import writing
         from pickaxe.kernel.workspace import Workspace
 
         _, of_kind, values = named[0]
-        with Workspace(place) as ws:
-            click.echo(f"saved as {keep(ws, save, of_kind, values).ref}", err=True)
+        with writing(place) as ws:
+            kept = keep(ws, save, of_kind, values) if isinstance(ws, Workspace) else ws.keep_scenario(save, of_kind, values)
+        click.echo(f"saved as {kept.ref}", err=True)
 
 
 def _with_own_device(values: dict[str, Any], workspace: str | None) -> dict[str, Any]:

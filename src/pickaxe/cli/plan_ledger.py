@@ -11,11 +11,12 @@ from pickaxe.cli.plan_screen import print_json
 
 def print_idle(workspace: str | None, *, as_json: bool) -> None:
     """Each pool of the workspace: the share in use, and the rest by its cause."""
-    from pickaxe.cli.screen import print_table
+    from pickaxe.cli.screen import print_table, refuse_address
     from pickaxe.compute.planner.here.idle import CAUSES, idle_of
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
+    refuse_address(workspace)
     with Workspace(workspace, mode="r") as ws:
         found = idle_of(ws)
     if as_json:
@@ -36,11 +37,12 @@ def print_idle(workspace: str | None, *, as_json: bool) -> None:
 
 def print_models(workspace: str | None, *, as_json: bool) -> None:
     """What each model that was published cost, and the forecast of the next."""
-    from pickaxe.cli.screen import print_table
+    from pickaxe.cli.screen import print_table, refuse_address
     from pickaxe.compute.planner.here.model_curve import model_curve, published_models
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
+    refuse_address(workspace)
     with Workspace(workspace, mode="r") as ws:
         found = model_curve(published_models(ws)).as_dict()
     if as_json:
@@ -62,8 +64,7 @@ def print_models(workspace: str | None, *, as_json: bool) -> None:
 
 def cost_in_ledger(workspace: str | None, reference: str) -> str:
     """Everything that was spent on an artifact, as an amount of dollars to plan with."""
-    from pickaxe.kernel.ledger.cost import cost_of
-    from pickaxe.kernel.workspace import Workspace
+    from pickaxe.cli.screen import reading
 
-    with Workspace(workspace, mode="r") as ws:
-        return f"${cost_of(ws, ws.artifact(reference)).full / 1e9:.9f}"
+    with reading(workspace) as ws:
+        return f"${ws.cost(ws.artifact(reference)).full / 1e9:.9f}"

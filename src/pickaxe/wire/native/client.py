@@ -28,6 +28,7 @@ from pickaxe.wire.native.routes_money import ChargeInfo, CostInfo, PriceInfo, St
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pickaxe.compute.planner.here.serving import ServingForecast
     from pickaxe.flows.blast import Blast
     from pickaxe.flows.explain import Explanation
     from pickaxe.flows.line import LineWatcher
@@ -221,6 +222,21 @@ class RemoteWorkspace:
 
     def endpoints(self) -> list[Endpoint]:
         return [EndpointNoun.model_validate(item).noun() for item in self.api.get("/v1/published")]
+
+    def serving_forecast(self, name: str) -> tuple[ServingForecast, ServingForecast]:
+        """What serving an endpoint takes there, and the whole server. Raises `NotFound`."""
+        from pickaxe.compute.planner.here.foresight import Foresight
+        from pickaxe.compute.planner.here.serving import ServingForecast
+
+        told = self.api.get(f"/v1/endpoints/{quote(name, safe='')}/forecast")
+        meters, server = ({meter: Foresight(**said) for meter, said in told[part].items()} for part in ("meters", "server"))
+        return ServingForecast(name, meters, told["calls_s"], tuple(told["by_traces"])), ServingForecast("", server)
+
+    def keep_scenario(self, name: str, kind: str, scenario: Mapping[str, Any]) -> Artifact:
+        """As `pickaxe.compute.planner.scenario.save`."""
+        from pickaxe.compute.planner.scenario import plain
+
+        return _artifact(self.api.post("/v1/scenarios", {"name": name, "kind": kind, "scenario": plain(scenario)}))
 
     # Runs
 

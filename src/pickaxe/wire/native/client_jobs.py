@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from pickaxe.flows.job_spec import ARTIFACT
 from pickaxe.flows.job_view import JobView
+from pickaxe.flows.preview import data_size
+from pickaxe.flows.task import DEMO, Task
 from pickaxe.wire.native.api import Api
 
 _VIEW: TypeAdapter[JobView] = TypeAdapter(JobView)
@@ -29,6 +32,12 @@ class RemoteJobs:
     def get(self, job_id: str) -> JobView:
         """Raises `NotFound`."""
         return _job(self._api.get(f"/v1/jobs/{quote(job_id, safe='')}"))
+
+    def forecast(self, task: Task) -> dict[str, Any]:
+        """What the line for `task` should take there, as `pickaxe.flows.preview.Preview.body`. Nothing is uploaded, nothing started."""
+        values = task.model_dump(mode="json")
+        size = None if task.data.startswith((DEMO, ARTIFACT)) else data_size(task)
+        return self._api.post("/v1/jobs/forecast", {"kind": "produce", "task": values, "data_bytes": size})
 
     def cancel(self, job_id: str) -> JobView:
         """Raises `NotFound`, and `Conflict` when it has ended."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from pickaxe.flows.job_spec import checked_task, refuse_paths
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
-from pickaxe.flows.preview import Preview, preview
+from pickaxe.flows.preview import preview
 from pickaxe.flows.task import Task
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Event
@@ -73,6 +73,14 @@ class NewJob(RequestBody):
             raise BadInput(f"the task is not TOML: {error}", expected="the text of a task file") from None
 
 
+class JobForecast(NewJob):
+    """A job that is asked about, not started."""
+
+    data_bytes: int | None = Field(
+        default=None, ge=0, lt=2**53, description="size of the data, where it is not uploaded yet: `data` is then a name only"
+    )
+
+
 class Band(BaseModel):
     """Where nine of ten readings should lie."""
 
@@ -88,6 +96,7 @@ class StageForecast(BaseModel):
     times: int
     seconds: Band
     memory_bytes: float | None = None
+    tokens: float | None = Field(default=None, description="that models read; null for a stage without a model")
     nano: int
     runs: int = Field(description="earlier runs that it rests on")
 
@@ -99,6 +108,7 @@ class ForecastInfo(BaseModel):
     seconds: float
     nano: int
     memory_bytes: float | None = Field(default=None, description="peak of the largest stage")
+    tokens: float
     refused: ErrorBody | None = Field(default=None, description="what the task's own limits would end it with")
 
 
@@ -109,6 +119,7 @@ _FORECAST: dict[str, Any] = {
             "times": 1,
             "seconds": {"low": 0.8, "middle": 1.1, "high": 1.5},
             "memory_bytes": 2.1e8,
+            "tokens": None,
             "nano": 14_000,
         }
         | {"runs": 3}
@@ -116,6 +127,7 @@ _FORECAST: dict[str, Any] = {
     "seconds": 1.1,
     "nano": 14_000,
     "memory_bytes": 2.1e8,
+    "tokens": 0.0,
     "refused": None,
 }
 _EXAMPLE: dict[str, Any] = {
@@ -176,18 +188,21 @@ def router(door: Door) -> APIRouter:
             "write",
             ForecastInfo,
             _FORECAST,
-            form=NewJob,
+            form=JobForecast,
             body_example={
                 "kind": "produce",
                 "task": _EXAMPLE["spec"] | {"ingest": {"text": "headline", "label": "is_sarcastic"}},
             },
         ),
     )
-    def forecast(request: Request, given: NewJob = door.body(NewJob)) -> Response:
-        """By the lines that this workspace has run and the size of the data. Refuses what starting it would refuse."""
+    def forecast(request: Request, given: JobForecast = door.body(JobForecast)) -> Response:
+        """By the lines that this workspace has run and the size of the data. Refuses what starting it would refuse; with `data_bytes`,
+        for data that is not uploaded yet, files are not looked at."""
         workspace, values = door.seen(request), given.values()
+        if given.data_bytes is not None:
+            return reply(request, preview(workspace, Task.parse(values, where="task"), data_bytes=given.data_bytes).body())
         refuse_paths(caller_of(request), values)
-        return reply(request, _forecast(preview(workspace, checked_task(workspace, values))))
+        return reply(request, preview(workspace, checked_task(workspace, values)).body())
 
     @routes.get("/{job_id}", summary="One job", **declared("read", JobInfo, _EXAMPLE))
     def job(job_id: str, request: Request) -> Response:
@@ -223,19 +238,3 @@ def router(door: Door) -> APIRouter:
         return reply(request, asdict(door.running().cancel(workspace, job_id)), status=202)
 
     return routes
-
-
-def _forecast(found: Preview) -> dict[str, Any]:
-    stages = [
-        {
-            "stage": item.stage,
-            "times": item.times,
-            "seconds": {name: getattr(item.seconds, name) / 1000 for name in Band.model_fields},
-            "memory_bytes": item.memory.middle if item.memory else None,
-            "nano": item.nano,
-            "runs": item.seconds.runs,
-        }
-        for item in found.stages
-    ]
-    refused = found.refused.as_dict() if found.refused else None
-    return {"stages": stages, "refused": refused} | {name: getattr(found, name) for name in ("seconds", "nano", "memory_bytes")}
