@@ -18,7 +18,6 @@ from pickaxe.flows.query import query
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError, Unavailable
 from pickaxe.kernel.events import Events
 from pickaxe.kernel.runs import RunSpec
-from pickaxe.kernel.tables import sql
 from pickaxe.kernel.tables.sql import SqlLimits
 from pickaxe.kernel.tables.streamed import Wanted, wanted_of
 from pickaxe.kernel.workspace import Workspace
@@ -97,7 +96,7 @@ def test_what_is_left_unread_changes_no_answer(workspace: Workspace, monkeypatch
     monkeypatch.setattr(records, "_RUNS", 2)
     monkeypatch.setattr(Events.columns, "__kwdefaults__", {**(Events.columns.__kwdefaults__ or {}), "page": 3})
     little = query(workspace, asked)
-    monkeypatch.setattr(sql, "wanted_of", lambda *_: Wanted())
+    monkeypatch.setattr(Wanted, "from_json", lambda told: Wanted())
     assert little.to_pylist() == query(workspace, asked).to_pylist()
     assert little.num_rows
 

@@ -1,38 +1,52 @@
 """A query over tables, in a sandbox.
 
-The query runs in a DuckDB of its own that holds the pinned rows and nothing else: no files, no network, no lake, no settings
-to change. It may therefore come from a stranger; what it can still take is time and memory, and both are limited.
+The query runs in a process of its own (`pickaxe.kernel.tables.sandbox`), in a DuckDB that holds the pinned rows and nothing else:
+no files, no network, no lake, no settings to change. It may therefore come from a stranger; what it can still take is time and
+memory, and both are limited.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Timer
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.tables.sql_errors import mistake
-from pickaxe.kernel.tables.streamed import Streamed, wanted_of
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from pickaxe.kernel.tables.sandbox import Sandboxes
+    from pickaxe.kernel.tables.streamed import Streamed
+
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_./@:-]{0,299}")
 """A name, or an artifact's reference (in double quotes in the query)."""
+_MEMORY = re.compile(r"(\d{1,6}) ?([KMGT])B")
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
 class SqlLimits:
-    """What one query may take: rows of answer, seconds, memory (DuckDB's spelling) and threads."""
+    """What one query may take: rows and bytes of answer, seconds, memory (``512MB``, ``1GB``) and threads."""
 
     rows: int = 1_000_000
     seconds: float = 60.0
     memory: str = "1GB"
     threads: int = 2
+    size: int = 256 << 20
+
+    @property
+    def memory_bytes(self) -> int:
+        found = _MEMORY.fullmatch(self.memory)
+        if found is None:
+            raise BadInput(f"{self.memory!r:.40} is no amount of memory", expected="such as 512MB or 1GB")
+        return int(found[1]) * _UNITS[found[2]]
 
 
 def answer(query: str, tables: Mapping[str, pa.Table | Streamed], params: Sequence[Any], limits: SqlLimits) -> pa.Table:
@@ -40,74 +54,19 @@ def answer(query: str, tables: Mapping[str, pa.Table | Streamed], params: Sequen
 
     Raises `BadInput` for anything but one SELECT, a mistake in it, or a limit reached.
     """
-    import duckdb
-
     for alias in tables:
         if not _ALIAS.fullmatch(alias):
             raise BadInput("not an alias", expected="letters, digits and _./@:-, a letter first", got=f"{alias!r:.100}")
-    connection = _sandbox(limits)
-    streamed = [table for table in tables.values() if isinstance(table, Streamed)]
-    timer = Timer(limits.seconds, _interrupt, [connection, streamed])
-    timer.daemon = True
-    try:
-        for alias, table in tables.items():
-            connection.register(alias, table)
-        connection.execute("SET lock_configuration = true")
-        _refuse_all_but_select(connection, query)
-        timer.start()
-        _tell_what_is_wanted(connection, query, params, streamed)
-        result = connection.execute(query, list(params)).to_arrow_reader()
-        return _limited(result, limits.rows)
-    except duckdb.InterruptException:
-        raise _too_long(limits) from None
-    except (duckdb.Error, OSError) as error:  # what breaks off while the answer is read comes from Arrow
-        failed = next((one.failed for one in streamed if one.failed is not None), None)
-        if failed is not None:
-            raise failed from None
-        if not timer.is_alive() or "INTERRUPT" in str(error):
-            raise _too_long(limits) from None
-        raise mistake(error, query, {name: _names(table) for name, table in tables.items()}, limits.memory) from None
-    finally:
-        timer.cancel()
-        for table in streamed:
-            table.stop()
-        connection.close()
+    return _sandboxes().ask(query, tables, params, limits)
 
 
-def _interrupt(connection: duckdb.DuckDBPyConnection, streamed: Sequence[Streamed]) -> None:
-    connection.interrupt()  # heeded between rows that the query gets; a stream may yield none for long
-    for table in streamed:
-        table.stop()
+@cache
+def _sandboxes() -> Sandboxes:
+    from pickaxe.kernel.tables.sandbox import Sandboxes
 
-
-def _tell_what_is_wanted(
-    connection: duckdb.DuckDBPyConnection, query: str, params: Sequence[Any], streamed: Sequence[Streamed]
-) -> None:
-    import duckdb
-
-    if not streamed:
-        return
-    try:
-        plan = connection.execute(f"EXPLAIN (FORMAT json) {query}", list(params)).fetchall()[0][1]
-    except duckdb.InterruptException:
-        raise
-    except duckdb.Error:
-        return  # a mistake shows again when the query itself runs, at its own place; what has no plan (DESCRIBE) is read as a whole
-    for table in streamed:
-        table.wanted = wanted_of(plan, table.schema)
-
-
-def _names(table: pa.Table | Streamed) -> list[str]:
-    return table.schema.names
-
-
-def _too_long(limits: SqlLimits) -> BadInput:
-    return BadInput(
-        "the query took too long",
-        expected=f"at most {limits.seconds:g} s",
-        remedy="read less: a WHERE on kind, subject, name, seq or at leaves the other events unread, on endpoint the other traces; "
-        "name the columns instead of *",
-    )
+    sandboxes = Sandboxes()
+    atexit.register(sandboxes.close)
+    return sandboxes
 
 
 def tables_named(query: str) -> list[str]:
@@ -116,7 +75,7 @@ def tables_named(query: str) -> list[str]:
 
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         try:
-            _refuse_all_but_select(connection, query)
+            refuse_all_but_select(connection, query)
         except duckdb.Error as error:
             raise mistake(error, query) from None
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
@@ -142,26 +101,8 @@ def _collect(node: Any, named: set[str], made: set[str]) -> None:
             _collect(value, named, made)
 
 
-def _sandbox(limits: SqlLimits) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    connection = duckdb.connect(
-        config={
-            "threads": limits.threads,
-            "memory_limit": limits.memory,
-            "temp_directory": "",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_persistent_secrets": False,
-            "python_enable_replacements": False,
-        }
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_external_access = false")
-    return connection
-
-
-def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Raises `BadInput`, and DuckDB's error for what cannot be read."""
     import duckdb
 
     statements = connection.extract_statements(query)
@@ -172,16 +113,3 @@ def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) ->
             got=", ".join(statement.type.name for statement in statements) or "nothing",
             remedy="ask with a SELECT; a table itself never changes, what is changed becomes its next version",
         )
-
-
-def _limited(reader: pa.RecordBatchReader, limit: int) -> pa.Table:
-    import pyarrow as pa
-
-    batches: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in reader:
-        rows += batch.num_rows
-        if rows > limit:
-            raise BadInput("the answer is too large", expected=f"at most {limit} rows", remedy="add a LIMIT or aggregate")
-        batches.append(batch)
-    return pa.Table.from_batches(batches, schema=reader.schema)

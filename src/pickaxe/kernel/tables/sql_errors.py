@@ -25,11 +25,7 @@ def mistake(error: Exception, query: str, columns: Mapping[str, Sequence[str]] |
     place = said[said.find("LINE ") :] if "LINE " in said else None
     known = columns or {}
     if "Out of Memory" in said:
-        return BadInput(
-            "the query needs more memory than it may take",
-            expected=f"at most {memory}" if memory else None,
-            remedy="filter and aggregate before sorting and joining, and name the columns instead of *",
-        )
+        return too_much_memory(memory)
     if found := _COLUMN.search(said):
         name = next(part for part in found.groups() if part)
         every = list(dict.fromkeys(column for names in known.values() for column in names))
@@ -48,6 +44,23 @@ def mistake(error: Exception, query: str, columns: Mapping[str, Sequence[str]] |
         remedy = f'a name that is a word of SQL too goes in double quotes: "{reserved[0].lower()}"' if reserved else None
         return BadInput("the query cannot be read", expected="one SELECT", got=said.removeprefix("Parser Error: "), remedy=remedy)
     return BadInput("the query failed", got=said)
+
+
+def too_much_memory(memory: str) -> BadInput:
+    return BadInput(
+        "the query needs more memory than it may take",
+        expected=f"at most {memory}" if memory else None,
+        remedy="filter and aggregate before sorting and joining, and name the columns instead of *",
+    )
+
+
+def too_long(seconds: float) -> BadInput:
+    return BadInput(
+        "the query took too long",
+        expected=f"at most {seconds:g} s",
+        remedy="read less: a WHERE on kind, subject, name, seq or at leaves the other events unread, on endpoint the other traces; "
+        "name the columns instead of *",
+    )
 
 
 def _told(known: Mapping[str, Sequence[str]]) -> str | None:
