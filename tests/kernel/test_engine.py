@@ -1,5 +1,6 @@
 """Runs in real worker processes: cache, limits, kills, cancellation, meters."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -85,6 +87,38 @@ def test_a_worker_killed_from_outside_is_noticed_at_once(workspace: Workspace) -
     with pytest.raises(RunFailed, match="SIGKILL"):
         handle.result(timeout=10)
     assert time.monotonic() - killed < 10
+
+
+def test_a_worker_killed_before_it_read_its_job_is_started_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    class DeadOnArrival(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.kill()
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr(subprocess, "Popen", DeadOnArrival)
+    with pytest.raises(RunFailed, match="SIGKILL"):
+        workspace.run(steps.count, steps.Count(upto=1), name="t/count")
+    (run,) = workspace.runs.list()
+    assert (run.state, run.attempt) == (RunState.INTERRUPTED, 3)
+    monkeypatch.undo()
+    assert workspace.run(steps.count, steps.Count(upto=1), name="t/count").run.attempt == 4
+
+
+def test_an_attempt_that_cannot_be_made_fails_and_may_be_tried_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more_processes(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", no_more_processes)
+    with pytest.raises(RunFailed, match=r"could not be carried out.*Resource temporarily unavailable"):
+        workspace.run(steps.count, steps.Count(upto=1), name="t/count")
+    (run,) = workspace.runs.list()
+    assert run.state is RunState.FAILED
+    assert all(statement.charged + statement.idle == statement.cost for statement in workspace.ledger.statements())
+    monkeypatch.undo()
+    assert workspace.run(steps.count, steps.Count(upto=1), name="t/count").run.state is RunState.SUCCEEDED
 
 
 def test_the_steps_own_error_keeps_its_kind_and_its_advice(workspace: Workspace) -> None:

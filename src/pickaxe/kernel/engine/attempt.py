@@ -218,7 +218,9 @@ class Attempt:
         os.close(self._messages)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                # A worker killed before it read its job leaves the job in the pipe's buffer, which closing tries to send.
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 def _spawn(job: Mapping[str, Any], threads: int) -> tuple[subprocess.Popen[bytes], int]:

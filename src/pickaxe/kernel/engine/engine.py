@@ -26,6 +26,7 @@ from pickaxe.kernel.errors import Conflict, PickaxeError, RunCancelled, RunFaile
 from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 from pickaxe.kernel.runs import HEARTBEAT_EVERY, RunSpec
+from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.system.retry import retried
 
 if TYPE_CHECKING:
@@ -170,6 +171,20 @@ class Engine:
     def _attempt_in(self, slot: Slot, job: Job, cancelled: Callable[[], bool]) -> Outcome:
         run = self._ws.runs.start(job.spec.run_id)
         lease_id = self._ws.ledger.grant(slot.pool_id, run.id, job.cores)
+        try:
+            with storage_errors(self._ws.path):
+                return self._watched(slot, job, run, lease_id, cancelled)
+        except PickaxeError as error:
+            self._abort(run, lease_id, error)
+            raise
+        except Exception as error:
+            # Nobody else would end it: the row would say "running", and nothing could start it again.
+            failed = RunFailed(f"{run.name} could not be carried out ({type(error).__name__}: {error})", run=run.id)
+            self._abort(run, lease_id, failed)
+            raise failed from error
+
+    def _watched(self, slot: Slot, job: Job, run: Run, lease_id: str, cancelled: Callable[[], bool]) -> Outcome:
+        """The attempt in folders of its own, from its worker's start to its landing."""
         teller = _Teller(self._ws, run, job.watcher)
         checkpoint = self._ws.checkpoints / run.id
         checkpoint.mkdir(parents=True, exist_ok=True)
@@ -177,15 +192,11 @@ class Engine:
             scratch, outputs = Path(folder) / "scratch", Path(folder) / "outputs"
             scratch.mkdir()
             outputs.mkdir()
-            try:
-                worker_job = self._worker_job(job, scratch, outputs, checkpoint)
-                listener = Listener(message=teller.take, tick=teller.tick, cancelled=cancelled)
-                outcome = slot.run(worker_job, job.limits, listener, threads=job.cores)
-                teller.end(outcome.state)
-                self._land(job, run, lease_id, outcome)
-            except PickaxeError as error:
-                self._abort(run, lease_id, error)
-                raise
+            worker_job = self._worker_job(job, scratch, outputs, checkpoint)
+            listener = Listener(message=teller.take, tick=teller.tick, cancelled=cancelled)
+            outcome = slot.run(worker_job, job.limits, listener, threads=job.cores)
+            teller.end(outcome.state)
+            self._land(job, run, lease_id, outcome)
         if outcome.state is RunState.SUCCEEDED:
             shutil.rmtree(checkpoint, ignore_errors=True)
         return outcome
