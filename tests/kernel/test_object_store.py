@@ -84,7 +84,7 @@ def test_another_program_can_read_the_tables(bucket: Path) -> None:
     """DuckDB with its own extensions, at the bucket and the metadata: no Pickaxe in between."""
     import duckdb
 
-    from pickaxe.kernel.tables.connection import extension_file
+    from pickaxe.kernel.tables.extensions import extension_file
 
     with Workspace(bucket / "ws") as workspace:
         workspace.import_table(pa.table({"n": [3, 1, 2]}), "t/numbers")

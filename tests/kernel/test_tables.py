@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -71,11 +72,28 @@ print(tables.read(tables.write("t", pa.table({"n": [1]}))).num_rows)
 
 
 def test_a_missing_extension_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pickaxe.kernel.tables import connection as tables_lake
+    from pickaxe.kernel.tables import extensions
 
-    monkeypatch.setattr(tables_lake, "find_spec", lambda name: None)
+    monkeypatch.setattr(extensions, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match="duckdb-extension-sqlite-scanner"):
         LakeTables(tmp_path / "lake").write("t", numbers(1))
+
+
+def test_an_extension_that_changed_since_its_signature_was_checked_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pickaxe.kernel.tables import extensions
+
+    installed = extensions.extension_file("sqlite_scanner")
+    copy = tmp_path / "sqlite_scanner.duckdb_extension"
+    shutil.copy(installed, copy)
+    monkeypatch.setattr(extensions, "extension_file", lambda name: copy)
+    extensions.connect_with(["sqlite_scanner"], {}).close()
+    with copy.open("r+b") as spoilt:
+        spoilt.seek(1 << 20)
+        spoilt.write(b"\0other\0")
+    with pytest.raises(duckdb.IOException, match="signature"):
+        extensions.connect_with(["sqlite_scanner"], {})
 
 
 def test_other_programs_can_read_the_files(lake: LakeTables) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import Corrupted, NotFound, Unavailable
 from pickaxe.kernel.tables.errors import NOT_MADE, READ_ONLY, duckdb_errors
+from pickaxe.kernel.tables.extensions import connect_with, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -151,22 +151,19 @@ def _gone(metadata: Metadata, files: DataFiles) -> Corrupted:
 def _connect(
     folder: Path, files: DataFiles, metadata: Metadata, config: dict[str, Any], *, read_only: bool
 ) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
     with duckdb_errors(folder, metadata.what, lambda said: _spoilt("the lake cannot be read", metadata, said)):
         if not read_only:
             files.writing.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(
-            config={
+        connection = connect_with(
+            [metadata.extension, "ducklake"],
+            {
                 **config,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_persistent_secrets": False,
-            }
+            },
         )
         try:
-            for extension in (metadata.extension, "ducklake"):
-                connection.execute(f"LOAD {_literal(str(extension_file(extension)))}")
             connection.execute("SET TimeZone='UTC'")
             _attach(connection, files, metadata, read_only=read_only)
         except BaseException:
@@ -175,29 +172,12 @@ def _connect(
         return connection
 
 
-def extension_file(name: str) -> Path:
-    """The signed binary in the extension's wheel, loaded where it lies: nothing is downloaded or copied to the home folder."""
-    import duckdb
-
-    spec = find_spec(f"duckdb_extension_{name}")
-    places = spec.submodule_search_locations if spec else None
-    file = Path(places[0]) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension" if places else None
-    if file is None or not file.is_file():
-        raise Unavailable(
-            f"DuckDB's extension {name} is not installed",
-            expected=f"the package duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}",
-            got="none" if file is None else f"one for another DuckDB than {duckdb.__version__}",
-            remedy="install Pickaxe with its pinned constraints",
-        )
-    return file
-
-
 def _attach(connection: duckdb.DuckDBPyConnection, files: DataFiles, metadata: Metadata, *, read_only: bool) -> None:
     import duckdb
 
     options = {
         # The folder may have been moved since: paths inside are relative, and this one is where it is now.
-        "DATA_PATH": _literal(f"{files.writing}/"),
+        "DATA_PATH": literal(f"{files.writing}/"),
         "OVERRIDE_DATA_PATH": "true",
         # Rows in the metadata would have no digest; see docs/decisions.
         "DATA_INLINING_ROW_LIMIT": "0",
@@ -211,7 +191,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, files: DataFiles, metadata: M
         options["CREATE_IF_NOT_EXISTS"] = "false"
     words = ", ".join(f"{key} {value}" for key, value in options.items())
     try:
-        connection.execute(f"ATTACH {_literal(f'ducklake:{metadata.address(connection)}')} AS {CATALOG} ({words})")
+        connection.execute(f"ATTACH {literal(f'ducklake:{metadata.address(connection)}')} AS {CATALOG} ({words})")
     except duckdb.Error as error:
         # A maker killed before SQLite's first transaction was done leaves one to roll back, which a reader may not do.
         not_made = NOT_MADE.search(str(error)) or (READ_ONLY.search(str(error)) and not files.any())
@@ -220,7 +200,3 @@ def _attach(connection: duckdb.DuckDBPyConnection, files: DataFiles, metadata: M
         raise (_gone(metadata, files) if files.any() else LakeNotMade("there are no tables yet")) from None
     if not read_only:
         connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', 'zstd')")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

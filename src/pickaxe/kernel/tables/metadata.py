@@ -21,6 +21,7 @@ from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.system.lock import WriterLock
 from pickaxe.kernel.system.retry import PATIENCE_SECONDS, retried
 from pickaxe.kernel.tables.errors import ConnectionLost
+from pickaxe.kernel.tables.extensions import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,14 +130,14 @@ class PostgresMetadata:
         # The password goes in as a secret of this connection, in memory: DuckDB quotes addresses in its messages.
         told = self._url.parts()
         named = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
-        secret = ", ".join(f"{name} {_literal(told.pop(key))}" for key, name in named.items() if key in told)
+        secret = ", ".join(f"{name} {literal(told.pop(key))}" for key, name in named.items() if key in told)
         connection.execute(f"CREATE OR REPLACE SECRET lake_metadata (TYPE postgres, {secret})")
         limits = "-c lock_timeout=60000 -c idle_in_transaction_session_timeout=300000"
         session = self._url.session() | told | {"options": limits, "application_name": self._session}
         return "postgres:" + " ".join(f"{key}={_quoted(str(value))}" for key, value in session.items())
 
     def options(self, *, read_only: bool) -> dict[str, str]:
-        schema = _literal(self._url.schema)
+        schema = literal(self._url.schema)
         return {"METADATA_SCHEMA": schema, "META_SCHEMA": schema, "META_SECRET": "'lake_metadata'"}
 
     def exists(self) -> bool:
@@ -213,10 +214,6 @@ class PostgresMetadata:
 def metadata_at(location: Location) -> Metadata:
     """Where this workspace's is."""
     return PostgresMetadata(location.catalog) if location.catalog else SqliteMetadata(location.folder)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(value: str) -> str:
