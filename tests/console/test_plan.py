@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.compute.planner.here.foresight import Foresight
-from pickaxe.compute.planner.here.serving import ServingForecast, forecast_server, keep_forecast, keep_readings
+from pickaxe.compute.planner.here.served import keep_readings
+from pickaxe.compute.planner.here.serving import ServingForecast, forecast_server, keep_forecast
 from pickaxe.console.pages.plan import KINDS, _flat, _scenario
 from pickaxe.flows.line import Line
 from pickaxe.kernel.nouns import Route
@@ -163,7 +164,12 @@ def test_serving_stands_beside_the_stages(client: TestClient, empty: Workspace, 
     artifact = empty.import_files(write_model(tmp_path / "model"), "headlines/model", kind="model")
     empty.publish("headlines", [Route(artifact.id)])
     assert "Forecast of serving" not in client.get("/endpoints/headlines").text
-    answered = ServingForecast("headlines", {"answer_us": Foresight(1000, 1500, 2500, 40)}, 800.0, ("answer_us",))
+    answered = ServingForecast(
+        "headlines",
+        {"answer_us": Foresight(1000, 1500, 2500, 40), "nano_thousand": Foresight(7e6, 8e6, 9e6, 40)},
+        800.0,
+        ("answer_us",),
+    )
     keep_forecast(empty, "server-a:headlines:1", answered)
     keep_forecast(empty, "server-a:1", forecast_server(empty))
     page = client.get("/endpoints/headlines").text
@@ -172,11 +178,17 @@ def test_serving_stands_beside_the_stages(client: TestClient, empty: Workspace, 
     assert "$0.0400" in page
     assert "800" in page
     assert "服务预测" in client.get("/endpoints/headlines", headers={"accept-language": "zh"}).text
-    keep_readings(empty, "server-a:headlines:1", "headlines", {"answers": 40, "answer_us": 1800})
+    keep_readings(empty, "server-a:headlines:1", "headlines", {"answers": 40, "answer_us": 1800, "nano_thousand": 9_000_000})
     keep_readings(empty, "server-a:1", "", {"nano_hour": 40_000_000})
+    assert "killed" not in client.get("/plan/forecasts").text
+    keep_forecast(empty, "server-b:1", forecast_server(empty), "pool-b")
+    keep_readings(empty, "server-b:1", "", {"nano_hour": 30_000_000}, killed=True)
     compared = client.get("/plan/forecasts").text
+    assert compared.count("ended by a kill") == 1
+    assert "被强制终止" in client.get("/plan/forecasts", headers={"accept-language": "zh"}).text
     assert '<a href="/endpoints/headlines">headlines</a>' in compared
     assert "20.0%" in compared, "1,800 read where 1,500 were foreseen"
+    assert "$0.009" in compared
     assert "server" in compared
 
 

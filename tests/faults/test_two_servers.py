@@ -106,6 +106,22 @@ def test_what_one_is_told_the_other_knows(pair: Pair) -> None:
     assert pair.ask(1, "brief", "GET", "/v1/runs").status_code == 401
 
 
+def test_an_answer_costs_two_cores_where_two_servers_answer(pair: Pair) -> None:
+    """What 1,000 answers should cost is the same at both, twice that of one server, and that of one once the other is killed."""
+    for number in range(40):
+        assert pair.ask(number % 2, "boss", "POST", "/v1/endpoints/known/predict", json={"text": "good"}).status_code == 200
+
+    def thousand(which: int) -> float:
+        told = pair.ask(which, "boss", "GET", "/v1/endpoints/known/forecast").json()["data"]
+        return told["meters"]["nano_thousand"]["middle"] / (1000 * told["server"]["nano_hour"]["middle"]) * 40 / 24
+
+    assert [thousand(which) for which in (0, 1)] == pytest.approx([2, 2], rel=0.01)
+    pair.servers[0].kill()
+    until(lambda: thousand(1) == pytest.approx(1, rel=0.01), "the living one bears them alone", 90)
+    with pickaxe.open(pair.servers[1].place) as workspace:
+        until(lambda: any(event.body.get("killed") for event in workspace.events(kind="served")), "the dead one is read", 90)
+
+
 def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one_is_killed(pair: Pair) -> None:
     chance, stop, lock = random.Random(f"two servers {SEED}"), threading.Event(), threading.Lock()
     answers: list[tuple[str, str]] = []

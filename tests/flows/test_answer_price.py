@@ -45,8 +45,8 @@ def test_a_lease_counts_for_its_part_of_the_hour(workspace: Workspace) -> None:
         pass
     end = workspace.catalog.clock.now_ns()
     middle = (begin + end) // 2
-    parts = [workspace.ledger.held(SERVER, begin - HOUR_NS, middle), workspace.ledger.held(SERVER, middle, end + HOUR_NS)]
-    assert sum(parts) == workspace.ledger.held(SERVER, 0, end + SECOND)
+    parts = [workspace.ledger.held(SERVER, a, b).nano for a, b in ((begin - HOUR_NS, middle), (middle, end + HOUR_NS))]
+    assert sum(parts) == workspace.ledger.held(SERVER, 0, end + SECOND).nano
 
 
 def test_nobody_else_is_told_how_many_answers_all_got(workspace: Workspace) -> None:

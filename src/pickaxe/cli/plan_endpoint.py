@@ -82,7 +82,7 @@ def _source(meter: str, runs: int, by_traces: bool) -> str:
         case "nano_hour":
             return f"today's price of a core; {windows}"
         case "nano_thousand":
-            return "the two above; all endpoints share the core by their answers"
+            return "the cores of all servers, shared by all answers"
         case _:
             return f"answers of the last day: {runs}" if by_traces else windows
 

@@ -150,7 +150,7 @@ def quantity(meter: str, amount: int) -> str:
             return duration(amount / 1e3)
         case _ if meter.endswith("_us"):
             return milliseconds(amount / 1e3)
-        case "nano_hour":
+        case "nano_hour" | "nano_thousand":
             return money(amount)
         case _ if meter.startswith(("answers", "tokens")):
             return count(amount)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pickaxe.compute.planner.here.served import answers_of_all
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.ledger.spare import SERVER
 from pickaxe.kernel.ledger.tariff import HOUR_NS
@@ -39,8 +40,6 @@ def answer_price(workspace: Workspace, at: datetime) -> AnswerPrice | None:
         return None
     begin = int(at.timestamp()) // 3600 * HOUR_NS
     end = min(begin + HOUR_NS, workspace.catalog.clock.now_ns())
-    nano = workspace.ledger.held(f"{SERVER}-", begin, end)
-    first, last = workspace.log.seq_before(begin), workspace.log.seq_before(end)
-    logs = [workspace.for_tenant(tenant_id).log for tenant_id in workspace.catalog.tenant_ids()]
-    answers = sum(log.count("trace", after_seq=first, up_to_seq=last) for log in logs)
+    nano = workspace.ledger.held(f"{SERVER}-", begin, end).nano
+    answers = answers_of_all(workspace, workspace.log.seq_before(begin), workspace.log.seq_before(end))
     return AnswerPrice(nano, answers) if nano and answers else None

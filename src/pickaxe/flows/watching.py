@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.data.ingest import ingest
+from pickaxe.flows.hosting import hosted
 from pickaxe.flows.line import Line
 from pickaxe.flows.sources import located
 from pickaxe.flows.task import DEMO, Task, TrafficPlan
@@ -98,7 +99,11 @@ def _served(workspace: Workspace, name: str) -> Iterator[None]:
     Serving leases a core of its own where the pool has more than one.
     """
     core = workspace.engine.hold(f"endpoint-{name}", 1) if workspace.engine.cores > 1 else nullcontext()
-    with core, load_named(SERVERS, "thread", what="server")(workspace) as server:
+    with (
+        core,
+        load_named(SERVERS, "thread", what="server")(workspace) as server,
+        hosted(workspace, name, lambda: server.deployments),
+    ):
         os.environ[SERVER_VARIABLE] = server.url
         try:
             yield

@@ -57,6 +57,8 @@ class Serving:
         self.failure: Exception | None = None
         """Why it could not start."""
         self.in_flight = 0
+        self.answers = 0
+        """Given since it began, by this process."""
         self.journal = Journal(store, max_waiting=self.config.max_trace_queue)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="pickaxe-model")
         self._refreshing = asyncio.Lock()
@@ -105,6 +107,7 @@ class Serving:
             await self.journal.record(tenant_id, _trace(name, runner.model, texts, context, start, answer=answer))
         finally:
             self.in_flight -= 1
+        self.answers += 1
         if self.observer is not None:
             self.observer.answered(answer)
         return answer

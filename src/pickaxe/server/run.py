@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,7 @@ from pickaxe.kernel.errors import Conflict, PickaxeError, Unavailable
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.deployment import Deployment
 from pickaxe.serve.service import Serving
 from pickaxe.server.app import LOCAL_HOSTS, Layer, create_app
 from pickaxe.server.everybody import NAME, Everybody, acting_for
@@ -130,6 +131,11 @@ class ServerThread:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._closing.close()
+
+    @property
+    def deployments(self) -> Mapping[tuple[str, str], Deployment]:
+        """What it has loaded now."""
+        return self._server.serving.deployments
 
     def refresh(self) -> None:
         """Load what was published by now, instead of waiting for the next look at the catalog."""

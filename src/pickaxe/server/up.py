@@ -97,7 +97,7 @@ def whole_app(
             sign_in.router(workspace, cookies, openid),
             console,
         ],
-        beside=[_working(jobs), *([Hosting(workspace, holder, lambda: app.state.serving.deployments)] if holder else [])],
+        beside=[_working(jobs), *([Hosting(workspace, holder, lambda: app.state.serving)] if holder else [])],
         who=lambda inner: Authenticate(
             inner, workspace=workspace, loopback=loopback, cookies=cookies, routes=lambda: declared(app), refuse=refuse
         ),

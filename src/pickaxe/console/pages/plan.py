@@ -60,7 +60,7 @@ CURRENCIES = {"en": "USD", "zh": "CNY"}
 """What money is shown in unless the scenario says: the one that readers of the language count in, by dated rates."""
 _TRAINING = {"method": ("", list(METHODS)), "dtype": ("", list(hardware.DTYPES)), "sequence": ("", []), "deadline": ("", [])}
 _LEAST_USE = 0.2
-_UNITS = (("_ms", 1e-3, "s"), ("_us", 1e-3, "ms"), ("_bytes", 1e-6, "MB"), ("nano_hour", 1e-9, "$"))
+_UNITS = (("_ms", 1e-3, "s"), ("_us", 1e-3, "ms"), ("_bytes", 1e-6, "MB"), ("nano_hour", 1e-9, "$"), ("nano_thousand", 1e-9, "$"))
 """How a meter's name ends, what its unit is worth in the one that is drawn, and that one's symbol."""
 _RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
 _LARGEST = 200

@@ -49,6 +49,14 @@ class Charge:
     nano: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was held of pools within an interval, unit by unit in nanoseconds, and its price."""
+
+    unit_ns: int
+    nano: int
+
+
 class Ledger:
     """Prices and pools' statements of a workspace, leases and usage of one tenant."""
 
@@ -143,8 +151,16 @@ class Ledger:
         return found
 
     @retried
-    def held(self, prefix: str, begin_ns: int, end_ns: int) -> int:
-        """Price of what the tenant's holders whose names begin with `prefix` held within an interval."""
+    def used(self, holder: str, attempt: int) -> dict[str, int]:
+        """What meters read of one attempt of the tenant's holder, added up by meter."""
+        of_attempt = usage.c.tenant_id == self._tenant_id, usage.c.holder == holder, usage.c.attempt == attempt
+        query = sa.select(usage.c.meter, sa.func.sum(usage.c.quantity)).where(*of_attempt).group_by(usage.c.meter)
+        with self._catalog.read() as connection:
+            return {meter: int(quantity) for meter, quantity in connection.execute(query)}
+
+    @retried
+    def held(self, prefix: str, begin_ns: int, end_ns: int) -> Held:
+        """What the tenant's holders whose names begin with `prefix` held within an interval."""
         now, tariffs = self._catalog.clock.now_ns(), self.tariffs()
         query = (
             sa.select(leases, pools.c.resource)
@@ -153,13 +169,14 @@ class Ledger:
             .where(*beginning(leases.c.holder, prefix))
             .where(leases.c.start_ns < end_ns, leases.c.end_ns.is_(None) | (leases.c.end_ns > begin_ns))
         )
-        nano = 0
+        unit_ns = nano = 0
         with self._catalog.read() as connection:
             for row in connection.execute(query):
                 start, end = max(row.start_ns, begin_ns), min(now if row.end_ns is None else row.end_ns, end_ns)
+                unit_ns += row.amount * max(end - start, 0)
                 if row.resource in tariffs and end > start:
                     nano += row.amount * tariffs[row.resource].held(start, end)
-        return nano
+        return Held(unit_ns, nano)
 
     def lives(self) -> list[PoolLife]:
         """Every pool that ever was with its leases, whoever held them; an open pool up to now."""

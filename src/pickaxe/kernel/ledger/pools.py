@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -71,3 +71,10 @@ class Pools:
         with self._catalog.write() as connection:
             connection.execute(leases.update().where(leases.c.pool_id == pool_id, leases.c.end_ns.is_(None)).values(end_ns=now))
             connection.execute(pools.update().where(pools.c.id == pool_id).values(closed_ns=now, heartbeat_ns=now))
+
+    @retried
+    def closed(self, pool_ids: Collection[str]) -> dict[str, int]:
+        """When those of them were closed that are, by their owner or for it."""
+        query = sa.select(pools.c.id, pools.c.closed_ns).where(pools.c.id.in_(pool_ids), pools.c.closed_ns.is_not(None))
+        with self._catalog.read() as connection:
+            return {row.id: row.closed_ns for row in connection.execute(query)}

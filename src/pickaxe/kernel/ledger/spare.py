@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
+from pickaxe.kernel.catalog.schema import leases
 from pickaxe.kernel.errors import PickaxeError
+from pickaxe.kernel.paging import beginning
+from pickaxe.kernel.peers import living_pools
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -45,3 +50,15 @@ def _keep(workspace: Workspace, holder: str, closing: threading.Event) -> None:
                     workspace.ledger.release(connection, lease_id)
         finally:
             cores.give(1)
+
+
+def servers(workspace: Workspace, own_pool: str | None = None) -> int:
+    """How many servers answer now, at least one: pools that live and had a core to spare for a server; `own_pool` is a server's too."""
+    living = living_pools(workspace.catalog)
+    with workspace.catalog.read() as connection:
+
+        def is_server(pool_id: str) -> bool:
+            lease = sa.select(leases.c.id).where(leases.c.pool_id == pool_id, *beginning(leases.c.holder, f"{SERVER}-"))
+            return connection.execute(lease.limit(1)).first() is not None
+
+        return max(1, sum(pool_id == own_pool or is_server(pool_id) for pool_id in living))

@@ -13,23 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from pickaxe.compute.planner.here.foresight import EVENT, Foresight, foresee
 from pickaxe.compute.planner.here.history import Past
+from pickaxe.compute.planner.here.served import FEWEST_ANSWERS, SERVED, STEP, answers_of_all
+from pickaxe.kernel.access.scopes import LOCAL_TENANT
+from pickaxe.kernel.ledger.spare import servers
 from pickaxe.kernel.ledger.tariff import HOUR_NS
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
-SERVED = "served"
-"""Kind of the event with what was read of a window; its subject is that of the forecast."""
-STEP = "serve"
 METERS = ("answer_us", "answers_hour", "nano_thousand", "nano_hour", "tokens_hour", "answer_cpu_us")
 """Forecast of serving beside the peak of memory: an answer's median time, answers an hour, money for 1,000 of them and an hour, tokens
 an hour, and CPU time of an answer, all that the server does included."""
 
-SHORTEST_NS = HOUR_NS // 6
-"""Traffic of a shorter window is not read: what came in a minute says nothing of an hour."""
-FEWEST_ANSWERS = 20
-BUSY_ANSWERS = 1_000
-"""Answers of a window from which on its CPU time is that of answers, and not of waiting for them."""
 _MOMENT = 0.02
 """Share of a window that its core may be taken later or given back earlier than the window says."""
 _DAY_NS = 24 * HOUR_NS
@@ -76,7 +71,22 @@ class ServingForecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class LastDay:
+    """The last day up to now, which forecasts of several endpoints have in common.
+
+    Attributes:
+        nano_hour: what an hour of all servers together should cost, None where it is not this tenant's to see.
+        answers_hour: of all tenants, as any server answers for any endpoint.
+    """
+
+    since_ns: int
+    after_seq: int
+    nano_hour: float | None
+    answers_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
     """Of an endpoint in the last day: milliseconds of its newest answers, sorted, and how many an hour it gave on average."""
 
     ms: Sequence[float]
@@ -92,25 +102,35 @@ def forecast_server(workspace: Workspace) -> ServingForecast:
     return ServingForecast("", meters)
 
 
+def last_day(workspace: Workspace, own_pool: str | None = None) -> LastDay:
+    """Args: own_pool: of the server that asks, if one does."""
+    since = workspace.catalog.clock.now_ns() - _DAY_NS
+    after = workspace.log.seq_before(since)
+    money = forecast_server(workspace).middle("nano_hour") if workspace.tenant_id == LOCAL_TENANT else None
+    if money is None:
+        return LastDay(since, after, None, 0.0)
+    answers = answers_of_all(workspace, after) / _DAY_NS * HOUR_NS
+    return LastDay(since, after, money * servers(workspace, own_pool), answers)
+
+
 def forecast_endpoint(
-    workspace: Workspace, name: str, calls_s: float | None = None, seen: Mapping[str, Traffic] | None = None
+    workspace: Workspace, name: str, calls_s: float | None = None, day: LastDay | None = None
 ) -> ServingForecast:
     """Time of an answer, traffic, and money for 1,000 answers.
 
     Args:
         calls_s: as the model was timed on loading; None takes what the last server timed.
-        seen: `every_traffic`, for whoever asks of several endpoints.
+        day: `last_day`, for whoever asks of several endpoints.
     """
-    everywhere = every_traffic(workspace) if seen is None else seen
-    meters, own = _foreseen(_windows(workspace, name), _OF_ENDPOINT), everywhere.get(name, Traffic((), 0.0))
+    day = day or last_day(workspace)
+    meters, own = _foreseen(_windows(workspace, name), _OF_ENDPOINT), _traffic(workspace, name, day)
     by_windows = set(meters)
     if "answer_us" not in meters and len(own.ms) >= FEWEST_ANSWERS:
         low, middle, high = (1000 * own.ms[int(share * (len(own.ms) - 1))] for share in (0.05, 0.5, 0.95))
         meters["answer_us"] = Foresight(low, middle, high, len(own.ms))
     if "answers_hour" not in meters and own.per_hour:
         meters["answers_hour"] = Foresight(own.per_hour / 2, own.per_hour, own.per_hour * 2, len(own.ms))
-    others = sum(traffic.per_hour for other, traffic in everywhere.items() if other != name)
-    if (thousand := _nano_thousand(workspace, meters.get("answers_hour"), others)) is not None:
+    if (thousand := _nano_thousand(day, meters.get("answers_hour"), own.per_hour)) is not None:
         meters["nano_thousand"] = thousand
     by_traces = tuple(meter for meter in _OF_ENDPOINT if meter in meters and meter not in by_windows)
     if calls_s is None and (kept := kept_forecast(workspace, name)) is not None:
@@ -118,22 +138,15 @@ def forecast_endpoint(
     return ServingForecast(name, meters, calls_s, by_traces)
 
 
-def every_traffic(workspace: Workspace) -> dict[str, Traffic]:
-    """Of all endpoints, by name."""
-    since = workspace.catalog.clock.now_ns() - _DAY_NS
-    after = workspace.log.seq_before(since)
-    return {endpoint.name: _traffic(workspace, endpoint.name, since, after) for endpoint in workspace.endpoints()}
-
-
-def _traffic(workspace: Workspace, name: str, since_ns: int, after_seq: int) -> Traffic:
-    """What the traces since an instant say, which is event number `after_seq`."""
+def _traffic(workspace: Workspace, name: str, day: LastDay) -> _Traffic:
     newest = workspace.log.values("trace", name, limit=_TRACES)
-    answers = workspace.log.count("trace", name=name, after_seq=after_seq)
-    return Traffic(sorted(ms for at, ms in newest if at > since_ns and ms is not None), answers / _DAY_NS * HOUR_NS)
+    answers = workspace.log.count("trace", name=name, after_seq=day.after_seq)
+    return _Traffic(sorted(ms for at, ms in newest if at > day.since_ns and ms is not None), answers / _DAY_NS * HOUR_NS)
 
 
-def keep_forecast(workspace: Workspace, subject: str, forecast: ServingForecast) -> None:
-    workspace.emit(EVENT, subject, name=f"{STEP}:{forecast.endpoint}", body=forecast.body())
+def keep_forecast(workspace: Workspace, subject: str, forecast: ServingForecast, pool: str = "") -> None:
+    """Args: pool: that the server lives in; once it is closed, a window without readings is one of a server that was killed."""
+    workspace.emit(EVENT, subject, name=f"{STEP}:{forecast.endpoint}", body=forecast.body() | ({"pool": pool} if pool else {}))
 
 
 def kept_forecast(workspace: Workspace, endpoint: str) -> ServingForecast | None:
@@ -144,16 +157,6 @@ def kept_forecast(workspace: Workspace, endpoint: str) -> ServingForecast | None
     body = events[0].body
     meters = {name: Foresight(**item) for name, item in body["meters"].items()}
     return ServingForecast(endpoint, meters, body["calls_s"], tuple(body["by_traces"]))
-
-
-def keep_readings(workspace: Workspace, subject: str, endpoint: str, readings: Mapping[str, float]) -> None:
-    workspace.emit(SERVED, subject, name=f"{STEP}:{endpoint}", body={"readings": dict(readings)})
-
-
-def readings_of(workspace: Workspace, *, limit: int) -> dict[tuple[str, str], float]:
-    """What was read of windows that have ended, by subject and meter."""
-    events = workspace.log.list(kind=SERVED, limit=limit, newest_first=True)
-    return {(event.subject, meter): value for event in events for meter, value in event.body["readings"].items()}
 
 
 def _windows(workspace: Workspace, endpoint: str) -> list[Past]:
@@ -175,10 +178,10 @@ def _nano_hour(workspace: Workspace, past: Sequence[Past]) -> Foresight | None:
     return Foresight(low, core * median(shares), high, len(past))
 
 
-def _nano_thousand(workspace: Workspace, answers: Foresight | None, others: float) -> Foresight | None:
-    """An endpoint bears the server's core by its share of the answers, so every answer of a server costs the same."""
-    money = forecast_server(workspace).middle("nano_hour")
-    if answers is None or money is None or not answers.low:
+def _nano_thousand(day: LastDay, answers: Foresight | None, own_hour: float) -> Foresight | None:
+    """An endpoint bears the servers' cores by its share of all answers, so every answer costs the same."""
+    if answers is None or day.nano_hour is None or not answers.low:
         return None
-    low, middle, high = (1000 * money / (number + others) for number in (answers.high, answers.middle, answers.low))
+    others = max(day.answers_hour - own_hour, 0.0)
+    low, middle, high = (1000 * day.nano_hour / (number + others) for number in (answers.high, answers.middle, answers.low))
     return Foresight(low, middle, high, answers.runs)
