@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.flows.records import RECORDS
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nearest import did_you_mean
+from pickaxe.kernel.tables.turns import Turns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 
+_TURNS = Turns(each=2, most=4, waiting=4, seconds=5.0, what="queries")
+"""Each may take a core and a gigabyte for as long as its time is."""
+
+
 def query(workspace: Workspace, sql: str, params: Sequence[Any] = (), *, limits: SqlLimits | None = None) -> pa.Table:
     """The answer to one SELECT over the tables it names; nothing else can be reached from it.
 
-    Raises `BadInput` (a mistake in the query, a limit reached, an artifact that is no table) and `NotFound` (no such table).
+    Raises `BadInput` (a mistake in the query, a limit reached, an artifact that is no table), `NotFound` (no such table) and
+    `Unavailable` (too many queries are under way).
     """
     from pickaxe.kernel.tables.sql import SqlLimits, answer, tables_named
 
     wanted = tables_named(sql)
-    return answer(sql, {name: _table(workspace, name) for name in wanted}, params, limits or SqlLimits())
+    with _TURNS.of(workspace.tenant_id):
+        return answer(sql, {name: _table(workspace, name) for name in wanted}, params, limits or SqlLimits())
 
 
 def _table(workspace: Workspace, name: str) -> pa.Table | Streamed:
@@ -48,4 +55,4 @@ def _table(workspace: Workspace, name: str) -> pa.Table | Streamed:
         ) from None
     if artifact.stored != "table":
         raise BadInput(f"{artifact.ref} is not a table", expected="a table artifact", got=artifact.stored, see="data")
-    return workspace.read_table(artifact)
+    return workspace.stream(artifact)

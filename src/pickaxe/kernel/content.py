@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pickaxe.kernel.blobs.backend import Blobs
     from pickaxe.kernel.tables.lake import Tables
+    from pickaxe.kernel.tables.streamed import Streamed
 
 
 class Content:
@@ -108,6 +109,13 @@ class Content:
         if begin < 0 or count < 0:
             raise BadInput("no such rows", expected="begin and count of 0 or more", got=f"{begin}, {count}")
         return self._tables().read_slice(Pin(**pin), begin, count, columns)
+
+    def stream(self, artifact: Artifact, pin: Mapping[str, Any]) -> Streamed:
+        """The rows for a query, which reads of them what it needs; the files that it reads are checked."""
+        from pickaxe.kernel.tables.lake import Pin
+
+        _must_be(artifact, "table")
+        return self._tables().stream(Pin(**pin))
 
     def files(self, artifact: Artifact, pin: Mapping[str, Any]) -> Path:
         """A read-only local copy, verified."""

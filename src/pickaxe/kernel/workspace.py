@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from pickaxe.kernel.ledger.cost import Cost
     from pickaxe.kernel.tables.lake import Tables
+    from pickaxe.kernel.tables.streamed import Streamed
 
 
 class Workspace:
@@ -238,6 +239,10 @@ class Workspace:
     def read_rows(self, artifact: Artifact, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
         """At most `count` rows from the `begin`-th (0 is the first), without reading the others. Raises `Corrupted`."""
         return self.content.read_rows(artifact, self.artifacts.pin(artifact), begin, count, columns)
+
+    def stream(self, artifact: Artifact) -> Streamed:
+        """The rows for a query, which reads of them what it needs. Raises `Corrupted`, of the files only while they are read."""
+        return self.content.stream(artifact, self.artifacts.pin(artifact))
 
     def files(self, artifact: Artifact) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""

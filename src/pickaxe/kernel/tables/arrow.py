@@ -87,13 +87,34 @@ def storage_table(table: pa.Table, identifiers: list[str], first_ordinal: int) -
 def restored(stored: pa.Table, schema: pa.Schema) -> pa.Table:
     """What `storage_table` laid out, without the ordinal, in row order and in its own schema (fields of `schema`, in order)."""
     import numpy as np
-    import pyarrow as pa
 
     ordinals = stored.column(ORDINAL).to_numpy()
     if len(ordinals) and not (np.diff(ordinals) > 0).all():
         stored = stored.take(np.argsort(ordinals, kind="stable"))
-    columns = [_as_type(column, field.type) for column, field in zip(stored.columns, schema, strict=False)]
+    return as_types(stored.select(range(len(schema))), schema)
+
+
+def as_types(stored: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Stored columns, in the order of `schema`'s fields, as what they were."""
+    import pyarrow as pa
+
+    columns = [_as_type(column, field.type) for column, field in zip(stored.columns, schema, strict=True)]
     return pa.table(columns, schema=schema)
+
+
+def python_values(column: pa.ChunkedArray) -> list[Any]:
+    """The values; an instant for which Python has no object (the year 290000) is a text: its number, and of what."""
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_python_value(scalar) for scalar in column]
+
+
+def _python_value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return f"{scalar.value} {scalar.type}"
 
 
 def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

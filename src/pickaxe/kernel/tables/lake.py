@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.tables.files import DataFiles
     from pickaxe.kernel.tables.metadata import Metadata
     from pickaxe.kernel.tables.sql import SqlLimits
+    from pickaxe.kernel.tables.streamed import Streamed
 
 Mode = Literal["replace", "append"]
 
@@ -64,6 +65,10 @@ class Tables(Protocol):
 
     def read_slice(self, pin: Pin, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
         """At most `count` rows from the `begin`-th (0 is the first), without reading the others. Raises as `read` does."""
+        ...
+
+    def stream(self, pin: Pin) -> Streamed:
+        """The rows for a query that reads of them what it needs. Raises as `read` does, of the files only while they are read."""
         ...
 
     def sql(
@@ -147,12 +152,18 @@ class LakeTables:
 
         return read_slice(self._lake_for(pin), pin, begin, count, columns)
 
+    @retried
+    def stream(self, pin: Pin) -> Streamed:
+        from pickaxe.kernel.tables.scan import scan
+
+        return scan(self._lake_for(pin), pin)
+
     def sql(
         self, query: str, pins: Mapping[str, Pin], params: Sequence[Any] = (), *, limits: SqlLimits | None = None
     ) -> pa.Table:
         from pickaxe.kernel.tables.sql import SqlLimits, answer
 
-        return answer(query, {alias: self.read(pin) for alias, pin in pins.items()}, params, limits or SqlLimits())
+        return answer(query, {alias: self.stream(pin) for alias, pin in pins.items()}, params, limits or SqlLimits())
 
     @retried
     def snapshots(self, name: str) -> list[Pin]:

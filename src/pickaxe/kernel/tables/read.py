@@ -59,11 +59,11 @@ def read(lake: Lake, pin: Pin, columns: Sequence[str] | None) -> pa.Table:
     schema, identifiers = _chosen(state, pin.name, columns)
     if not state.files:
         return schema.empty_table()
-    sources = [_source(lake, file) for file in state.files]
-    with _own_query(f"table {pin.name!r}"):
+    sources = [source_of(lake, file) for file in state.files]
+    with own_query(f"table {pin.name!r}"):
         stored = _rows(sources, [*identifiers, ORDINAL])
     if stored.num_rows != state.rows:
-        raise _unlike(pin, f"{stored.num_rows} rows")
+        raise unlike(pin, f"{stored.num_rows} rows")
     return restored(stored, schema)
 
 
@@ -80,8 +80,8 @@ def read_slice(lake: Lake, pin: Pin, begin: int, count: int, columns: Sequence[s
         low, high = max(begin - passed, 0), min(begin + count - passed, file.rows)
         passed += file.rows
         if low < high:
-            with _own_query(f"table {pin.name!r}"):
-                found.append(_slice(_source(lake, file), [*identifiers, ORDINAL], low, high))
+            with own_query(f"table {pin.name!r}"):
+                found.append(_slice(source_of(lake, file), [*identifiers, ORDINAL], low, high))
     if not found:
         return schema.empty_table()
     rows = pa.concat_tables(found)
@@ -103,7 +103,7 @@ def _slice(source: Path | pa.BufferReader, columns: list[str], low: int, high: i
         return file.read_row_groups(groups, columns=columns).select(columns).slice(low - first, high - low)
 
 
-def _source(lake: Lake, file: DataFile) -> Path | pa.BufferReader:
+def source_of(lake: Lake, file: DataFile) -> Path | pa.BufferReader:
     """The file itself; or, sealed, its content, in memory only."""
     import pyarrow as pa
 
@@ -123,7 +123,7 @@ def _rows(sources: Sequence[Path | pa.BufferReader], columns: list[str]) -> pa.T
 
 
 @contextmanager
-def _own_query(what: str) -> Iterator[None]:
+def own_query(what: str) -> Iterator[None]:
     """Our own query on a lake that we wrote fails only if the lake is no longer what we wrote."""
     import duckdb
 
@@ -140,7 +140,7 @@ def state_at(lake: Lake, pin: Pin) -> State:
     """What the pin means. Raises `NotFound` when there is no such snapshot, or the table was not in it."""
     known = lake.states.get((pin.name, pin.snapshot_id))
     if known is None:
-        with _own_query(f"table {pin.name!r}"):
+        with own_query(f"table {pin.name!r}"):
             found = lake.metadata("SELECT 1 FROM {meta}.ducklake_snapshot WHERE snapshot_id = ?", [pin.snapshot_id])
             known = _state(lake, pin.name, pin.snapshot_id) if found else None
         if known is None:
@@ -151,11 +151,11 @@ def state_at(lake: Lake, pin: Pin) -> State:
             )
         lake.states[pin.name, pin.snapshot_id] = known
     if (known.rows, known.size) != (pin.rows, pin.bytes):
-        raise _unlike(pin, f"{known.rows} rows in {known.size} bytes")
+        raise unlike(pin, f"{known.rows} rows in {known.size} bytes")
     return known
 
 
-def _unlike(pin: Pin, got: str) -> Corrupted:
+def unlike(pin: Pin, got: str) -> Corrupted:
     return Corrupted(
         f"table {pin.name!r} at snapshot {pin.snapshot_id} is not what was pinned",
         expected=f"{pin.rows} rows in {pin.bytes} bytes",
@@ -165,7 +165,7 @@ def _unlike(pin: Pin, got: str) -> Corrupted:
 
 
 def newest_state(lake: Lake, name: str) -> State | None:
-    with _own_query(f"table {name!r}"):
+    with own_query(f"table {name!r}"):
         [(newest,)] = lake.metadata("SELECT max(snapshot_id) FROM {meta}.ducklake_snapshot")
         return _state(lake, name, newest)
 
@@ -175,7 +175,7 @@ def snapshots(lake: Lake, name: str) -> list[Pin]:
     table_identifier(name)
     # A sealed record says nothing to a query; each is opened and looked at.
     mentioned = json.dumps(name) if lake.vault is None else ""
-    with _own_query(f"table {name!r}"):
+    with own_query(f"table {name!r}"):
         rows = lake.metadata(
             "SELECT snapshot_id, commit_extra_info FROM {meta}.ducklake_snapshot_changes"
             " WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id",

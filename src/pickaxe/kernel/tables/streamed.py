@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_EQUAL = re.compile(r"(\w+)='([\w./@:+-]{1,200})'")
-_AMONG = re.compile(r"(\w+) IN \(('[\w./@:+-]{1,200}'(?:, '[\w./@:+-]{1,200}')*)\)")
+_EQUAL = re.compile(r"(\w+)='([\w ./@:+-]{1,200})'")
+_AMONG = re.compile(r"(\w+) IN \(('[\w ./@:+-]{1,200}'(?:, '[\w ./@:+-]{1,200}')*)\)")
+_AND = re.compile(r" AND (?=(?:[^']*'[^']*')*[^']*$)")
+"""Outside of quotes."""
 _BOUND = re.compile(r"(\w+)(>=|<=|>|<|=)(\d{1,18})")
 _INSTANT = re.compile(r"(\w+)(>=|<=|>|<|=)'(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?\+00)'::TIMESTAMP WITH TIME ZONE")
 
@@ -91,16 +93,18 @@ class Streamed:
         connection.register(place, scan)
         shown = zip(scan.schema.names, _told_apart(self.schema.names), strict=True)
         columns = ", ".join(f"{name} AS {quoted(title)}" for name, title in shown)
-        connection.execute(f"CREATE TEMP VIEW {quoted(alias)} AS SELECT {columns} FROM {quoted(place)}")
+        connection.execute(f"CREATE TEMP VIEW {quoted(alias)} AS SELECT {columns} FROM {quoted(place)}")  # noqa: S608 (all quoted)
         self._scan = scan
 
     def learn(self, plan: str) -> None:
         """What the query whose plan this is (``EXPLAIN (FORMAT json)``) needs of the stream."""
-        scanned = wanted_of(plan, self._scan.schema)
+        found = wanted_of(plan, self._scan.schema)
         real = dict(zip(self._scan.schema.names, self.schema.names, strict=True))
         self.wanted = Wanted(
-            None if scanned.columns is None else frozenset(real[name] for name in scanned.columns),
-            *({real[name]: value for name, value in found.items()} for found in (scanned.among, scanned.least, scanned.most)),
+            None if found.columns is None else frozenset(real[name] for name in found.columns),
+            {real[name]: texts for name, texts in found.among.items()},
+            {real[name]: bound for name, bound in found.least.items()},
+            {real[name]: bound for name, bound in found.most.items()},
         )
 
     def stop(self) -> None:
@@ -183,7 +187,7 @@ def wanted_of(plan: str, schema: pa.Schema) -> Wanted:
         return Wanted(columns)
     among, least, most = dict[str, Sequence[str]](), dict[str, int | datetime](), dict[str, int | datetime]()
     for text in _texts(mine[0].get("Filters")):
-        for term in () if " OR " in text else text.removeprefix("optional: ").split(" AND "):
+        for term in () if " OR " in text else _AND.split(text.removeprefix("optional: ")):
             if found := _EQUAL.fullmatch(term):
                 among[found[1]] = (found[2],)
             elif found := _AMONG.fullmatch(term):

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from pickaxe.kernel.encryption.vault import Vault
 
+_ROW_GROUP = 122_880
+"""Rows of a part of a file that is read by itself: as DuckDB makes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -184,7 +187,8 @@ def _seal(vault: Vault, path: Path, name: str, rows: pa.Table) -> None:
     numbers = pq.read_table(path, partitioning=None)[ORDINAL]
     whole = numbers.equals(rows[ORDINAL])
     content = pa.BufferOutputStream()
-    pq.write_table(rows if whole else rows.take(pa.compute.index_in(numbers, rows[ORDINAL])), content, compression="zstd")
+    those = rows if whole else rows.take(pa.compute.index_in(numbers, rows[ORDINAL]))
+    pq.write_table(those, content, compression="zstd", row_group_size=_ROW_GROUP)
     path.unlink()
     with storage_errors(path.parent):
         write_flushed(path, vault.seal([content.getvalue().to_pybytes()], name))
