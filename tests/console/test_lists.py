@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.kernel.workspace import Workspace
+from tests.kernel.sample_steps import Count, count
 
 ODD = [
     "",
@@ -85,3 +86,19 @@ def test_the_page_of_an_error_leads_back_to_its_list(
 def test_a_field_left_empty_is_the_beginning(empty: Workspace, client: TestClient, path: str, name: str) -> None:
     empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
     assert client.get(f"{path}?{name}=").status_code == 200
+
+
+def test_runs_are_found_by_any_part_of_their_name(empty: Workspace, client: TestClient) -> None:
+    for number, name in enumerate(("shop/gate", "mail/gate", "mail/teacher")):
+        empty.run(count, Count(upto=number), name=name, cores=1)
+
+    def found(q: str) -> set[str]:
+        page = client.get("/runs", params={"q": q}).text
+        return {name for name in ("shop/gate", "mail/gate", "mail/teacher") if f">{name}</a>" in page}
+
+    assert found("gate") == {"shop/gate", "mail/gate"}
+    assert found("ail/g") == {"mail/gate"}
+    assert found("TEACH") == {"mail/teacher"}
+    assert found("gate shop") == {"shop/gate"}
+    assert found("%") == set()
+    assert found("  ") == found("") == {"shop/gate", "mail/gate", "mail/teacher"}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from pickaxe.kernel import browse
+from pickaxe.kernel import runs as kernel_runs
+from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel.sample_steps import Count, count
 
@@ -19,6 +22,40 @@ def test_the_newest_run_of_each_name_of_one_scope(workspace: Workspace) -> None:
     assert [run.id for run in found] == [newest[name].id for name in ("t/a", "t/b", "t/c/d")]
     assert [run.name for run in browse.newest_of_each_name(workspace, "t", most=2)] == ["t/a", "t/b"]
     assert browse.newest_of_each_name(workspace, "nothing") == []
+    together = browse.newest_by_scope(workspace, ["u", "nothing", "t"])
+    assert {scope: [run.name for run in runs] for scope, runs in together.items()} == {
+        "u": ["u/a"],
+        "nothing": [],
+        "t": ["t/a", "t/b", "t/c/d"],
+    }
+    assert together["t"] == found
+    wanted = {name: newest[name].id for name in ("t/b", "t", "u/a")}
+    assert browse.newest_run_ids(workspace, ["t/b", "nothing", "t", "u/a", "t/b"]) == wanted
+    assert browse.newest_run_ids(workspace, []) == {}
+
+
+def test_the_newest_version_of_each_of_some_names(workspace: Workspace) -> None:
+    for number, name in enumerate(("a", "b", "a", "c")):
+        workspace.import_json({"n": number}, name, kind="note")
+    found = browse.newest_versions(workspace, ["a", "b", "nothing"])
+    assert {name: item.ref for name, item in found.items()} == {"a": "a:2", "b": "b:1"}
+    assert browse.newest_versions(workspace, []) == {}
+
+
+def test_the_newest_events_of_several_names_in_one_look(workspace: Workspace) -> None:
+    for number in range(6):
+        workspace.emit("note", f"s{number % 2}", name="ab"[number % 2], value=float(number))
+    workspace.emit("other", "s0", name="a", value=9.0)
+    found = workspace.log.newest_by_name("note", ["a", "b", "nothing"], limit=2)
+    assert {name: [event.value for event in events] for name, events in found.items()} == {
+        "a": [4, 2],
+        "b": [5, 3],
+        "nothing": [],
+    }
+    assert workspace.log.newest_by_name("note", [], limit=2) == {}
+    newest = {event.subject: event.seq for event in workspace.log.list(kind="note")}
+    assert workspace.log.newest_seqs("note", ["s0", "s1", "nothing"]) == newest
+    assert sorted(workspace.log.names("note")) == ["a", "b"]
 
 
 def test_the_newest_version_of_each_table(workspace: Workspace, tmp_path: Path) -> None:
@@ -30,3 +67,23 @@ def test_the_newest_version_of_each_table(workspace: Workspace, tmp_path: Path) 
     assert [item.ref for item in browse.tables(workspace, limit=1)] == ["big/rows:2"]
     assert [item.ref for item in browse.tables(workspace, contains="all/r")] == ["small/rows:1"]
     assert browse.tables(workspace, contains="%") == []
+
+
+def test_runs_of_some_names_are_the_same_however_they_are_found(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate("abacabadabac"):
+        workspace.run(count, Count(upto=number), name=f"t/{name}", cores=1)
+    everything = workspace.runs.list()
+
+    def paged(names: list[str]) -> list[str]:
+        found: list[str] = []
+        after = None
+        while True:
+            page, after = workspace.runs.page(names=names, states=[RunState.SUCCEEDED], after=after, limit=2)
+            found += [run.id for run in page]
+            if after is None:
+                return found
+
+    for looked_through in (1, 3, 100):
+        monkeypatch.setattr(kernel_runs, "_LOOKED_THROUGH", looked_through)
+        for names in (["t/a"], ["t/d", "t/c"], ["t/nothing"], []):
+            assert paged(names) == [run.id for run in everything if run.name in names]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pickaxe.flows.desk import answers_wanted
 from pickaxe.flows.job_view import Facts, JobView, recent_facts, recent_jobs
-from pickaxe.kernel.browse import newest_of_each_name
-from pickaxe.kernel.nouns import Endpoint, Event, RunState
+from pickaxe.kernel.browse import newest_of_each_name, newest_run_ids
+from pickaxe.kernel.nouns import Event, RunState
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -37,7 +37,7 @@ def attention(workspace: Workspace, recent: Facts | None = None) -> list[Matter]
     `recent`: the events of the newest jobs, for who has read them already.
     """
     recent = recent_facts(workspace) if recent is None else recent
-    published = {endpoint.name: _published_seq(workspace, endpoint) for endpoint in workspace.endpoints()}
+    published = _published(workspace)
     broken = _broken_runs(workspace)
     found = [
         *broken,
@@ -53,8 +53,10 @@ def _broken_runs(workspace: Workspace) -> list[Matter]:
     """Failed or interrupted runs whose name has no newer run."""
     found: dict[str, Matter] = {}
     # State by state: each is a short part of an index, both together are not.
-    for run in [run for state in BROKEN for run in workspace.runs.page(states=[state], limit=_LOOK_BACK)[0]]:
-        if run.name in found or workspace.runs.page(name=run.name, limit=1)[0][0].id != run.id:
+    broken = [run for state in BROKEN for run in workspace.runs.page(states=[state], limit=_LOOK_BACK)[0]]
+    newest = newest_run_ids(workspace, [run.name for run in broken])
+    for run in broken:
+        if newest[run.name] != run.id:
             continue
         found[run.name] = Matter(
             "failed" if run.state == RunState.FAILED else "interrupted",
@@ -115,11 +117,8 @@ def _answers(workspace: Workspace, recent: Facts) -> list[Matter]:
     return [Matter("answers", task, event.at, {"count": counts[task]}) for task, event in waiting.items() if counts[task]]
 
 
-def _published_seq(workspace: Workspace, endpoint: Endpoint) -> int:
-    """Number of the event by which the endpoint's newest model was published."""
-    seqs = [
-        event.seq
-        for route in endpoint.routes
-        for event in workspace.log.list(kind="publish", subject=route.artifact_id, limit=1, newest_first=True)
-    ]
-    return max(seqs, default=0)
+def _published(workspace: Workspace) -> dict[str, int]:
+    """endpoint -> number of the event by which its newest model was published, 0 for none."""
+    models = {endpoint.name: [route.artifact_id for route in endpoint.routes] for endpoint in workspace.endpoints()}
+    seqs = workspace.log.newest_seqs("publish", {id for of_one in models.values() for id in of_one})
+    return {name: max((seqs.get(id, 0) for id in of_one), default=0) for name, of_one in models.items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pickaxe.kernel.browse import newest_of_each_name, scopes
+from pickaxe.kernel.browse import newest_by_scope, scopes
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 
 if TYPE_CHECKING:
@@ -108,13 +108,21 @@ def tasks(workspace: Workspace, *, after: str = "", limit: int = 20) -> tuple[li
 
 def standing(workspace: Workspace, task: str) -> Standing | None:
     """Where `task` stands; None when no run has that scope."""
-    runs = newest_of_each_name(workspace, task)
-    if not runs:
-        return None
-    nano = dict.fromkeys((run.id for run in runs), 0)
+    return next(iter(standings(workspace, [task])), None)
+
+
+def standings(workspace: Workspace, tasks: Sequence[str]) -> list[Standing]:
+    """Where each of `tasks` stands, in their order; without those that no run has as its scope. Read together."""
+    runs = newest_by_scope(workspace, tasks)
+    every = [run for of_task in runs.values() for run in of_task]
+    nano = dict.fromkeys((run.id for run in every), 0)
     for charge in workspace.ledger.charges(list(nano)):
         nano[charge.holder] += charge.nano or 0
-    made = workspace.artifacts.many([id for run in runs for id in run.outputs.values()])
+    made = workspace.artifacts.many([id for run in every for id in run.outputs.values()])
+    return [_standing(task, of_task, made, nano) for task, of_task in runs.items() if of_task]
+
+
+def _standing(task: str, runs: Sequence[Run], made: Mapping[str, Artifact], nano: Mapping[str, int]) -> Standing:
     now = {run.name.removeprefix(f"{task}/"): run for run in runs}
     stages = {stage: StageNow(stage, run, _rows(stage, run, made), nano[run.id]) for stage, run in now.items()}
     phases = tuple(

@@ -5,7 +5,7 @@ Each touches about as many rows as it shows (by an index where the catalog has o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -78,6 +78,25 @@ def versions(workspace: Workspace, name: str, *, limit: int = 20) -> list[Artifa
     return [found[id] for id in ids]
 
 
+def newest_versions(workspace: Workspace, names: Sequence[str]) -> dict[str, Artifact]:
+    """name -> its newest version, of those names that have one."""
+    columns = artifacts.c.name, sa.func.max(artifacts.c.version).label("version"), sa.func.count().label("versions")
+    query = sa.select(*columns).where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.name.in_(names))
+    return {item.newest.name: item.newest for item in _named(workspace, query.group_by(artifacts.c.name))} if names else {}
+
+
+def newest_run_ids(workspace: Workspace, names: Collection[str]) -> dict[str, str]:
+    """name -> the id of its newest run, of those few names that have one; the older runs are not read."""
+    if not names:
+        return {}
+    each = sa.union_all(*(sa.select(sa.literal(name).label("name")) for name in dict.fromkeys(names))).cte("each")
+    of_name = sa.select(runs.c.id).where(runs.c.tenant_id == workspace.tenant_id, runs.c.name == each.c.name)
+    newest = of_name.order_by(runs.c.created_ns.desc(), runs.c.id.desc()).limit(1).correlate(each).scalar_subquery()
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(sa.select(each.c.name, newest.label("id"))).all()
+    return {row.name: row.id for row in rows if row.id is not None}
+
+
 def kinds(workspace: Workspace) -> list[str]:
     """Every kind of artifact that there is."""
     query = sa.select(artifacts.c.kind).where(artifacts.c.tenant_id == workspace.tenant_id).distinct()
@@ -127,16 +146,28 @@ def newest_of_each_name(workspace: Workspace, scope: str, *, most: int = 100) ->
 
     From each name the index is asked for the next one, and for the newest of each: the older runs are not read.
     """
+    return newest_by_scope(workspace, [scope], most=most)[scope]
+
+
+def newest_by_scope(workspace: Workspace, scopes: Sequence[str], *, most: int = 100) -> dict[str, list[Run]]:
+    """The same of several scopes, by scope."""
+    ids: dict[str, list[str]] = {}
+    with workspace.catalog.read() as connection:
+        for scope in scopes:
+            ids[scope] = list(connection.execute(_newest_under(workspace, scope, most)).scalars())
+    known = workspace.runs.many([id for of_scope in ids.values() for id in of_scope])
+    return {scope: sorted((known[id] for id in of_scope), key=lambda run: run.name) for scope, of_scope in ids.items()}
+
+
+def _newest_under(workspace: Workspace, scope: str, most: int) -> sa.Select[str]:
+    """Ids of runs."""
     ours = runs.c.tenant_id == workspace.tenant_id
     first = sa.select(sa.func.min(runs.c.name).label("name")).where(ours, runs.c.name >= f"{scope}/")
     each = first.where(runs.c.name < f"{scope}{_AFTER_SLASH}").cte("each", recursive=True)
     following = sa.select(sa.func.min(runs.c.name)).where(ours, runs.c.name > each.c.name, runs.c.name < f"{scope}{_AFTER_SLASH}")
     each = each.union_all(sa.select(following.correlate(each).scalar_subquery()).where(each.c.name.is_not(None)))
     newest = sa.select(runs.c.id).where(ours, runs.c.name == each.c.name).order_by(runs.c.created_ns.desc(), runs.c.id.desc())
-    query = sa.select(newest.limit(1).correlate(each).scalar_subquery()).where(each.c.name.is_not(None)).limit(most)
-    with workspace.catalog.read() as connection:
-        ids = connection.execute(query).scalars().all()
-    return sorted(workspace.runs.many(ids).values(), key=lambda run: run.name)
+    return sa.select(newest.limit(1).correlate(each).scalar_subquery()).where(each.c.name.is_not(None)).limit(most)
 
 
 _AFTER_SLASH = chr(ord("/") + 1)

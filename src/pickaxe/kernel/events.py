@@ -130,6 +130,29 @@ class Events:
             return list(connection.execute(sa.select(sa.type_coerce(stored.c.value, events.c.name.type))).scalars())
 
     @retried
+    def newest_by_name(self, kind: str, names: Sequence[str], *, limit: int) -> dict[str, list[Event]]:
+        """The newest events of a kind of each name, newest first, up to `limit` of each; in one look."""
+        ours = events.c.tenant_id == self._tenant_id, events.c.kind == kind
+        each = [
+            sa.select(sa.select(events).where(*ours, events.c.name == name).order_by(events.c.seq.desc()).limit(limit).subquery())
+            for name in names
+        ]
+        found: dict[str, list[Event]] = {name: [] for name in names}
+        if each:
+            with self._catalog.read() as connection:
+                for row in connection.execute(sa.union_all(*each)):
+                    found[row.name].append(_event(row))
+        return {name: sorted(of_name, key=lambda event: -event.seq) for name, of_name in found.items()}
+
+    @retried
+    def newest_seqs(self, kind: str, subjects: Collection[str]) -> dict[str, int]:
+        """subject -> number of the newest event of a kind about it, of those that have one."""
+        query = sa.select(events.c.subject, sa.func.max(events.c.seq).label("newest")).group_by(events.c.subject)
+        query = query.where(events.c.tenant_id == self._tenant_id, events.c.kind == kind, events.c.subject.in_(subjects))
+        with self._catalog.read() as connection:
+            return {row.subject: row.newest for row in connection.execute(query)}
+
+    @retried
     def values(self, kind: str, name: str, *, limit: int) -> list[tuple[int, float | None]]:
         """Instant (ns) and value of the newest events of one name, newest first; their bodies are not read."""
         query = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 
-def run_names(workspace: Workspace, words: Iterable[str], *, limit: int) -> list[str]:
+def run_names(workspace: Workspace, words: Iterable[str], *, limit: int = MANY_NAMES) -> list[str]:
     """Names of runs that hold every one of `words`, the likeliest first."""
     return _names(workspace, runs, list(words), limit)
 

@@ -185,10 +185,14 @@ class Runs:
         prefix: str = "",
         step: str = "",
         states: Collection[str] = (),
+        names: Collection[str] | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[list[Run], str | None]:
-        """Runs that match everything given, newest first, and the cursor (`after`) that goes on; None at the end."""
+        """Runs that match everything given, newest first, and the cursor (`after`) that goes on; None at the end.
+
+        `names`: any of these.
+        """
         query = sa.select(runs).where(runs.c.tenant_id == self._tenant_id)
         for column, wanted in ((runs.c.name, name), (runs.c.step, step)):
             if wanted:
@@ -197,10 +201,26 @@ class Runs:
             query = query.where(runs.c.name.startswith(prefix, autoescape=True))
         if states:
             query = query.where(runs.c.state.in_(states))
-        query = newest_first(query, runs, after).limit(limit + 1)
         with self._catalog.read() as connection:
-            rows = connection.execute(query).all()
+            if names is None:
+                rows = connection.execute(newest_first(query, runs, after).limit(limit + 1)).all()
+            else:
+                rows = self._named(connection, query, names, after, limit + 1)
             return self._runs(connection, rows[:limit]), cursor_of(rows, limit)
+
+    def _named(
+        self, connection: sa.Connection, query: sa.Select[Any], names: Collection[str], after: str | None, limit: int
+    ) -> Sequence[Any]:
+        """Rows of `query` with any of `names`: frequent names are among the newest runs, rare ones are found by their index."""
+        newest = newest_first(query, runs, after).limit(_LOOKED_THROUGH).subquery()
+        among = sa.select(newest).where(newest.c.name.in_(names))
+        rows = connection.execute(among.order_by(newest.c.created_ns.desc(), newest.c.id.desc()).limit(limit)).all()
+        if len(rows) < limit:
+            # Not by time, which has an index too and would be read to its end; so it is ordered by as a value.
+            rare = newest_first(query.where(runs.c.name.in_(names)), runs, after)
+            rare = rare.order_by(None).order_by((runs.c.created_ns + 0).desc(), runs.c.id.desc())
+            rows = connection.execute(rare.limit(limit)).all()
+        return rows
 
     def each_alone(self, *, page: int = 5_000) -> Iterator[Run]:
         """Every run, newest first, without what it read and made: for whoever reads very many."""
@@ -271,6 +291,10 @@ class Runs:
         if row.state == RunState.RUNNING and self._catalog.clock.now_ns() - row.heartbeat_ns > stale:
             return RunState.INTERRUPTED
         return RunState(row.state)
+
+
+_LOOKED_THROUGH = 1_000
+"""Newest runs among which some of a name are looked for first."""
 
 
 def interrupt_orphans(catalog: Catalog) -> list[str]:

@@ -64,7 +64,8 @@ def router(site: Site) -> APIRouter:
     def index(request: Request) -> Response:
         workspace = site.workspace_of(request)
         endpoints = workspace.endpoints()
-        recent = {endpoint.name: _recent(workspace, endpoint.name, 100) for endpoint in endpoints[:20]}
+        traces = workspace.log.newest_by_name("trace", [endpoint.name for endpoint in endpoints[:20]], limit=100)
+        recent = {name: Recent(answers) for name, answers in traces.items()}
         return site.page(request, "endpoints.html", endpoints=endpoints, models=_models(workspace, endpoints), recent=recent)
 
     @routes.get("/endpoints/{name}")

@@ -50,7 +50,7 @@ def router(site: Site) -> APIRouter:
             request,
             "label.html",
             status=422 if problems else refused.status if refused else 200,
-            queues=[(queue, queue.counts()) for queue in Queues.of(workspace).list(workspace)],
+            queues=[(queue, queue.counts(fresh=True)) for queue in Queues.of(workspace).list(workspace)],
             me=caller.name,
             may_label=caller.may("label"),
             may_write=caller.may("write"),
@@ -108,7 +108,7 @@ def router(site: Site) -> APIRouter:
         )
 
     for part in (reading, writing, labelling):
-        routes.include_router(part)
+        routes.routes.extend(part.routes)
     return routes
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from pickaxe.console.site import Site
 from pickaxe.flows.attention import attention
 from pickaxe.flows.job_view import jobs_under_way, recent_facts
-from pickaxe.flows.standing import standing, tasks
+from pickaxe.flows.standing import standings, tasks
 from pickaxe.serve.access import caller_of
 
 SHOWN_TASKS = 4
@@ -22,7 +22,7 @@ def router(site: Site) -> APIRouter:
     def overview(request: Request) -> Response:
         workspace = site.workspace_of(request)
         names, more = tasks(workspace, limit=SHOWN_TASKS)
-        lines = [found for name in names if (found := standing(workspace, name))]
+        lines = standings(workspace, names)
         newest, _ = workspace.runs.page(limit=SHOWN_RUNS)
         recent = recent_facts(workspace)
         return site.page(

@@ -53,8 +53,9 @@ def router(site: Site) -> APIRouter:
     @routes.get("/review")
     def listed(request: Request) -> Response:
         workspace = site.workspace_of(request)
-        found = [(queue, _reviewed(queue), queue.decisions()) for queue in Queues.of(workspace).list(workspace)]
-        open_ = [(queue, seen, _undecided(seen, decisions)) for queue, seen, decisions in found if seen.items]
+        queues = Queues.of(workspace).list(workspace)
+        found = [(queue, _reviewed(queue, fresh=True)) for queue in queues]
+        open_ = [(queue, seen, _undecided(seen, queue.decisions(fresh=True))) for queue, seen in found if seen.items]
         return site.page(request, "review.html", queues=open_)
 
     @routes.get("/review/{name:path}")
@@ -78,8 +79,8 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _reviewed(queue: Queue) -> Review:
-    return review(queue.answers(), queue.config.form)
+def _reviewed(queue: Queue, *, fresh: bool = False) -> Review:
+    return review(queue.answers(fresh=fresh), queue.config.form)
 
 
 def _undecided(seen: Review, decisions: Mapping[str, AnnotationRow]) -> int:

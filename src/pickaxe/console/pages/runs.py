@@ -13,6 +13,7 @@ from pickaxe.console.forms import After, Text
 from pickaxe.console.site import Site
 from pickaxe.console.words import name_of
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.finding import run_names
 from pickaxe.kernel.nouns import Event, Run, RunState
 from pickaxe.kernel.workspace import Workspace
 
@@ -32,7 +33,8 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         if state and state not in list(RunState):
             raise BadInput("no such state", expected=f"one of {', '.join(RunState)}", got=state, see="runs")
-        found, following = workspace.runs.page(prefix=q, states=[state] if state else (), after=after, limit=PAGE)
+        names = run_names(workspace, words) if (words := q.split()) else None
+        found, following = workspace.runs.page(names=names, states=[state] if state else (), after=after, limit=PAGE)
         return site.page(
             request,
             "runs.html",

@@ -14,7 +14,7 @@ from pickaxe.console.site import Site, link
 from pickaxe.console.words import LANGUAGES, Translate, translator
 from pickaxe.flows.job_view import JOB, job_of
 from pickaxe.kernel import finding
-from pickaxe.kernel.browse import newest_of_each_name, versions
+from pickaxe.kernel.browse import newest_of_each_name, newest_run_ids, newest_versions
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.workspace import Workspace
 
@@ -62,12 +62,14 @@ def _things(workspace: Workspace, wanted: str) -> Iterator[Found]:
         yield "tasks", name, link("tasks", name)
     for name in finding.likeliest((endpoint.name for endpoint in workspace.endpoints()), words)[:MOST]:
         yield "endpoints", name, link("endpoints", name)
-    for name in finding.artifact_names(workspace, words, limit=MOST):
-        newest = versions(workspace, name, limit=1)[0]
-        yield "artifacts", newest.ref, link("artifacts", newest.id)
-    for name in finding.run_names(workspace, words, limit=MOST):
-        newest = workspace.runs.page(name=name, limit=1)[0][0]
-        yield "runs", newest.name, link("runs", newest.id)
+    names = finding.artifact_names(workspace, words, limit=MOST)
+    newest = newest_versions(workspace, names)
+    for name in names:
+        yield "artifacts", newest[name].ref, link("artifacts", newest[name].id)
+    names = finding.run_names(workspace, words, limit=MOST)
+    ids = newest_run_ids(workspace, names)
+    for name in names:
+        yield "runs", name, link("runs", ids[name])
 
 
 def _by_id(workspace: Workspace, wanted: str) -> Iterator[Found]:

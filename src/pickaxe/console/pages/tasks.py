@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from pickaxe.console.documents import document_of
+from pickaxe.console.documents import document_of, documents_of
 from pickaxe.console.site import Site
 from pickaxe.flows.job_view import JobNow, newest_job
-from pickaxe.flows.standing import Standing, standing, tasks
+from pickaxe.flows.standing import Standing, standing, standings, tasks
 from pickaxe.flows.task import MOST_ROUNDS
 from pickaxe.kernel.browse import versions
 from pickaxe.kernel.errors import NotFound
@@ -22,6 +22,7 @@ from pickaxe.serve.access import caller_of
 
 PAGE = 6
 SHOWN_MODELS = 6
+_IN_A_VERDICT = ("passed", "statement", "models", "comparisons", "rules", "worst_errors")
 METERS = ("human_ms", "cpu", "stored_bytes")
 """The meters that have a price of their own, the dearest first as a rule."""
 
@@ -46,13 +47,13 @@ def router(site: Site) -> APIRouter:
     def index(request: Request, after: Annotated[str, Query(max_length=200)] = "") -> Response:
         workspace = site.workspace_of(request)
         names, following = tasks(workspace, after=after, limit=PAGE)
-        lines = [found for name in names if (found := standing(workspace, name))]
-        verdicts = {line.task: verdict_of(workspace, line.task) for line in lines}
+        lines = standings(workspace, names)
+        documents = documents_of(workspace, [_verdict(line.task) for line in lines], _IN_A_VERDICT)
         return site.page(
             request,
             "tasks.html",
             lines=lines,
-            verdicts=verdicts,
+            verdicts={line.task: documents.get(_verdict(line.task)) for line in lines},
             following=following,
             after=after,
             may_write=caller_of(request).may("write"),
@@ -104,4 +105,8 @@ def _fetching(workspace: Workspace, now: JobNow) -> tuple[str, float] | None:
 
 def verdict_of(workspace: Workspace, task: str) -> dict[str, Any] | None:
     """The document of the newest gate, None before there is one."""
-    return document_of(workspace, f"{task}/verdict", ("passed", "statement", "models", "comparisons", "rules", "worst_errors"))
+    return document_of(workspace, _verdict(task), _IN_A_VERDICT)
+
+
+def _verdict(task: str) -> str:
+    return f"{task}/verdict"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice
@@ -37,11 +38,11 @@ _MOST_SECONDS = 600.0
 class Queue:
     """One queue of a workspace, kept in memory between calls. Safe for threads and for several processes."""
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
-        """Raises `NotFound`."""
+    def __init__(self, workspace: Workspace, name: str, artifact: Artifact | None = None) -> None:
+        """Of its newest version, for who has no `artifact` at hand. Raises `NotFound`."""
         self.name = name
         self._ws = workspace
-        artifact = workspace.artifact(f"{name}/{KIND}")
+        artifact = artifact or workspace.artifact(f"{name}/{KIND}")
         self.artifact = artifact
         self.config = QueueConfig.parse(workspace.read_json(artifact))
         self.items = {item.row_key: item for item in items_of(workspace, self.config)}
@@ -98,9 +99,9 @@ class Queue:
             log.emit_many([{"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}])
         return row
 
-    def decisions(self) -> dict[str, AnnotationRow]:
-        """row_key -> what a reviewer decided."""
-        self.refresh()
+    def decisions(self, *, fresh: bool = False) -> dict[str, AnnotationRow]:
+        """row_key -> what a reviewer decided. `fresh`: the newest events have just been read (`Queues.list`)."""
+        self._refresh(fresh)
         return dict(self._state.decisions)
 
     def item(self, row_key: str) -> Item | None:
@@ -143,15 +144,15 @@ class Queue:
             self._catch_up(log)
             return self._in_front(last, annotator)
 
-    def answers(self) -> list[AnnotationRow]:
+    def answers(self, *, fresh: bool = False) -> list[AnnotationRow]:
         """Every standing answer, in the order of the items."""
-        self.refresh()
+        self._refresh(fresh)
         rank = {key: at for at, key in enumerate(self._order)}
         return sorted(self._state.answers.values(), key=lambda row: (rank.get(row.row_key, 0), row.annotator))
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self, *, fresh: bool = False) -> dict[str, Any]:
         """How far it is: `items`, `complete` (answered often enough), `answers`, and `by` annotator."""
-        self.refresh()
+        self._refresh(fresh)
         complete = sum(self._state.given.get(key, 0) >= self.config.overlap for key in self._order)
         by = Counter(who for _, who in self._state.answers)
         return {"items": len(self.items), "complete": complete, "answers": len(self._state.answers), "by": dict(by)}
@@ -162,9 +163,10 @@ class Queue:
             self._catch_up(self._ws.log)
             return sum(self._state.missing(self.items, self.config.overlap).values())
 
-    def refresh(self) -> None:
-        with self._turn:
-            self._catch_up(self._ws.log)
+    def _refresh(self, fresh: bool) -> None:
+        if not fresh:
+            with self._turn:
+                self._catch_up(self._ws.log)
 
     def _row(self, item: Item, who: str, value: Any, seconds: float, note: str) -> AnnotationRow:
         label = checked_answer(self.config.form, value, self.labels, item.text)
@@ -236,16 +238,24 @@ class Queues:
 
     def get(self, workspace: Workspace, name: str) -> Queue:
         """The newest version of the queue. Raises `NotFound`."""
-        artifact, key = workspace.artifact(f"{name}/{KIND}"), (workspace.tenant_id, name)
-        with self._turn:
-            if key not in self._open or self._open[key].artifact.id != artifact.id:
-                self._open[key] = Queue(workspace, name)
-            return self._open[key]
+        return self._opened(workspace, workspace.artifact(f"{name}/{KIND}"))
 
     def list(self, workspace: Workspace) -> list[Queue]:
-        """Every queue, by name."""
-        names = sorted({artifact.name.removesuffix(f"/{KIND}") for artifact in workspace.artifacts.list(kind=KIND)})
-        return [self.get(workspace, name) for name in names]
+        """Every queue, by name, with what came to any of them read in one look: ask each with ``fresh=True``."""
+        newest = {artifact.name: artifact for artifact in workspace.artifacts.list(kind=KIND)}  # oldest first
+        queues = [self._opened(workspace, newest[name]) for name in sorted(newest) if name.endswith(f"/{KIND}")]
+        with ExitStack() as turns:
+            for queue in queues:
+                turns.enter_context(queue._turn)
+            Standing.catch_up_all(workspace.log, {queue.name: queue._state for queue in queues})
+        return queues
+
+    def _opened(self, workspace: Workspace, artifact: Artifact) -> Queue:
+        key = workspace.tenant_id, artifact.name
+        with self._turn:
+            if key not in self._open or self._open[key].artifact.id != artifact.id:
+                self._open[key] = Queue(workspace, artifact.name.removesuffix(f"/{KIND}"), artifact)
+            return self._open[key]
 
 
 def create_queue(workspace: Workspace, name: str, rows: Artifact, *, replaces: bool = False, **settings: Any) -> Artifact:

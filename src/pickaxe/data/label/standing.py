@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.events import Events
     from pickaxe.kernel.nouns import Event
 
+_KINDS = ("annotation", "desk")
 _PAGE = 5_000
 
 
@@ -21,6 +22,7 @@ class Standing:
     """The fold over the events of one name, whichever version of the queue they were given in."""
 
     seq: int = 0
+    looked: int = 0  # number up to which `catch_up_all` has looked; `seq` is that of the last event of this name
     answers: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # (row_key, annotator) -> the standing answer
     history: dict[str, dict[str, None]] = field(default_factory=dict)  # annotator -> row_keys answered or skipped, oldest first
     withdrawn: dict[tuple[str, str], AnnotationRow] = field(default_factory=dict)  # taken back, and not answered again since
@@ -39,11 +41,29 @@ class Standing:
 
     def catch_up(self, log: Events, name: str) -> None:
         while True:
-            page = log.list(kind=("annotation", "desk"), name=name, after_seq=self.seq, limit=_PAGE)
+            page = log.list(kind=_KINDS, name=name, after_seq=self.seq, limit=_PAGE)
             for event in page:
                 self.take_in(event)
             if len(page) < _PAGE:
                 return
+
+    @staticmethod
+    def catch_up_all(log: Events, standings: Mapping[str, Standing]) -> None:
+        """Those of several names, by name, in one look at what came since all of them were looked at."""
+        newest = log.newest_seq()
+        for name, standing in standings.items():
+            if not standing.looked:
+                standing.catch_up(log, name)
+                standing.looked = newest
+        after = min((standing.looked for standing in standings.values()), default=newest)
+        while after < newest and (page := log.list(kind=_KINDS, after_seq=after, up_to=newest, limit=_PAGE)):
+            for event in page:
+                standing = standings.get(event.name)
+                if standing and event.seq > standing.seq:
+                    standing.take_in(event)
+            after = page[-1].seq
+        for standing in standings.values():
+            standing.looked = max(standing.looked, newest)
 
     def missing(self, keys: Collection[str], overlap: int) -> dict[str, int]:
         """How many answers each of `keys` still wants, those that want none left out.

@@ -161,7 +161,7 @@ def router(door: Door) -> APIRouter:
     @routes.get("", summary="Every queue", **declared("read", list[QueueInfo], [_QUEUE]))
     def listed(request: Request) -> Response:
         workspace = door.seen(request)
-        return reply(request, [_info(queue) for queue in Queues.of(workspace).list(workspace)])
+        return reply(request, [_info(queue, fresh=True) for queue in Queues.of(workspace).list(workspace)])
 
     told = declared(
         "write",
@@ -249,9 +249,9 @@ def router(door: Door) -> APIRouter:
     return routes
 
 
-def _info(queue: Queue) -> dict[str, Any]:
+def _info(queue: Queue, *, fresh: bool = False) -> dict[str, Any]:
     config = queue.config.model_dump(include={"form", "guidelines", "overlap", "blind"})
-    return {"name": queue.name, **config, "labels": list(queue.labels), **queue.counts()}
+    return {"name": queue.name, **config, "labels": list(queue.labels), **queue.counts(fresh=fresh)}
 
 
 def _answer(row: AnnotationRow) -> dict[str, Any]:

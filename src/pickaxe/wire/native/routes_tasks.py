@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.flows.standing import Standing, standing, tasks
+from pickaxe.flows.standing import Standing, standing, standings, tasks
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
@@ -85,7 +85,7 @@ def router(door: Door) -> APIRouter:
     def index(request: Request, after: After = None, limit: Annotated[int, Query(ge=1, le=50)] = 12) -> Response:
         workspace = door.seen(request)
         names, following = tasks(workspace, after=after or "", limit=limit)
-        return page_reply(request, [_line(found) for name in names if (found := standing(workspace, name))], following)
+        return page_reply(request, [_line(found) for found in standings(workspace, names)], following)
 
     @routes.get(
         "/{name}",
