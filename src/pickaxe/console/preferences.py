@@ -38,8 +38,7 @@ def router(site: Site) -> APIRouter:
             answer.set_cookie(cookie, value, max_age=_YEAR, samesite="lax", httponly=True)
         return answer
 
-    routes.include_router(public)
-    routes.include_router(own)
+    routes.routes.extend([*public.routes, *own.routes])
     return routes
 
 

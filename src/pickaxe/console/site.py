@@ -93,7 +93,7 @@ class Site:
             def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
                 return partial(site._answer, super().get_route_handler())
 
-        return APIRouter(route_class=PageRoute, dependencies=[needs(scope)])
+        return APIRouter(route_class=PageRoute, dependencies=[needs(scope)], include_in_schema=False)
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """Render `template` with `values` for who asked."""

@@ -92,11 +92,10 @@ def create_app(
         redoc_url=None,
     )
     app.state.serving = serving
-    app.include_router(predict_routes(serving))  # first: routes are tried in order, and this one is the busy one
-    app.include_router(serve_routes(serving))
-    app.include_router(_operations(serving, metrics, workspace))
-    for routes in routers:
-        app.include_router(routes)
+    # Routes are tried in order, and the first is the busy one. FastAPI's `include_router` would build each of them once more and
+    # match every request in layers; as nothing is added to them on the way, they are taken as they are.
+    for router in (predict_routes(serving), serve_routes(serving), _operations(serving, metrics, workspace), *routers):
+        app.router.routes.extend(router.routes)
     declared(app)  # refuses a route that does not say who may call it
     _refuse_alike(app, refuse)
     app.add_middleware(who)

@@ -97,7 +97,7 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
         return response
 
     if openid is not None:
-        routes.include_router(openid.router(workspace, cookies))
+        routes.routes.extend(openid.router(workspace, cookies).routes)
     return routes
 
 

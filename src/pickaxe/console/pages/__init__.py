@@ -54,10 +54,10 @@ class Console(APIRouter):
         from pickaxe.console import live, preferences
         from pickaxe.console.site import Site
 
-        super().__init__(include_in_schema=False)
+        super().__init__()
         self._site = Site(workspace, PAGES)
         for part in (preferences, live, *(import_module(f"{__name__}.{name}") for name in PAGES)):
-            self.include_router(part.router(self._site))
+            self.routes.extend(part.router(self._site).routes)
 
     def error_page(self, request: Request, error: PickaxeError) -> Response:
         """What somebody with a browser reads of a refusal, in their language."""

@@ -129,7 +129,7 @@ def router(site: Site) -> APIRouter:
         )
 
     for part in (reading, writing):
-        routes.include_router(part)
+        routes.routes.extend(part.routes)
     return routes
 
 

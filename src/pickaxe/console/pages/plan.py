@@ -143,7 +143,7 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(link("artifacts", artifact.id), status_code=303)
 
     for part in (reading, writing):
-        routes.include_router(part)
+        routes.routes.extend(part.routes)
     return routes
 
 

@@ -81,7 +81,7 @@ def router(site: Site) -> APIRouter:
         )
 
     for part in (reading, managing):
-        routes.include_router(part)
+        routes.routes.extend(part.routes)
     return routes
 
 
