@@ -12,6 +12,7 @@ from typing import Any, Self
 from pickaxe.console.cells import cell
 from pickaxe.console.charts import Spec, framed
 from pickaxe.flows.report.drawing import SERIES, scale, short
+from pickaxe.kernel.tables.arrow import python_values
 
 KINDS = ("bar", "line", "point")
 MOST_ROWS = 2_000
@@ -44,7 +45,7 @@ class Drawing:
         if self.chart not in KINDS or self.x not in names or self.y not in names:
             return None
         columns = {name: table.slice(0, MOST_ROWS).column(place) for place, name in enumerate(names)}
-        x, y = columns[self.x].to_pylist(), [_number(value) for value in columns[self.y].to_pylist()]
+        x, y = python_values(columns[self.x]), [_number(value) for value in python_values(columns[self.y])]
         if not any(value is not None for value in y):
             return None
         across, written = _axis(x, bars=self.chart == "bar")
@@ -55,7 +56,7 @@ class Drawing:
             "y": {"field": "y", "type": "quantitative", "title": short(self.y, _LONGEST)},
         }
         if self.colour in names:
-            shown = _coloured(rows, columns[self.colour].to_pylist(), others)
+            shown = _coloured(rows, python_values(columns[self.colour]), others)
             legend = {"title": short(self.colour, _LONGEST)}
             encoding["color"] = {"field": "colour", "type": "nominal", "scale": scale(shown), "legend": legend}
         encoding["tooltip"] = [

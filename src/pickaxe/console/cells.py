@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup
 
+from pickaxe.kernel.tables.arrow import python_values
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -34,7 +36,9 @@ def grid(table: pa.Table | None) -> Grid:
     """Every row of `table`, which should be short; nothing for None."""
     if table is None:
         return Grid([], [])
-    rows = [[cell(value) for value in values] for values in zip(*(column.to_pylist() for column in table.columns), strict=True)]
+    rows = [
+        [cell(value) for value in values] for values in zip(*(python_values(column) for column in table.columns), strict=True)
+    ]
     numbers = [all(row[at].number or row[at].text is None for row in rows) for at in range(table.num_columns)]
     return Grid(list(zip(table.column_names, numbers, strict=True)), rows)
 

@@ -20,6 +20,9 @@ from pickaxe.serve.tracecontext import TraceContext, trace_context
 TRACE = "pickaxe.trace"
 """Key in the ASGI scope under which the request's `TraceContext` is kept."""
 
+_DEEPEST, _ROOM_ABOVE = 200, 54
+"""Levels of a body; together they are what orjson writes."""
+
 _Body = TypeVar("_Body", bound="RequestBody")
 _Data = TypeVar("_Data")
 
@@ -92,10 +95,22 @@ async def read_json(request: Request, form: type[_Body], config: ServeConfig) ->
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadInput("the body is not JSON", expected="a JSON object in UTF-8", got=str(error)[:200]) from None
+    if body.count(b"[") + body.count(b"{") > _DEEPEST:
+        _refuse_deep(document)
     try:
         return form.model_validate(document)
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_context=False), form) from None
+
+
+def _refuse_deep(document: Any) -> None:
+    """What is read may be kept and given back, in answers that nest it further; JSON can be read deeper than it can be written."""
+    for _ in range(_ROOM_ABOVE):
+        document = [document]
+    try:
+        orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        raise BadInput("the body is nested too deeply", expected=f"at most {_DEEPEST} levels") from None
 
 
 def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:

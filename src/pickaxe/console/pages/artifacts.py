@@ -17,6 +17,7 @@ from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import cost_of
 from pickaxe.kernel.nouns import Artifact
+from pickaxe.kernel.tables.arrow import python_values
 from pickaxe.kernel.workspace import Workspace
 
 PAGE = 40
@@ -89,7 +90,7 @@ def _content(workspace: Workspace, item: Artifact) -> Mapping[str, Any]:
     """What can be shown of the content: a few rows, a small document, a model's card and its files."""
     if item.stored == "table":
         table = workspace.read_table(item) if (item.meta.get("rows") or 0) <= LARGEST_SHOWN // 4 else None
-        return {"columns": table.column_names, "rows": table.slice(0, SHOWN_ROWS).to_pylist()} if table is not None else {}
+        return {"columns": table.column_names, "rows": _rows(table.slice(0, SHOWN_ROWS))} if table is not None else {}
     if item.stored == "json":
         return {"document": workspace.read_json(item)} if item.size <= LARGEST_SHOWN else {}
     path = workspace.files(item)
@@ -99,3 +100,8 @@ def _content(workspace: Workspace, item: Artifact) -> Mapping[str, Any]:
     card = path / "README.md"
     small = card.is_file() and card.stat().st_size <= LARGEST_SHOWN
     return {"files": files, "card": markup(card.read_text(encoding="utf-8", errors="replace")) if small else ""}
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    columns = [python_values(column) for column in table.columns]
+    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +32,7 @@ from pickaxe.flows.starting import (
     uploads,
 )
 from pickaxe.flows.task import Task, name_from
+from pickaxe.flows.task_text import values_of
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.workspace import Workspace
@@ -176,12 +176,7 @@ def _filled(values: Mapping[str, Any], asked: Mapping[str, str]) -> dict[str, An
 
 def _settings(text: str) -> dict[str, Any]:
     """Lines such as ``gate.max_ece = 0.2``. Raises `BadInput`."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(
-            f"the other settings cannot be read: {error}", expected="lines such as gate.max_ece = 0.2", got=f"{text!r:.100}"
-        ) from None
+    return values_of(text, what="the other settings", expected="lines such as gate.max_ece = 0.2")
 
 
 def _merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

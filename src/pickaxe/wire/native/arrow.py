@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.tables.arrow import python_values
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MEDIA = "application/vnd.apache.arrow.stream"
 _BATCH_ROWS = 64_000
+_DEEPEST = 50
 
 
 def wants_arrow(request: Request) -> bool:
@@ -58,19 +62,21 @@ class _Sink(io.RawIOBase):
 
 def json_rows(table: pa.Table) -> list[list[Any]]:
     """Rows as JSON values: bytes in base64, numbers that JSON has not (NaN, infinities) as null."""
-    columns = [[_plain(value) for value in column.to_pylist()] for column in table.columns]
+    columns = [[_plain(value) for value in python_values(column)] for column in table.columns]
     return [list(row) for row in zip(*columns, strict=True)] if columns else []
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value if not isinstance(value, int) or -(2**63) <= value < 2**64 else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
+    if depth == _DEEPEST:
+        raise BadInput("a value is nested too deeply to be written as JSON", expected=f"at most {_DEEPEST} levels")
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tarfile
+import os
 import tempfile
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -28,8 +28,8 @@ from pickaxe.wire.native import examples
 from pickaxe.wire.native.arrow import MEDIA
 from pickaxe.wire.native.door import Door, declared
 from pickaxe.wire.native.nouns import ArtifactInfo, artifact_json
+from pickaxe.wire.native.unpacking import plain_name, table_of, unpacked
 
-_MAX_ENTRIES = 100_000
 _PART = 1 << 20
 _SILENT_SECONDS = 30.0
 TAR = "application/x-tar"
@@ -145,53 +145,20 @@ def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind
     if texts and media in (MEDIA, TAR):
         raise BadInput("texts goes with a single file", expected="Content-Type: application/octet-stream", got=media)
     checked_name(name)
+    if not kind.isprintable():
+        raise BadInput(f"{kind!r:.100} is no kind", expected="printable characters")
     if media == MEDIA:
-        return workspace.import_table(_table(spool), name, kind=kind)
+        return workspace.import_table(table_of(spool, os.fstat(spool.fileno()).st_size), name, kind=kind)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:
         place = Path(folder) / "content"
         if media == TAR:
-            _unpacked(spool, place)
+            unpacked(spool, place)
             return workspace.import_files(place, name, kind=kind)
         place.mkdir()
-        file = place / _plain(filename)
+        file = place / plain_name(filename)
         with file.open("xb") as sink:
             while part := spool.read(_PART):
                 sink.write(part)
         if texts:
             look(file, filename)
         return workspace.import_files(file, name, kind=kind)
-
-
-def _table(spool: BinaryIO):
-    import pyarrow as pa
-
-    try:
-        with pa.ipc.open_stream(spool) as reader:
-            return reader.read_all()
-    except pa.ArrowInvalid as error:
-        raise BadInput("the body is not an Arrow IPC stream", got=str(error)[:200]) from None
-
-
-def _plain(filename: str) -> str:
-    """One path part; raises `BadInput`."""
-    parts = PurePosixPath(filename).parts
-    if len(parts) != 1 or filename in (".", "..", "/") or "\0" in filename or "\\" in filename:
-        raise BadInput(f"{filename!r:.100} is not a file name", expected="a name without slashes")
-    return filename
-
-
-def _unpacked(spool: BinaryIO, folder: Path) -> None:
-    """Regular files and folders that stay inside (Python's ``data`` filter, PEP 706); raises `BadInput` for anything else."""
-    folder.mkdir()
-    try:
-        with tarfile.open(fileobj=spool, mode="r:") as archive:
-            for count, member in enumerate(archive):
-                if not (member.isfile() or member.isdir()) or count >= _MAX_ENTRIES:
-                    raise BadInput(
-                        f"{member.name!r:.100} may not be uploaded", expected=f"at most {_MAX_ENTRIES} files and folders"
-                    )
-                archive.extract(member, folder, filter="data")
-    except tarfile.TarError as error:
-        raise BadInput(
-            "the body is not a tar that can be unpacked", expected="files and folders with relative paths", got=str(error)[:200]
-        ) from None

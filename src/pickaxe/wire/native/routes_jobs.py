@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +14,7 @@ from pickaxe.flows.job_spec import checked_task, refuse_paths
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
 from pickaxe.flows.preview import preview
 from pickaxe.flows.task import Task
-from pickaxe.kernel.errors import BadInput
+from pickaxe.flows.task_text import LONGEST, values_of
 from pickaxe.kernel.nouns import Event
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
@@ -53,7 +52,7 @@ class NewJob(RequestBody):
 
     kind: Literal["produce"] = "produce"
     task: dict[str, Any] | None = None
-    toml: str | None = Field(default=None, max_length=100_000)
+    toml: str | None = Field(default=None, max_length=LONGEST)
     demo: str | None = Field(default=None, max_length=100, description="headlines or reuters")
 
     @model_validator(mode="after")
@@ -67,10 +66,7 @@ class NewJob(RequestBody):
             return self.task
         if self.demo is not None:
             return Task.shipped(self.demo).model_dump(mode="json")
-        try:
-            return tomllib.loads(self.toml or "")
-        except tomllib.TOMLDecodeError as error:
-            raise BadInput(f"the task is not TOML: {error}", expected="the text of a task file") from None
+        return values_of(self.toml or "", what="the task", expected="the text of a task file")
 
 
 class JobForecast(NewJob):
