@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -64,22 +64,7 @@ class Site:
         self._workspace = workspace
         self.assets = assets or Assets()
         self.on_drain: list[Callable[[], None]] = []
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("pickaxe.console"),
-            autoescape=True,
-            undefined=Absent,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.globals.update(
-            asset=self.assets.path,
-            menu=[item for item in MENU if item.name in shown],
-            languages=LANGUAGES,
-            show=show,
-            link=link,
-            findings=findings,
-        )
+        self._menu = [item for item in MENU if item.name in shown]
 
     def workspace_of(self, request: Request) -> Workspace:
         """The workspace as the caller's tenant sees it."""
@@ -99,16 +84,22 @@ class Site:
         """Render `template` with `values` for who asked."""
         language = self.language_of(request)
         theme = request.cookies.get(THEME_COOKIE)
-        markup = self._templates.get_template(template).render(
-            values,
-            t=translator(language),
-            word=partial(name_of, language),
-            language=language,
-            theme=theme if theme in THEMES else None,
-            here=request.url.path,
-            address=_address(request),
-            reader=request.scope.get(CALLER),
-            now=datetime.now(UTC),
+        markup = (
+            _templates()
+            .get_template(template)
+            .render(
+                values,
+                asset=self.assets.path,
+                menu=self._menu,
+                t=translator(language),
+                word=partial(name_of, language),
+                language=language,
+                theme=theme if theme in THEMES else None,
+                here=request.url.path,
+                address=_address(request),
+                reader=request.scope.get(CALLER),
+                now=datetime.now(UTC),
+            )
         )
         content, headers = markup.encode("utf-8", "replace"), dict(HEADERS)
         if len(content) > _WORTH_ZIPPING and "gzip" in request.headers.get("accept-encoding", ""):
@@ -151,6 +142,21 @@ class Site:
         if retry_after := error.details.get("retry_after"):
             answer.headers["Retry-After"] = str(retry_after)
         return answer
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Compiled when first asked for, once per process; what they share whoever reads is in their globals."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pickaxe.console"),
+        autoescape=True,
+        undefined=Absent,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(languages=LANGUAGES, show=show, link=link, findings=findings)
+    return environment
 
 
 def _address(request: Request) -> str:
