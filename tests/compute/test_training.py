@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pickaxe.compute.planner.catalogue import hardware, models
-from pickaxe.compute.planner.quantities.units import DevicePrice, Devices, Parameters, Seconds, Tokens
+from pickaxe.compute.planner.quantities.units import Bytes, DevicePrice, Devices, Parameters, Seconds, Tokens
+from pickaxe.compute.planner.training import layouts as layouts_module
 from pickaxe.compute.planner.training.layout import Layout
 from pickaxe.compute.planner.training.layouts import Wanted, search
+from pickaxe.compute.planner.training.memory import memory
 from pickaxe.compute.planner.training.network import step, utilisation
 from pickaxe.compute.planner.training.work import Rollouts, Training, cost, six_n_d, work
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
@@ -129,6 +132,33 @@ def test_search_orders_by_cost_and_says_why_others_fall_out() -> None:
     assert all(one.memory.total <= found.capacity for one in found.best)
     assert sum(item.layouts for item in found.fallen) >= found.considered - 1
     assert any("40 GB" in str(item.reason) for item in found.fallen)
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "batch"), [("llama-3.1-405b", [16_384], 16_384), ("deepseek-v3", [2**n for n in range(11)], 1024)]
+)
+def test_the_largest_searches_answer_at_once(name: str, devices: list[int], batch: int) -> None:
+    job = Training(models.find(name), Tokens.parse("15T"), 8192)
+    began = process_time()
+    found = search(job, hardware.find("H100"), Wanted(batch=batch, devices=devices))
+    assert found.considered > 2_000
+    assert process_time() - began < 1.5
+
+
+def test_layouts_that_are_too_large_whatever_their_batches_are_counted_and_the_nearest_is_found() -> None:
+    """What a bound leaves out is what trying each of them would: the least memory of all, and how many there are."""
+    job, device = Training(models.find("llama-3.1-70b"), Tokens(1e12), 8192), hardware.find("L4")
+    found = search(job, device, Wanted(batch=64, devices=[8]))
+    jobs = [replace(job, recompute=choice) for choice in ("none", "full")]
+    tried = [
+        float(memory(each, layout).total)
+        for layout in layouts_module._layouts(job, device, Wanted(batch=64, devices=[8]))
+        if not layout.contradiction(job.model, job.sequence)
+        for each in jobs
+    ]
+    (fallen,) = (item for item in found.fallen if item.reason.key == "falls_too_large")
+    assert fallen.layouts == len(tried)
+    assert str(Bytes(min(tried))) in str(fallen.reason)
 
 
 def test_nothing_fits_is_an_answer() -> None:

@@ -92,6 +92,8 @@ def share(field: str, value: str | float, *, low: float = 0.0, high: float = 1.0
 
 def count(field: str, value: Any, *, low: int = 1, high: int = 10**9) -> int:
     """A whole number between `low` and `high`; "2k" and 2048.0 are whole numbers, 2.5 and True are not."""
+    if type(value) is int and low <= value <= high:  # a search makes layouts by the ten thousand
+        return value
     read = float(units.Number.parse(value, field=field)) if not isinstance(value, bool) else math.nan
     if not math.isfinite(read) or read != int(read) or not low <= read <= high:
         raise BadInput(f"{field} is out of range", expected=f"a whole number from {low} to {high}", got=repr(value))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import log
+from dataclasses import dataclass, field, replace
+from math import inf, log
 
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
 from pickaxe.compute.planner.quantities.checks import count, share
 from pickaxe.compute.planner.quantities.units import Bytes, DevicePrice, Devices, DeviceTime, Money, Seconds
 from pickaxe.compute.planner.training.layout import Layout
-from pickaxe.compute.planner.training.memory import Keeping, Memory, memory
+from pickaxe.compute.planner.training.memory import Keeping, Memory, memory, memory_at_least
 from pickaxe.compute.planner.training.network import Network, Step, step, utilisation
 from pickaxe.compute.planner.training.work import RECOMPUTE, Training
 from pickaxe.compute.planner.words import Note, note
@@ -84,6 +84,25 @@ class Fallen:
     example: Note
 
 
+@dataclass(slots=True)
+class _Outside:
+    """Layouts beyond one limit: how many, and the one that takes least."""
+
+    number: int = 0
+    least: float = inf
+    _layout: Layout = field(default_factory=Layout)
+    _recompute: str = "none"
+
+    def add(self, taken: float, layout: Layout, recompute: str) -> None:
+        self.number += 1
+        if taken < self.least:
+            self.least, self._layout, self._recompute = taken, layout, recompute
+
+    @property
+    def nearest(self) -> Note:
+        return _described(self._layout, self._recompute)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """`best` is in order of cost (device-hours, or money where there is a price), the fastest first among equals. Of the layouts
@@ -111,31 +130,36 @@ def search(
 
     Raises `BadInput` when the user's fixed degrees contradict the model or leave nothing to try.
     """
-    held = keeping or Keeping()
+    held, capacity = keeping or Keeping(), float(device.memory)
     fits: list[Candidate] = []
-    too_large: list[tuple[Bytes, Note]] = []
-    too_slow: list[tuple[Seconds, Note]] = []
+    too_large, too_slow = _Outside(), _Outside()
     odd: dict[str, list[tuple[Note, Layout]]] = {}
     considered = 0
     jobs = {choice: replace(job, recompute=choice) for choice in RECOMPUTE}
+    bounds: dict[tuple[int, ...], float] = {}
     for layout in _layouts(job, device, wanted):
         if contradiction := layout.contradiction(job.model, job.sequence):
             considered += 1
             odd.setdefault(contradiction.key, []).append((contradiction, layout))
             continue
+        states = (layout.data, layout.tensor, layout.pipeline, layout.context, layout.expert, layout.zero)
+        if (bound := bounds.get(states)) is None:
+            bound = bounds[states] = memory_at_least(job, layout, held)
         for recompute in _recomputations(wanted, held):
             considered += 1
             if considered > MOST_LAYOUTS:
                 raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
+            if bound > capacity and bound >= too_large.least:
+                too_large.number += 1  # and not the nearest
+                continue
             needs = memory(jobs[recompute], layout, held)
-            total = needs.total
-            if total > device.memory:
-                too_large.append((total, _described(layout, recompute)))
+            if (total := float(needs.total)) > capacity:
+                too_large.add(total, layout, recompute)
                 continue
             found = _candidate(jobs[recompute], layout, device, needs, wanted, dtype, network)
-            likely = Seconds(found.time * max(1.0, found.mfu / wanted.practice))
-            if wanted.deadline is not None and likely > wanted.deadline:
-                too_slow.append((likely, found.described))
+            likely = float(found.time) * max(1.0, found.mfu / wanted.practice)
+            if wanted.deadline is not None and likely > float(wanted.deadline):
+                too_slow.add(likely, layout, recompute)
             else:
                 fits.append(found)
             break  # recomputing more than is needed only takes longer
@@ -244,21 +268,19 @@ def _distinct(ranked: list[Candidate], keep: int) -> tuple[Candidate, ...]:
 
 
 def _why(
-    too_large: list[tuple[Bytes, Note]],
-    too_slow: list[tuple[Seconds, Note]],
+    too_large: _Outside,
+    too_slow: _Outside,
     odd: dict[str, list[tuple[Note, Layout]]],
     ranked: list[Candidate],
     device: Accelerator,
     wanted: Wanted,
 ) -> Iterator[Fallen]:
-    if too_large:
-        least, example = min(too_large, key=lambda item: float(item[0]))
-        reason = note("falls_too_large", memory=str(device.memory), device=device.key, least=str(least))
-        yield Fallen(reason, len(too_large), example)
-    if too_slow:
-        soonest, example = min(too_slow, key=lambda item: float(item[0]))
-        reason = note("falls_too_slow", deadline=str(wanted.deadline), soonest=str(soonest))
-        yield Fallen(reason, len(too_slow), example)
+    if too_large.number:
+        reason = note("falls_too_large", memory=str(device.memory), device=device.key, least=str(Bytes(too_large.least)))
+        yield Fallen(reason, too_large.number, too_large.nearest)
+    if too_slow.number:
+        reason = note("falls_too_slow", deadline=str(wanted.deadline), soonest=str(Seconds(too_slow.least)))
+        yield Fallen(reason, too_slow.number, too_slow.nearest)
     for examples in odd.values():
         reason, layout = examples[0]
         yield Fallen(reason, len(examples), _described(layout, "none"))

@@ -99,7 +99,8 @@ class Memory:
 
     @property
     def total(self) -> Bytes:
-        return self.weights + self.gradients + self.optimiser + self.activations + self.working + self.overhead
+        kept = float(self.weights) + float(self.gradients) + float(self.optimiser)
+        return Bytes(kept + float(self.activations) + float(self.working) + float(self.overhead))
 
     def as_dict(self) -> dict[str, float]:
         names = ("weights", "gradients", "optimiser", "activations", "working", "overhead", "total", "host")
@@ -110,22 +111,39 @@ def memory(job: Training, layout: Layout, keeping: Keeping | None = None) -> Mem
     """Peak memory of the fullest device. Raises `BadInput` where the layout contradicts the job."""
     keep = keeping or Keeping()
     layout.check(job.model, job.sequence)
-    held = weights_held(job.model, layout)
-    weights, gradients, states = _states(job, held, layout, keep)
+    weights, gradients, states, host = _held(job, layout, keep)
     activations, working = _activations(job, layout, keep)
-    # Where weights are elsewhere, the layer at work and the next one are here whole, in 16 bits.
-    passing = Bytes(2 * 2.0 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert)
     if layout.zero == 3:
-        working = working + passing
-    host = Bytes(0)
-    if keep.offload != "none":
-        host, states = host + states, Bytes(0)
-    if keep.offload == "all":
-        host = host + weights + gradients
-        weights = gradients = passing
+        working += _passing(job, layout)
     tensors = weights + gradients + states + activations + working
-    overhead = keep.context + Bytes(tensors * (keep.margin / (1 - keep.margin)))
-    return Memory(weights, gradients, states, activations, working, overhead, host)
+    overhead = _with_room(tensors, keep) - tensors
+    return Memory(*map(Bytes, (weights, gradients, states, activations, working, overhead, host)))
+
+
+def memory_at_least(job: Training, layout: Layout, keep: Keeping) -> float:
+    """Bytes that the fullest device keeps whatever the micro-batches and recomputation: no less than `memory`."""
+    weights, gradients, states, _ = _held(job, layout, keep)
+    return _with_room(weights + gradients + states, keep)
+
+
+def _held(job: Training, layout: Layout, keep: Keeping) -> tuple[float, float, float, float]:
+    """Bytes of weights, gradients and optimiser states on one device, and of those that lie in host memory for it."""
+    weights, gradients, states = _states(job, weights_held(job.model, layout), layout, keep)
+    if keep.offload == "all":
+        return _passing(job, layout), _passing(job, layout), 0.0, weights + gradients + states
+    if keep.offload == "optimiser":
+        return weights, gradients, 0.0, states
+    return weights, gradients, states, 0.0
+
+
+def _passing(job: Training, layout: Layout) -> float:
+    """Where weights are elsewhere, the layer at work and the next one are here whole, in 16 bits."""
+    return 2 * 2.0 * job.model.layer_weights / job.model.layers / layout.tensor / layout.expert
+
+
+def _with_room(tensors: float, keep: Keeping) -> float:
+    """What the allocator wastes and the runtime takes comes on top."""
+    return float(keep.context) + tensors / (1 - keep.margin)
 
 
 def weights_held(shape: Architecture, layout: Layout) -> tuple[float, float]:
@@ -134,7 +152,7 @@ def weights_held(shape: Architecture, layout: Layout) -> tuple[float, float]:
     experts = shape.moe_layers * shape.experts * shape.expert * stage / layout.tensor / layout.expert
     dense = (shape.layer_weights - shape.moe_layers * shape.experts * shape.expert) * stage / layout.tensor
     tables = shape.embeddings if layout.pipeline == 1 else max(shape.head_weights, shape.embeddings - shape.head_weights)
-    rest = max(0.0, float(shape.parameters - shape.counted)) * stage
+    rest = max(0.0, float(shape.parameters) - float(shape.counted)) * stage
     return dense + (tables + rest) / layout.tensor + shape.vectors * stage, experts
 
 
@@ -152,14 +170,15 @@ def _bytes(recipe: Precision, optimiser: tuple[int, float | None]) -> tuple[floa
     return recipe.weight + recipe.copy, recipe.gradient, recipe.master + states * (recipe.state if width is None else width)
 
 
-def _states(job: Training, held: tuple[float, float], layout: Layout, keep: Keeping) -> tuple[Bytes, Bytes, Bytes]:
-    """Weights, gradients and optimiser states on one device. Experts are sharded over the replicas that hold the same ones."""
+def _states(job: Training, held: tuple[float, float], layout: Layout, keep: Keeping) -> tuple[float, float, float]:
+    """Bytes of weights, gradients and optimiser states on one device. Experts are sharded over the replicas that hold the same ones."""
     weight, gradient, state = _bytes(PRECISIONS[keep.precision], OPTIMISERS[keep.optimiser])
     dense, experts = held
     shards = layout.shards, max(1, layout.shards // layout.expert)
     sums = [0.0, 0.0, 0.0]
+    learning = min(1.0, float(job.trained) / float(job.model.parameters)) if job.method != "lora" else 0.0
     for parameters, over in ((dense, shards[0]), (experts, shards[1])):
-        trained = parameters * min(1.0, float(job.trained / job.model.parameters)) if job.method != "lora" else 0.0
+        trained = parameters * learning
         for index, (size, level) in enumerate(((weight, 3), (gradient, 2), (state, 1))):
             sums[index] += trained * size / (over if layout.zero >= level else 1)
         frozen = parameters - trained
@@ -171,7 +190,7 @@ def _states(job: Training, held: tuple[float, float], layout: Layout, keep: Keep
         adapters = float(job.adapters) / layout.tensor / layout.pipeline
         for index, (size, level) in enumerate(((4.0, 3), (4.0, 2), (count_ * (4.0 if width is None else width), 1))):
             sums[index] += adapters * size / (layout.shards if layout.zero >= level else 1)
-    return Bytes(sums[0]), Bytes(sums[1]), Bytes(sums[2])
+    return sums[0], sums[1], sums[2]
 
 
 def _frozen_bytes(shape: Architecture, base: str) -> float:
@@ -219,31 +238,33 @@ def layer_activations(
     return Bytes(tokens * (whole / (tensor if sequence_parallel else 1) + (split + scores) / tensor))
 
 
-def _activations(job: Training, layout: Layout, keep: Keeping) -> tuple[Bytes, Bytes]:
-    """Kept by all layers of the first stage, and the passing peak: a layer computed again, or the gradient of the scores."""
+def _activations(job: Training, layout: Layout, keep: Keeping) -> tuple[float, float]:
+    """Bytes kept by all layers of the first stage, and the passing peak: a layer computed again, or the gradient of the scores."""
     shape = job.model
     tokens = layout.micro_batch * job.sequence / layout.context
     kept_layers = ceil(shape.layers / layout.pipeline)
     split = layout.tensor if layout.sequence_parallel else 1
 
-    def layer(recompute: str) -> Bytes:
-        return layer_activations(
-            shape, tokens, job.sequence, tensor=layout.tensor, sequence_parallel=layout.sequence_parallel,
-            recompute=recompute, attention=keep.attention, dropout=keep.dropout, fused=keep.fused,
+    def layer(recompute: str) -> float:
+        return float(
+            layer_activations(
+                shape, tokens, job.sequence, tensor=layout.tensor, sequence_parallel=layout.sequence_parallel,
+                recompute=recompute, attention=keep.attention, dropout=keep.dropout, fused=keep.fused,
+            )
         )  # fmt: skip
 
     if job.method == "frozen":
         kept_layers = min(kept_layers, job.trained_layers)
-    layers = Bytes(layer(job.recompute) * kept_layers)
-    embedding = Bytes(tokens * shape.hidden / split) if keep.dropout else Bytes(0)
+    layers = layer(job.recompute) * kept_layers
+    embedding = tokens * shape.hidden / split if keep.dropout else 0.0
     first = (layers + embedding) * layout.in_flight
-    working = Bytes(layer("none")) if job.recompute == "full" else Bytes(0)
+    working = layer("none") if job.recompute == "full" else 0.0
     if shape.kind == "encoder":
-        return Bytes(first), working
+        return first, working
     # Equation 6: the last norm and the output matrix keep their inputs, the loss its scores in fp32, all for one micro-batch.
-    scores = Bytes(4.0 * tokens * shape.vocab / layout.tensor * (job.masked if job.objective == "masked" else 1.0))
-    head = Bytes(4.0 * tokens * shape.hidden / split) + scores
+    scores = 4.0 * tokens * shape.vocab / layout.tensor * (job.masked if job.objective == "masked" else 1.0)
+    head = 4.0 * tokens * shape.hidden / split + scores
     if layout.pipeline == 1:
-        return Bytes(first) + head, max(working, scores)
+        return first + head, max(working, scores)
     # The first stage holds most micro-batches, the last one the scores and their gradient.
-    return max(Bytes(first), layers + head + scores), working
+    return max(first, layers + head + scores), working

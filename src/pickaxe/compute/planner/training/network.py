@@ -59,7 +59,8 @@ class Step:
 
     @property
     def total(self) -> Seconds:
-        return self.compute + self.tensor + self.context + self.expert + self.pipeline + self.bubble + self.data + self.update
+        parts = (self.compute, self.tensor, self.context, self.expert, self.pipeline, self.bubble, self.data, self.update)
+        return Seconds(sum(map(float, parts)))
 
     def as_dict(self) -> dict[str, float]:
         names = ("compute", "tensor", "context", "expert", "pipeline", "bubble", "data", "update", "total")
