@@ -9,9 +9,10 @@ from fastapi import Query, Request
 from pydantic import BeforeValidator
 
 from pickaxe.kernel.errors import BadInput
-from pickaxe.serve.errors import TooLarge
+from pickaxe.serve.http import read_body
 
 _MOST_FIELDS = 30
+_SECONDS = 10.0
 
 Text = Annotated[str, Query(max_length=300)]
 """What somebody typed into a filter."""
@@ -22,12 +23,8 @@ Place = Annotated[int, Query(ge=0, le=2**63 - 1), BeforeValidator(lambda value: 
 
 
 async def fields_of(request: Request, *, largest: int = 4_000) -> dict[str, str]:
-    """The fields of a posted form, the first value of each. Raises `TooLarge` for more than `largest` bytes."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > largest:
-            raise TooLarge("the form is too large", expected=f"at most {largest} bytes")
+    """The fields of a posted form, the first value of each. Raises `TooLarge` for more than `largest` bytes, and `SlowClient`."""
+    body = await read_body(request, most=largest, seconds=_SECONDS, what="form")
     try:
         parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     except ValueError as error:

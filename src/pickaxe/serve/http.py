@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -41,7 +41,12 @@ class ErrorBody(BaseModel):
     expected: str | None = Field(default=None, examples=["one of: headlines"])
     got: str | None = None
     remedy: str | None = None
-    details: dict[str, Any] | None = None
+    details: dict[str, Any] | None = Field(
+        default=None, description="what programs may go by; `reason` says more closely than `code` what is wrong"
+    )
+    said: dict[str, str] | None = Field(
+        default=None, description="message, expected and remedy in the `language` that Accept-Language asks for, where there are words"
+    )
 
 
 class Envelope(BaseModel, Generic[_Data]):
@@ -75,9 +80,10 @@ def reply(request: Request, data: Any, *, status: int = 200) -> Response:
     return Response(body, status_code=status, media_type="application/json")
 
 
-def refusal(trace_id: str, error: PickaxeError) -> Response:
-    """`error` in the envelope, with its status."""
-    body = orjson.dumps({"data": None, "error": error.as_dict(), "trace_id": trace_id}, default=str)
+def refusal(trace_id: str, error: PickaxeError, said: Mapping[str, str] | None = None) -> Response:
+    """`error` in the envelope, with its status; `said`: what of it there is in the caller's language."""
+    told = error.as_dict() | ({"said": said} if said else {})
+    body = orjson.dumps({"data": None, "error": told, "trace_id": trace_id}, default=str)
     retry_after = error.details.get("retry_after")
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
     return Response(body, status_code=error.status, headers=headers, media_type="application/json")
@@ -90,7 +96,9 @@ async def read_json(request: Request, form: type[_Body], config: ServeConfig) ->
         raise UnsupportedMedia(
             "the body is not declared as JSON", expected="Content-Type: application/json", got=declared[:100] or "none"
         )
-    body = await _read_body(request, config)
+    body = await read_body(
+        request, most=config.max_body_bytes, seconds=config.body_seconds, remedy="send the texts in several requests"
+    )
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -143,26 +151,24 @@ def _shown(place: Sequence[str | int], value: Any) -> str:
     return f"{value!r:.80}"
 
 
-async def _read_body(request: Request, config: ServeConfig) -> bytes:
-    limit = config.max_body_bytes
+async def read_body(request: Request, *, most: int, seconds: float, what: str = "body", remedy: str | None = None) -> bytes:
+    """The body. Raises `TooLarge` for more than `most` bytes, `SlowClient` when it has not come within `seconds`."""
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit, declared[:20])
+    if declared.isdecimal() and int(declared[:20]) > most:
+        raise _too_large(what, most, declared[:20], remedy)
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(config.body_seconds):
+        async with asyncio.timeout(seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limit:
-                    raise _too_large(limit, f"more than {limit}")
+                if size > most:
+                    raise _too_large(what, most, f"more than {most}", remedy)
                 parts.append(part)
     except TimeoutError:
-        raise SlowClient(f"the body did not arrive within {config.body_seconds:g} s", got=f"{size} bytes") from None
+        raise SlowClient(f"the {what} did not arrive within {seconds:g} s", got=f"{size} bytes") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(limit: int, got: str) -> TooLarge:
-    return TooLarge(
-        "the body is too large", expected=f"at most {limit} bytes", got=got, remedy="send the texts in several requests"
-    )
+def _too_large(what: str, most: int, got: str, remedy: str | None) -> TooLarge:
+    return TooLarge(f"the {what} is too large", expected=f"at most {most} bytes", got=got, remedy=remedy)

@@ -1,10 +1,12 @@
 """Failed sign-ins of the last quarter of an hour, so that nobody tries passwords by the thousand.
 
-Counted per process and in memory: of several servers behind one address each allows as many.
+Counted per process and in memory: of several servers behind one address each allows as many. Whoever has signed in from an address
+before is not kept out there by what others try elsewhere, or under other names.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -32,17 +34,19 @@ class Attempts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counted: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+        self._at_home: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, person: str, place: str) -> None:
         """Raises `TooMany`."""
-        now = time.monotonic()
+        now, place = time.monotonic(), _network(place)
         with self._lock:
-            for key, most in _limits(person, place):
+            limits = _limits(person, place)
+            for key, most in limits[:1] if (person, place) in self._at_home else limits:
                 since, count = self._current(key, now)
                 if count >= most:
                     wait = int(since + WINDOW_SECONDS - now) + 1
                     raise TooMany("too many sign-ins failed", remedy=f"try again in {-(-wait // 60)} minutes", retry_after=wait)
-            for key, _ in _limits(person, place):
+            for key, _ in limits:
                 since, count = self._current(key, now)
                 self._counted[key] = since, count + 1
             while len(self._counted) > _KEPT:
@@ -50,12 +54,16 @@ class Attempts:
 
     def succeeded(self, person: str, place: str) -> None:
         """What this attempt added is taken back, and the person starts afresh from there."""
-        now = time.monotonic()
+        now, place = time.monotonic(), _network(place)
         with self._lock:
             for key, _ in _limits(person, place):
                 since, count = self._current(key, now)
                 self._counted[key] = since, max(0, count - 1)
             self._counted.pop((person, place), None)
+            self._at_home[person, place] = None
+            self._at_home.move_to_end((person, place))
+            while len(self._at_home) > _KEPT:
+                self._at_home.popitem(last=False)
 
     def _current(self, key: tuple[str, str], now: float) -> tuple[float, int]:
         since, count = self._counted.get(key, (now, 0))
@@ -64,3 +72,14 @@ class Attempts:
 
 def _limits(person: str, place: str) -> tuple[tuple[tuple[str, str], int], ...]:
     return (((person, place), _PER_PERSON_AND_PLACE), ((person, ""), _PER_PERSON), (("", place), _PER_PLACE))
+
+
+def _network(place: str) -> str:
+    """Who has one address of IPv6 has all that share its first half."""
+    try:
+        address = ipaddress.ip_address(place)
+    except ValueError:
+        return place
+    if not isinstance(address, ipaddress.IPv6Address):
+        return place
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -80,6 +80,7 @@ class OpenId:
         self.config = config
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._failed: dict[str, tuple[float, Unavailable]] = {}
 
     def router(self, workspace: Workspace, cookies: Cookies) -> APIRouter:
         from pickaxe.server.sign_in import local_path, refused, welcome
@@ -216,9 +217,20 @@ class OpenId:
         with self._lock:
             read, known = self._documents.get(url, (0.0, {}))
             if not known or time.monotonic() - read > newer_than:
-                known = self._fetched("GET", url)
+                known = self._looked_up(url)
                 self._documents[url] = time.monotonic(), known
             return known
+
+    def _looked_up(self, url: str) -> dict[str, Any]:
+        """A provider that does not answer is not waited for by everybody in turn: strangers may ask for it."""
+        failed_at, error = self._failed.get(url, (0.0, None))
+        if error is not None and time.monotonic() - failed_at < _TOO_SOON_SECONDS:
+            raise error
+        try:
+            return self._fetched("GET", url)
+        except Unavailable as error:
+            self._failed[url] = time.monotonic(), error
+            raise
 
     def _fetched(self, method: str, url: str, **rest: Any) -> dict[str, Any]:
         try:

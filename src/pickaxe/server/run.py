@@ -23,6 +23,7 @@ from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.deployment import Deployment
 from pickaxe.serve.service import Serving
 from pickaxe.server.app import LOCAL_HOSTS, Layer, create_app
+from pickaxe.server.connections import Connection
 from pickaxe.server.everybody import NAME, Everybody, acting_for
 from pickaxe.server.listen import host_of, listening, url_of
 
@@ -168,6 +169,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 lifespan="on",
                 log_config=None,
                 access_log=False,

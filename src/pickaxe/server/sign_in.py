@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from pickaxe.console.site import LANGUAGE_COOKIE
@@ -20,8 +20,8 @@ from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER, needs
-from pickaxe.serve.errors import TooLarge, UnsupportedMedia
-from pickaxe.serve.http import trace_of
+from pickaxe.serve.errors import UnsupportedMedia
+from pickaxe.serve.http import read_body, trace_of
 from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import Cookies, place_of, same_site
 from pickaxe.server.sign_in_page import Problem, page
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from pickaxe.server.openid import OpenId
 
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
-_LARGEST_FORM = 8192
+_AT_ONCE, _MOST_WAITING = 2, 40
+"""Passwords are slow on purpose: a core each."""
+_LARGEST_FORM, _FORM_SECONDS = 8192, 10.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
     """The routes ``/sign-in`` and ``/sign-out``."""
     routes = APIRouter(include_in_schema=False)
     access, attempts = Access.of(workspace.catalog), Attempts()
+    room = CapacityLimiter(_AT_ONCE)  # threads of their own: strangers who sign in hold up nobody who is in
 
     @routes.get("/sign-in", dependencies=[needs(None)])
     def form(request: Request) -> Response:
@@ -57,7 +60,10 @@ def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None)
     @routes.post("/sign-in", dependencies=[needs(None)])
     async def sign_in(request: Request) -> Response:
         same_site(request.headers)
-        return await run_in_threadpool(_sign_in, request, await _read_form(request))
+        given = await _read_form(request)
+        if room.statistics().tasks_waiting >= _MOST_WAITING:
+            raise TooMany("too many people are signing in", remedy="try again in a moment", retry_after=5)
+        return await to_thread.run_sync(_sign_in, request, given, limiter=room)
 
     def _sign_in(request: Request, given: _Form) -> Response:
         place, person = place_of(request.scope), f"{given.tenant}/{given.name}"
@@ -130,11 +136,7 @@ async def _read_form(request: Request) -> _Form:
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "application/x-www-form-urlencoded":
         raise UnsupportedMedia("this takes a form", expected="application/x-www-form-urlencoded", got=declared[:100] or "none")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_FORM:
-            raise TooLarge("the form is too large", expected=f"at most {_LARGEST_FORM} bytes")
+    body = await read_body(request, most=_LARGEST_FORM, seconds=_FORM_SECONDS, what="form")
     try:
         given = {name: values[0] for name, values in parse_qs(body.decode("utf-8"), max_num_fields=10, errors="strict").items()}
     except ValueError:

@@ -19,6 +19,7 @@ from pickaxe.serve.config import ServeConfig
 from pickaxe.server import sign_in
 from pickaxe.server.app import LOCAL_HOSTS, create_app
 from pickaxe.server.authenticate import Authenticate, Cookies, ready_for_strangers
+from pickaxe.server.crowd import Crowd
 from pickaxe.server.declared import declared
 from pickaxe.server.listen import hosts_of, is_loopback, listening
 from pickaxe.server.refusing import ForWhoReads
@@ -86,7 +87,7 @@ def whole_app(
     jobs, live = Jobs(workspace), Live(workspace.log.newest_seq)
     cookies, console, openid = Cookies(secure=https), pages(workspace), _provider()
     door = Door(workspace, live, jobs, config or ServeConfig())
-    refuse = ForWhoReads(console.error_page, lambda: declared(app))
+    refuse = ForWhoReads(console.error_page, console.error_words, lambda: declared(app))
     app = create_app(
         workspace,
         workspace=str(workspace.path),
@@ -99,7 +100,12 @@ def whole_app(
         ],
         beside=[_working(jobs), *([Hosting(workspace, holder, lambda: app.state.serving)] if holder else [])],
         who=lambda inner: Authenticate(
-            inner, workspace=workspace, loopback=loopback, cookies=cookies, routes=lambda: declared(app), refuse=refuse
+            Crowd(inner, refuse=refuse),
+            workspace=workspace,
+            loopback=loopback,
+            cookies=cookies,
+            routes=lambda: declared(app),
+            refuse=refuse,
         ),
         refuse=refuse,
     )

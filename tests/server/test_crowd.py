@@ -1,0 +1,216 @@
+"""Who wants too much at once, or says nothing at all: others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
+from pickaxe.serve.access import CALLER
+from pickaxe.serve.http import TRACE
+from pickaxe.serve.tracecontext import trace_context
+from pickaxe.server import connections, openid
+from pickaxe.server.attempts import Attempts, TooMany
+from pickaxe.server.crowd import MOST_REQUESTS, MOST_STREAMS, Crowd
+from pickaxe.server.openid import OpenId, OpenIdConfig
+from pickaxe.server.refusing import in_envelope
+from tests.server.native import Served, serving
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("crowd")) as served:
+        yield served
+
+
+def caller(name: str, kind: Any = "key") -> Caller:
+    return Caller(LOCAL_TENANT, f"principal-{name}", name, Role.VIEWER, Role.VIEWER.scopes, kind)
+
+
+class Answers:
+    """An application whose answers take until they are let go."""
+
+    def __init__(self, content_type: bytes) -> None:
+        self.content_type = content_type
+        self.done = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", self.content_type)]})
+        await self.done.wait()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def asked(
+    crowd: Crowd, who: Caller | None, times: int, path: str = "/v1/runs"
+) -> tuple[list[int], list[asyncio.Task[None]]]:
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "path": path, "headers": [], TRACE: trace_context(None)} | ({CALLER: who} if who else {})
+    tasks = [asyncio.create_task(crowd(scope, receive, send)) for _ in range(times)]
+    await asyncio.sleep(0.05)
+    return statuses, tasks
+
+
+@pytest.mark.parametrize(("content_type", "most"), [(b"application/json", MOST_REQUESTS), (b"text/event-stream", MOST_STREAMS)])
+def test_one_person_has_so_much_under_way_and_no_more(content_type: bytes, most: int) -> None:
+    async def story() -> None:
+        answers = Answers(content_type)
+        crowd = Crowd(answers, refuse=in_envelope)
+        if most > MOST_REQUESTS:  # streams leave the requests when they begin
+            await asked(crowd, caller("ada"), most - MOST_REQUESTS)
+        statuses, tasks = await asked(crowd, caller("ada"), min(most, MOST_REQUESTS))
+        assert statuses == [200] * len(tasks)
+        assert (await asked(crowd, caller("ada"), 3))[0] == [429] * 3
+        assert (await asked(crowd, caller("bob"), 3))[0] == [200] * 3, "somebody else goes on"
+        assert (await asked(crowd, caller("ada", "local"), 3))[0] == [200] * 3
+        assert (await asked(crowd, caller("ada"), 3, "/v1/endpoints/x/predict"))[0] == [200] * 3
+        answers.done.set()
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(0.05)
+        answers.done = asyncio.Event()
+        assert (await asked(crowd, caller("ada"), 3))[0] == [200] * 3, "what has ended does not count"
+        answers.done.set()
+
+    asyncio.run(story())
+
+
+def test_a_streams_place_is_free_when_its_client_is_gone() -> None:
+    async def story() -> None:
+        crowd = Crowd(Answers(b"text/event-stream"), refuse=in_envelope)
+        for _ in range(3):
+            statuses, tasks = await asked(crowd, caller("ada"), 20)
+            assert statuses == [200] * 20
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def connected(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+
+
+def is_let_go(client: socket.socket) -> bool:
+    try:
+        return client.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_who_says_nothing_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    with connected(served[1]) as client:
+        start = time.monotonic()
+        client.sendall(said)
+        assert is_let_go(client)
+        assert 0.3 < time.monotonic() - start < 8
+
+
+def test_a_head_that_drips_is_let_go_too_and_a_second_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    whole = f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(served[1]).netloc}\r\n\r\n".encode()
+    with connected(served[1]) as client:
+        client.sendall(whole)
+        assert client.recv(5000).startswith(b"HTTP/1.1 200")
+        time.sleep(0.8)
+        client.sendall(whole)
+        assert client.recv(5000).startswith(b"HTTP/1.1 200"), "who is between two requests is not let go"
+        start = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() - start < 8:
+                client.sendall(b"G")
+                time.sleep(0.1)
+        assert time.monotonic() - start < 5
+
+
+def test_a_head_without_end_is_cut(served: Served) -> None:
+    with connected(served[1]) as client:
+        sent = 0
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with pytest.raises(OSError):
+            while sent < 64 << 20:
+                sent += client.send(b"x" * 65_536)
+        assert sent < 32 << 20
+
+
+def test_one_address_does_not_hold_all_connections(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_ADDRESS", 3)
+    monkeypatch.setattr(connections, "_is_loopback", lambda address: False)
+    clients = [connected(served[1]) for _ in range(4)]
+    assert is_let_go(clients[-1])
+    for client in clients:
+        client.close()
+    time.sleep(0.3)
+    assert httpx.get(f"{served[1]}/healthz").status_code == 200
+
+
+def test_a_form_that_drips_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pickaxe.server.sign_in._FORM_SECONDS", 0.3)
+    host = urlsplit(served[1]).netloc
+    with connected(served[1]) as client:
+        client.sendall(
+            f"POST /sign-in HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nname=".encode()
+        )
+        assert client.recv(5000).startswith(b"HTTP/1.1 408")
+
+
+def test_nobody_is_locked_out_at_home() -> None:
+    attempts = Attempts()
+    attempts.begin("local/ada", "10.0.0.1")
+    attempts.succeeded("local/ada", "10.0.0.1")
+    for number in range(50):
+        attempts.begin("local/ada", f"10.1.0.{number}")
+    with pytest.raises(TooMany):
+        attempts.begin("local/ada", "10.2.0.1")
+    for number in range(30):
+        attempts.begin(f"local/{number}", "10.0.0.1")
+    with pytest.raises(TooMany):
+        attempts.begin("local/somebody", "10.0.0.1")
+    for _ in range(5):
+        attempts.begin("local/ada", "10.0.0.1")
+    with pytest.raises(TooMany):
+        attempts.begin("local/ada", "10.0.0.1")
+
+
+def test_who_has_one_address_of_ipv6_has_many() -> None:
+    attempts = Attempts()
+    for number in range(30):
+        attempts.begin(f"local/{number}", f"2001:db8:1:2::{number:x}")
+    with pytest.raises(TooMany):
+        attempts.begin("local/other", "2001:db8:1:2:ffff::1")
+    attempts.begin("local/other", "2001:db8:1:3::1")
+    attempts.begin("local/other", "unknown")
+
+
+def test_a_provider_that_is_down_is_not_asked_by_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[str] = []
+
+    def down(method: str, url: str, **_: Any) -> httpx.Response:
+        asked_for.append(url)
+        raise httpx.ConnectTimeout("nobody there")
+
+    monkeypatch.setattr(openid.httpx, "request", down)
+    provider = OpenId(OpenIdConfig("https://id.example.org", "pickaxe"))
+    for _ in range(5):
+        with pytest.raises(openid.Unavailable, match="cannot be reached"):
+            provider._discovered()
+    assert len(asked_for) == 1
