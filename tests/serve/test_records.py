@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from pickaxe.kernel.catalog.database_json import dumps
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.serve.records import Opinion, Records
-from pickaxe.serve.traces import materialise_feedback, materialise_traces
+from pickaxe.serve.traces import materialise_feedback, trace_rows, trace_schema
 from tests.serve.fakes import MemoryStore
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -116,16 +119,32 @@ def test_a_rare_endpoint_among_busy_ones_is_one_page(store: MemoryStore) -> None
         assert ([event.subject for event in page.traces], page.next_after) == ([TRACE], None)
 
 
-def test_traces_become_rows_that_do_not_depend_on_their_arrival(store: MemoryStore) -> None:
-    other = MemoryStore()
-    for target, ids in ((store, ("0" * 31 + "1", "0" * 31 + "2")), (other, ("0" * 31 + "2", "0" * 31 + "1"))):
-        for trace_id in ids:
-            answered(target, trace_id, ms=len(ids[0]) + target.events(kind="trace").__len__())
-        answered(target, "f" * 32, labels=[], probs=[], status=500)
-    table = materialise_traces(store.events(kind="trace"))
-    assert table.equals(materialise_traces(other.events(kind="trace")))
-    assert table.to_pylist()[1] == {
-        "trace_id": "0" * 31 + "1",
+def rows(store: MemoryStore, *columns: str, positions: dict[str, int] | None = None) -> pa.Table:
+    """What SQL sees of the traces of a store."""
+    kept: list[Any] = [
+        SimpleNamespace(
+            seq=event.seq,
+            at_ns=event.seq * 1000,
+            subject=event.subject,
+            name=event.name,
+            value=event.value,
+            body=dumps(event.body),
+        )
+        for event in store.events(kind="trace")
+    ]
+    return trace_rows(kept, columns or trace_schema().names, {} if positions is None else positions)
+
+
+def test_traces_become_rows(store: MemoryStore) -> None:
+    answered(store)
+    answered(store, "f" * 32, labels=[], probs=[], status=500)
+    answered(store, "e" * 32, texts=["three"], labels=["serious"], probs=[[1, 0]])
+    table = rows(store)
+    table.validate(full=True)
+    assert table.schema.equals(trace_schema())
+    assert table.num_rows == 3, "a failed answer has none"
+    assert {name: table[name][1].as_py() for name in table.column_names[:8]} == {
+        "trace_id": TRACE,
         "endpoint": "headlines",
         "artifact_id": "art-headlines/student-1",
         "ord": 1,
@@ -134,15 +153,24 @@ def test_traces_become_rows_that_do_not_depend_on_their_arrival(store: MemorySto
         "confidence": 0.75,
         "probs": [0.25, 0.75],
     }
-    assert table.num_rows == 4
-    timed = materialise_traces(store.events(kind="trace"), timings=True)
-    assert timed.column_names[-4:] == ["seq", "span_id", "at", "ms"]
+    assert table["span_id"].to_pylist() == ["a" * 16] * 3
+    assert table["ms"].to_pylist() == [1.5] * 3
+    assert rows(store, "seq").column_names == ["seq"], "how many there are is known without the texts"
+    assert rows(store, "seq").num_rows == 3
+
+
+def test_numbers_that_json_has_not_come_back(store: MemoryStore) -> None:
+    answered(store, probs=[[float("nan"), 1.0], [0.25, 0.75]])
+    assert rows(store)["confidence"].to_pylist()[1] == 0.75
+    assert math.isnan(rows(store)["probs"].to_pylist()[0][0])
 
 
 def test_several_requests_of_one_trace_are_numbered_through(store: MemoryStore) -> None:
     answered(store, span_id="a" * 16)
     answered(store, span_id="b" * 16)
-    assert materialise_traces(store.events(kind="trace"))["ord"].to_pylist() == [0, 1, 2, 3]
+    positions: dict[str, int] = {}
+    assert rows(store, "ord", positions=positions)["ord"].to_pylist() == [0, 1, 2, 3]
+    assert rows(store, "ord", positions=positions)["ord"].to_pylist() == [4, 5, 6, 7], "over pages too"
 
 
 def test_feedback_becomes_rows(store: MemoryStore) -> None:
@@ -158,6 +186,6 @@ def test_feedback_becomes_rows(store: MemoryStore) -> None:
     )
 
 
-def test_no_events_is_an_empty_table_with_the_same_columns() -> None:
-    assert materialise_traces([]).schema.field("probs").type == pa.list_(pa.float32())
+def test_no_events_is_an_empty_table_with_the_same_columns(store: MemoryStore) -> None:
+    assert rows(store).schema.equals(trace_schema())
     assert materialise_feedback([]).num_rows == 0

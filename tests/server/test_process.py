@@ -19,13 +19,13 @@ import pytest
 
 import pickaxe
 from pickaxe.compute.planner.here.kept import pairs
+from pickaxe.flows.query import query
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, Unavailable
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.config import ServeConfig
-from pickaxe.serve.traces import materialise_traces
 from pickaxe.server.listen import loopback_address
 from pickaxe.server.run import ServerThread, serve
 from tests.faults import commands
@@ -185,7 +185,7 @@ def test_a_thread_serves_the_workspace_that_its_process_holds(workspace: Path, t
         assert posted.status_code == 201
         assert httpx.get(f"{server.url}/healthz").json()["data"]["endpoints"] == ["headlines", "slow"]
         # What was answered is there for other steps at once: no flush is needed.
-        rows = materialise_traces(opened.events(kind="trace"), timings=True).sort_by("seq").to_pylist()
+        rows = query(opened, "SELECT * FROM traces ORDER BY seq, ord").to_pylist()
     assert [(row["text"], row["label"]) for row in rows] == [
         ("Area man naps", "sarcastic"),
         ("Senate votes", "serious"),

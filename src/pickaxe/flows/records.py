@@ -5,16 +5,14 @@ Those that grow without end (runs, events, traces, feedback) are streamed: a que
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.ledger.cost import as_money
-from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.tables.streamed import Chunk, Streamed, Wanted
-from pickaxe.serve.traces import materialise_feedback, materialise_traces
+from pickaxe.serve.traces import materialise_feedback, trace_rows, trace_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +21,10 @@ if TYPE_CHECKING:
 
 _RUNS = 5_000
 """Of a chunk."""
+_TRACES = 5_000
+"""Of a chunk: their texts are in it."""
+_OF_TRACES = {"subject": {"trace_id", "ord"}, "name": {"endpoint"}, "at_ns": {"at"}, "value": {"ms"}}
+"""What the log keeps beside a trace's body -> the columns that show it."""
 _ORDER_SLACK = timedelta(minutes=1)
 """Events are numbered when they are written and dated just before: between several writers the two orders differ by moments."""
 
@@ -72,7 +74,7 @@ def _events(workspace: Workspace) -> Streamed:
         "body": pa.string(),
     }
     kept = {"at": "at_ns"}
-    made: Mapping[str, Callable[[Any], Any]] = {"at": lambda ns: ns // 1000, "body": json.dumps}
+    made: Mapping[str, Callable[[Any], Any]] = {"at": lambda ns: ns // 1000}
 
     def read(wanted: Wanted) -> Iterator[Chunk]:
         names = [name for name in fields if name == "seq" or wanted.takes(name)]
@@ -105,36 +107,39 @@ def _numbers(workspace: Workspace, wanted: Wanted) -> tuple[int, int | None]:
 
 
 def _traces(workspace: Workspace) -> Streamed:
-    """One row per answered text; see `pickaxe.serve.traces.materialise_traces` (with timings)."""
+    """One row per answered text; see `pickaxe.serve.traces.trace_rows`."""
+    schema = trace_schema()
 
     def read(wanted: Wanted) -> Iterator[pa.Table]:
-        positions: dict[str, int] | None = {} if wanted.takes("ord") else None
-        for events in _told(workspace, "trace", wanted):
-            yield materialise_traces(events, timings=True, only=wanted.columns, positions=positions)
+        columns = frozenset(schema.names) if wanted.columns is None else wanted.columns
+        kept = ["body", *(name for name, shown in _OF_TRACES.items() if not columns.isdisjoint(shown))]
+        pages = workspace.log.columns(kept, kind="trace", page=_TRACES, **_told(workspace, wanted))
+        positions: dict[str, int] = {}
+        for page in pages:
+            yield trace_rows(page, columns, positions)
 
-    return Streamed(materialise_traces([], timings=True).schema, read)
+    return Streamed(schema, read)
 
 
 def _feedback(workspace: Workspace) -> Streamed:
     """One row per feedback; see `pickaxe.serve.traces.materialise_feedback`."""
 
     def read(wanted: Wanted) -> Iterator[pa.Table]:
-        for events in _told(workspace, "feedback", wanted):
+        for events in workspace.log.parts("feedback", **_told(workspace, wanted)):
             yield materialise_feedback(events)
 
     return Streamed(materialise_feedback([]).schema, read)
 
 
-def _told(workspace: Workspace, kind: str, wanted: Wanted) -> Iterator[list[Event]]:
-    """Events of one kind, of the wanted endpoint and trace, by the page."""
+def _told(workspace: Workspace, wanted: Wanted) -> dict[str, Any]:
+    """Which events of answers are wanted: of what endpoint and trace, between which numbers."""
     first, last = _numbers(workspace, wanted)
-    return workspace.log.parts(
-        kind,
-        subject=wanted.among.get("trace_id"),
-        name=wanted.among.get("endpoint"),
-        after_seq=first,
-        up_to_seq=last,
-    )
+    return {
+        "subject": wanted.among.get("trace_id"),
+        "name": wanted.among.get("endpoint"),
+        "after_seq": first,
+        "up_to_seq": last,
+    }
 
 
 def _artifacts(workspace: Workspace) -> pa.Table:

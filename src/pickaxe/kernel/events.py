@@ -9,13 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog.catalog import Catalog
+from pickaxe.kernel.catalog.database_json import loads
 from pickaxe.kernel.catalog.schema import events
+from pickaxe.kernel.catalog.sealed import OpenedText
 from pickaxe.kernel.nouns import Event
 from pickaxe.kernel.paging import distinct
 from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
 
 _PAGE = 10_000
+_BODY = sa.type_coerce(sa.cast(events.c.body, sa.Text), OpenedText("events.body")).label("body")
 _READ = ("at_ns", "kind", "subject", "name", "value", "step", "body")
 
 
@@ -180,8 +183,11 @@ class Events:
         up_to_seq: int | None = None,
         page: int = 20_000,
     ) -> Iterator[Sequence[Any]]:
-        """Pages of rows in order, with the columns `names` of the catalog and ``seq``: for whoever reads very many."""
-        query = sa.select(events.c.seq, *(events.c[column] for column in names if column != "seq"))
+        """Pages of rows in order, with the columns `names` of the catalog and ``seq``: for whoever reads very many.
+
+        A body is the JSON text that is kept.
+        """
+        query = sa.select(events.c.seq, *(_BODY if column == "body" else events.c[column] for column in names if column != "seq"))
         query = query.where(events.c.tenant_id == self._tenant_id)
         for column, given in ((events.c.kind, kind), (events.c.subject, subject), (events.c.name, name)):
             if given is not None:
@@ -196,7 +202,7 @@ class Events:
     def parts(self, kind: str, **wanted: Any) -> Iterator[list[Event]]:
         """Events of a kind by the page, oldest first; `wanted` as for `columns`."""
         for rows in self.columns(_READ, kind=kind, **wanted):
-            yield [_event(row) for row in rows]
+            yield [_event(row, loads(row.body)) for row in rows]
 
     @retried
     def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
@@ -233,5 +239,7 @@ class Events:
             return connection.execute(query).scalar_one()
 
 
-def _event(row: Any) -> Event:
-    return Event(row.seq, as_datetime(row.at_ns), row.kind, row.subject, row.name, row.value, row.step, row.body)
+def _event(row: Any, body: Mapping[str, Any] | None = None) -> Event:
+    return Event(
+        row.seq, as_datetime(row.at_ns), row.kind, row.subject, row.name, row.value, row.step, row.body if body is None else body
+    )
