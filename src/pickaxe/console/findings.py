@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from pickaxe.console import problems
 from pickaxe.console.words import DEFAULT, Translate, name_of
 
 _AT_MOST, _ABOVE = {"max_ece", "no_test_row_in_training"}, {"beats_majority_class"}
@@ -60,15 +61,15 @@ def failure(error: Mapping[str, Any], t: Translate, language: str) -> Markup:
         return Markup("<br>").join(said.splitlines())
     code = str(error.get("code", ""))
     kind = name_of(language, "error", code)
-    short = f"{kind} " if language != DEFAULT and kind != code else ""
-    return Markup('{}<span lang="en">{}</span>').format(short, error.get("message", ""))
+    untold = language != DEFAULT and kind != code and not problems.in_words(error, language)
+    return Markup("{}{}").format(f"{kind} " if untold else "", problems.message(error, language))
 
 
 def remedy(error: Mapping[str, Any], language: str) -> Markup:
     """What to do about it; nothing where nobody knows."""
     if failed := _failed_rules(error):
         return escape("; ".join(dict.fromkeys(name_of(language, "rule", f"remedy_{name}") for name in failed)))
-    return Markup('<span lang="en">{}</span>').format(error["remedy"]) if error.get("remedy") else Markup("")
+    return problems.remedy(error, language)
 
 
 def _failed_rules(error: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 
-from pickaxe.console import findings, show
+from pickaxe.console import findings, problems, show
 from pickaxe.console.assets import Assets
 from pickaxe.console.menu import MENU
 from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
@@ -155,7 +155,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(languages=LANGUAGES, show=show, link=link, findings=findings)
+    environment.globals.update(languages=LANGUAGES, show=show, link=link, findings=findings, problems=problems)
     return environment
 
 

@@ -50,6 +50,9 @@ def text_column(sample: Sequence[Record], asked: str | None, source: str) -> str
         got=f"columns {', '.join(map(repr, columns))}",
         remedy=f"name it, e.g. text = {(named or prose or columns or ['text'])[0]!r}",
         columns=columns,
+        reason="column_of_text_several" if named or prose else "column_of_text_none",
+        source=source,
+        first=(named or prose or columns or ["text"])[0],
     )
 
 
@@ -69,6 +72,11 @@ def _present(sample: Sequence[Record], columns: list[str], asked: str, source: s
         remedy=f"did you mean {' or '.join(map(repr, near))}?" if near else f"set {role} to one of the columns above",
         columns=columns,
         nearest=near,
+        reason="column_missing",
+        source=source,
+        name=asked,
+        role=role,
+        near=" / ".join(near),
     )
 
 

@@ -229,4 +229,6 @@ def nothing_usable(name: str, reasons: Counter[str]) -> BadInput:
         got=f"everything is in quarantine: {got}" if got else "a header and nothing else",
         remedy="check the delimiter, the quote character, the encoding and the text column",
         reasons=dict(reasons),
+        reason="file_nothing_usable",
+        name=name,
     )

@@ -35,10 +35,26 @@ class Ceiling:
         """Raise `BadInput` when the stage is forecast to go beyond a limit. A stage that nothing is known of passes."""
         if self.nano is not None and forecast.nano is not None and spent_nano + forecast.nano > self.nano:
             spent = f"{as_money(spent_nano)} spent, {as_money(forecast.nano)} forecast"
-            raise BadInput(f"{stage} would cost too much", expected=f"at most {as_money(self.nano)}", got=spent, remedy=_SPENT)
+            raise BadInput(
+                f"{stage} would cost too much",
+                expected=f"at most {as_money(self.nano)}",
+                got=spent,
+                remedy=_SPENT,
+                reason="limit_cost",
+                stage=stage,
+                most=as_money(self.nano),
+            )
         if self.seconds is not None and forecast.seconds is not None and spent_seconds + forecast.seconds > self.seconds:
             taken = f"{spent_seconds:.0f} s taken, {forecast.seconds:.0f} s forecast"
-            raise BadInput(f"{stage} would take too long", expected=f"at most {self.seconds:g} s", got=taken, remedy=_SPENT)
+            raise BadInput(
+                f"{stage} would take too long",
+                expected=f"at most {self.seconds:g} s",
+                got=taken,
+                remedy=_SPENT,
+                reason="limit_time",
+                stage=stage,
+                most=f"{self.seconds:g} s",
+            )
         if self.memory_bytes is not None and forecast.memory_bytes is not None and forecast.memory_bytes > self.memory_bytes:
             asked = f"{forecast.memory_bytes / 1e9:.2f} GB forecast"
             raise BadInput(
@@ -46,6 +62,9 @@ class Ceiling:
                 expected=f"at most {self.memory_bytes / 1e9:.2f} GB",
                 got=asked,
                 remedy=_SPENT,
+                reason="limit_memory",
+                stage=stage,
+                most=f"{self.memory_bytes / 1e9:.2f} GB",
             )
 
 

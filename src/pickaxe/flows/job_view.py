@@ -72,7 +72,7 @@ def facts_of(workspace: Workspace, job_id: str) -> list[Event]:
     """The events of a job, oldest first. Raises `NotFound`."""
     facts = workspace.events(kind=JOB, subject=job_id, limit=_PAGE)
     if not facts or facts[0].name != "queued":
-        raise NotFound(f"no job {job_id!r:.80}", see="jobs")
+        raise NotFound(f"no job {job_id!r:.80}", see="jobs", reason="no_job", name=job_id[:80])
     return facts
 
 

@@ -110,7 +110,9 @@ class Jobs:
         """
         job = job_of(workspace, job_id)
         if job.state in _ENDED:
-            raise Conflict(f"{job_id} has ended", expected="a job that is queued or running", got=job.state)
+            raise Conflict(
+                f"{job_id} has ended", expected="a job that is queued or running", got=job.state, reason="job_ended", job=job_id
+            )
         workspace.emit(JOB, job_id, name="cancel")
         with self._room:
             waiting = next((item for item in (*self._queue, *self._waiting) if item[2] == job_id), None)

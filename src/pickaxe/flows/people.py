@@ -229,5 +229,6 @@ def _classes(task: Task) -> tuple[str, ...]:
             got="none",
             remedy="if the data has labels, name their column: --label COLUMN; "
             'otherwise name the classes: --classes "urgent,not urgent", or classes = [...] under [label] of the task file',
+            reason="classes_wanted",
         )
     return task.label.classes

@@ -52,6 +52,9 @@ def _table(workspace: Workspace, name: str) -> pa.Table | Streamed:
             expected=f"a table's name, in double quotes where it has more than letters, digits and _; or one of {', '.join(RECORDS)}",
             remedy=did_you_mean(name, RECORDS) or error.remedy,
             see="data",
+            reason="no_table",
+            name=name[:120],
+            records=", ".join(RECORDS),
         ) from None
     if artifact.stored != "table":
         raise BadInput(f"{artifact.ref} is not a table", expected="a table artifact", got=artifact.stored, see="data")

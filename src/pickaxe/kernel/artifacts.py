@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import aliases, artifacts
 from pickaxe.kernel.errors import BadInput, NotFound
-from pickaxe.kernel.nearest import did_you_mean
+from pickaxe.kernel.nearest import did_you_mean, nearest
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched, cursor_of, distinct, newest_first
 from pickaxe.kernel.system.clock import as_datetime
@@ -32,6 +32,8 @@ def checked_name(name: str) -> str:
             f"{name!r:.80} is not a usable name",
             expected="parts of a-z, 0-9, '_', '.', '-' joined by '/', 200 characters at most",
             remedy="choose another name, for example headlines/rows",
+            reason="name_unusable",
+            name=name[:80],
         )
     return name
 
@@ -212,6 +214,9 @@ class Artifacts:
                 f"{name} has no {'alias' if '@' in reference else 'version'} {reference[len(name) + 1 :]!r:.60}",
                 expected=f"{name}:1{f' to {name}:{newest}' if newest > 1 else ''}{also}",
                 see="artifacts",
+                reason="no_alias" if "@" in reference else "no_version",
+                name=name,
+                wanted=reference[len(name) + 1 :][:60],
             )
         names = connection.execute(distinct(artifacts.c.name, ours)).scalars().all()
         return NotFound(
@@ -219,6 +224,9 @@ class Artifacts:
             expected="name, name:3, name@alias or an id",
             remedy=did_you_mean(name, names),
             see="artifacts",
+            reason="no_artifact",
+            name=reference[:120],
+            near=" / ".join(nearest(name, names)),
         )
 
 

@@ -12,7 +12,7 @@ from pickaxe.kernel.artifacts import Artifacts, checked_name
 from pickaxe.kernel.catalog.catalog import Catalog
 from pickaxe.kernel.catalog.schema import endpoints
 from pickaxe.kernel.errors import BadInput, NotFound
-from pickaxe.kernel.nearest import did_you_mean
+from pickaxe.kernel.nearest import did_you_mean, nearest
 from pickaxe.kernel.nouns import Endpoint, Route
 from pickaxe.kernel.system.clock import as_datetime
 from pickaxe.kernel.system.retry import retried
@@ -67,6 +67,9 @@ class Endpoints:
                 expected=f"one of: {', '.join(known[:_MOST_NAMED])}" if known else "none yet; a passed gate publishes one",
                 remedy=did_you_mean(name, known),
                 see="endpoints",
+                reason="no_endpoint",
+                name=name[:120],
+                near=" / ".join(nearest(name, known)),
             )
         return _endpoint(row)
 

@@ -16,7 +16,8 @@ class PickaxeError(Exception):
     """Base of every error that Pickaxe raises on purpose.
 
     The detail `see` names a sort of thing (`pickaxe.kernel.listed`): without a `remedy` of its own the error sends its reader where
-    those are listed.
+    those are listed. The detail `reason` says more closely than `code` what is wrong; with the other details it is enough to say the
+    same in another language ([decision 32](docs/decisions/0032-errors-in-the-readers-language.md)).
     """
 
     code: ClassVar[str] = "error"

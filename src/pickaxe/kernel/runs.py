@@ -162,7 +162,7 @@ class Runs:
         with self._catalog.read() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.tenant_id == self._tenant_id, runs.c.id == run_id)).first()
             if row is None:
-                raise NotFound(f"no run {run_id!r:.120}", see="runs")
+                raise NotFound(f"no run {run_id!r:.120}", see="runs", reason="no_run", name=run_id[:120])
             return self._runs(connection, [row])[0]
 
     @retried

@@ -39,6 +39,9 @@ class Needs:
                 expected=f"the scope {self.scope!r}",
                 got=", ".join(sorted(caller.scopes)) or "none",
                 remedy="ask an admin of the tenant for another role, or use a key with this scope",
+                reason="scope_wanted",
+                name=caller.name,
+                scope=self.scope,
             )
 
 

@@ -55,6 +55,8 @@ class Records:
                 f"{trace_id!r:.80} is not a trace id",
                 expected="32 hexadecimal digits, lower case (W3C Trace Context)",
                 see="traces",
+                reason="trace_id",
+                name=trace_id[:80],
             )
         answers = self._all("trace", trace_id)
         if not answers:
@@ -62,6 +64,8 @@ class Records:
                 f"no answer has the trace id {trace_id}",
                 expected="the trace_id of an answer, or its X-Trace-Id header",
                 see="traces",
+                reason="no_trace",
+                name=trace_id,
             )
         return Trace(trace_id, answers, self._all("feedback", trace_id))
 

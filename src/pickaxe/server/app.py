@@ -183,7 +183,8 @@ def _from_http(request: Request, error: HTTPException) -> PickaxeError:
         allowed = (error.headers or {}).get("Allow", "")
         return MethodNotAllowed(f"{request.method} is not possible here", expected=allowed or None, see="routes")
     if error.status_code == 404:
-        return NotFound(f"there is nothing at {request.scope['path'][:200]!r}", see="routes")
+        path = request.scope["path"][:200]
+        return NotFound(f"there is nothing at {path!r}", see="routes", reason="no_page", path=path)
     return BadInput(str(error.detail))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -23,9 +23,9 @@ Refuse = Callable[[Scope, PickaxeError], Response]
 _CHALLENGE = {"www-authenticate": 'Bearer realm="pickaxe"'}
 
 
-def in_envelope(scope: Scope, error: PickaxeError) -> Response:
-    """For programs."""
-    response = refusal(scope[TRACE].trace_id, error)
+def in_envelope(scope: Scope, error: PickaxeError, said: Mapping[str, str] | None = None) -> Response:
+    """For programs; `said`: the same in the language of who sits in front of one."""
+    response = refusal(scope[TRACE].trace_id, error, said)
     if error.status == 401:
         response.headers.update(_CHALLENGE)
     return response
@@ -36,18 +36,25 @@ class ForWhoReads:
 
     Args:
         page: writes the page.
+        words: says an error in another language than English, where there are words.
         routes: gives what the application declares; asked at the first refusal, when all routes are there.
     """
 
-    def __init__(self, page: Callable[[Request, PickaxeError], Response], routes: Callable[[], Iterable[Declared]]) -> None:
+    def __init__(
+        self,
+        page: Callable[[Request, PickaxeError], Response],
+        words: Callable[[Request, PickaxeError], Mapping[str, str]],
+        routes: Callable[[], Iterable[Declared]],
+    ) -> None:
         self._page = page
+        self._words = words
         self._routes = routes
         self._api: frozenset[str] | None = None
 
     def __call__(self, scope: Scope, error: PickaxeError) -> Response:
         headers = Headers(scope=scope)
         if "text/html" not in headers.get("accept", ""):
-            return in_envelope(scope, error)
+            return in_envelope(scope, error, self._words(Request(scope), error))
         at_api = self._is_api(scope["path"])
         if error.status == 401 and (scope["method"] == "GET" or not at_api):
             return RedirectResponse("/sign-in?next=" + quote(_came_for(scope, headers), safe="/"), status_code=303)

@@ -63,6 +63,14 @@ class Console(APIRouter):
         """What somebody with a browser reads of a refusal, in their language."""
         return self._site.error(request, error)
 
+    def error_words(self, request: Request, error: PickaxeError) -> dict[str, str]:
+        """The same for a script of a page, as far as there are words: ``language`` and the parts; empty in English."""
+        from pickaxe.console.problems import in_words
+
+        language = self._site.language_of(request)
+        said = in_words(error, language)
+        return {"language": language, **said} if said else {}
+
     def stop(self) -> None:
         for stop in self._site.on_drain:
             stop()

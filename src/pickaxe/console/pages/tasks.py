@@ -64,7 +64,7 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         found, job = standing(workspace, task), newest_job(workspace, task)
         if found is None and job is None:
-            raise NotFound(f"no task {task!r:.80}", see="tasks")
+            raise NotFound(f"no task {task!r:.80}", see="tasks", reason="no_task", name=task[:80])
         may_write = caller_of(request).may("write")
         models = versions(workspace, f"{task}/model", limit=SHOWN_MODELS)
         return site.page(

@@ -84,7 +84,7 @@ def router(site: Site) -> APIRouter:
         found: Explanation = explain(workspace, trace_id, count=1)
         training = training_set_of(workspace, found.model)
         if training is None:
-            raise NotFound("the model that answered was not trained in this workspace")
+            raise NotFound("the model that answered was not trained in this workspace", reason="model_from_elsewhere")
         return site.page(
             request, "trace_row.html", trace_id=trace_id, model=found.model, row=labels_of_row(workspace, training, row_key)
         )

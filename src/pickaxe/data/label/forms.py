@@ -57,7 +57,13 @@ def marked(text: str, spans: Iterable[Mapping[str, Any]]) -> list[tuple[str, lis
 
 def _choice(value: Any, labels: Sequence[str], text: str) -> str:
     if value not in labels:
-        raise BadInput("no such class", expected=f"one of {', '.join(labels)}", got=repr(value)[:80])
+        raise BadInput(
+            "no such class",
+            expected=f"one of {', '.join(labels)}",
+            got=repr(value)[:80],
+            reason="label_no_class",
+            labels=", ".join(labels),
+        )
     return value
 
 
@@ -75,7 +81,7 @@ def _spans(value: Any, labels: Sequence[str], text: str) -> str:
     )
     for one, other in pairwise(spans):
         if one == other:
-            raise BadInput("the same span was marked twice", got=json.dumps(one))
+            raise BadInput("the same span was marked twice", got=json.dumps(one), reason="label_span_twice")
     return json.dumps(spans, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -84,7 +90,12 @@ def _span(span: Any, labels: Sequence[str], length: int) -> dict[str, Any]:
         raise BadInput("a span is not usable", expected='{"start": 0, "end": 5, "label": …}', got=repr(span)[:80])
     start, end = span["start"], span["end"]
     if type(start) is not int or type(end) is not int or not 0 <= start < end <= length:
-        raise BadInput("a span lies outside the text", expected=f"0 <= start < end <= {length}", got=f"{start!r} to {end!r}"[:80])
+        raise BadInput(
+            "a span lies outside the text",
+            expected=f"0 <= start < end <= {length}",
+            got=f"{start!r} to {end!r}"[:80],
+            reason="label_span_outside",
+        )
     return {"start": start, "end": end, "label": _choice(span["label"], labels, "")}
 
 

@@ -77,7 +77,7 @@ class Queue:
         with self._turn, self._ws.log.turn() as log:
             self._catch_up(log)
             if self._closed_to(annotator, row_key):
-                raise Conflict("others have answered this item", got=row_key, remedy="take the next one")
+                raise Conflict("others have answered this item", got=row_key, remedy="take the next one", reason="label_answered")
             fact = {"kind": "annotation", "subject": row_key, "name": self.name, "body": row.body()}
             log.emit_many([fact])
         return row
@@ -89,7 +89,7 @@ class Queue:
         """
         item = self.item(row_key)
         if item is None:
-            raise NotFound(f"no item {row_key!r:.80} in the queue {self.name}")
+            raise self._no_item(row_key)
         if value is None:
             with self._turn, self._ws.log.turn() as log:
                 self._note(log, [(row_key, "undecide")], reviewer)
@@ -171,14 +171,19 @@ class Queue:
     def _row(self, item: Item, who: str, value: Any, seconds: float, note: str) -> AnnotationRow:
         label = checked_answer(self.config.form, value, self.labels, item.text)
         if len(note) > 2_000:
-            raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)))
+            raise BadInput("the note is too long", expected="at most 2,000 characters", got=str(len(note)), reason="label_note")
         spent = min(max(float(seconds), 0.0), _MOST_SECONDS)
         return AnnotationRow(item.row_key, who, label, spent, 1, self.config.arm, simulated=False, note=note)
 
     def _item(self, row_key: str) -> Item:
         if row_key not in self.items:
-            raise NotFound(f"no item {row_key!r:.80} in the queue {self.name}")
+            raise self._no_item(row_key)
         return self.items[row_key]
+
+    def _no_item(self, row_key: str) -> NotFound:
+        return NotFound(
+            f"no item {row_key!r:.80} in the queue {self.name}", reason="label_no_item", item=row_key[:80], queue=self.name
+        )
 
     def _in_front(self, row_key: str, annotator: str) -> Item:
         taken_back = self._state.withdrawn.get((row_key, annotator))
@@ -269,11 +274,15 @@ def create_queue(workspace: Workspace, name: str, rows: Artifact, *, replaces: b
         raise Conflict(
             f"there is a queue {name!r} already",
             remedy="choose another name; over the API and from Python, replaces=true makes another version of it",
+            reason="queue_taken",
+            name=name,
         )
     config = QueueConfig.parse({"rows": rows.id, **settings})
     items = items_of(workspace, config)
     if not items:
-        raise BadInput("the table has no rows to label", got=rows.ref)
+        raise BadInput("the table has no rows to label", got=rows.ref, reason="queue_no_rows")
     if len({item.row_key for item in items}) < len(items):
-        raise BadInput("the table has rows with the same row_key", got=rows.ref, remedy="remove the duplicates first")
+        raise BadInput(
+            "the table has rows with the same row_key", got=rows.ref, remedy="remove the duplicates first", reason="queue_twice"
+        )
     return workspace.import_json(config.model_dump(mode="json"), f"{name}/{KIND}", kind=KIND)

@@ -89,6 +89,9 @@ class DelimitedReader:
                 f"{self._lines.path.name} names a column twice: {', '.join(map(repr, twice))}",
                 expected="one name per column",
                 remedy="rename the columns in the header, or set header = false and use column1, column2…",
+                reason="file_column_twice",
+                name=self._lines.path.name,
+                columns=", ".join(map(repr, twice)),
             )
         feed.skip(self._skip)
         return names
@@ -161,4 +164,6 @@ def _no_header(lines: LineReader, got: str) -> BadInput:
         expected="column names in the first line",
         got=got,
         remedy="add a header line, or set header = false and name the text column column1, column2…",
+        reason="file_no_header",
+        name=lines.path.name,
     )

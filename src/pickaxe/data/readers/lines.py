@@ -120,13 +120,19 @@ class LineReader:
         number, offset, byte = self._first_bad
         utf8 = self.encoding.startswith("utf-8")
         place = f"byte offset {offset} (line {number})" if utf8 else f"line {number}"
+        fits = ", ".join(_fitting(self.path))
+        leads = f" ({fits} would decode its beginning)" if fits else ""
         raise BadInput(
             f"{self.path.name} is not {self.encoding}",
             expected="UTF-8, or UTF-16 with a byte-order mark",
             got=f"byte 0x{byte.hex()} at {place}; {self._undecodable} of {self.lines} lines read cannot be decoded",
-            remedy=f'say which encoding it is, e.g. encoding = "cp1252"{_fitting(self.path)}, or convert the file to UTF-8',
+            remedy=f'say which encoding it is, e.g. encoding = "cp1252"{leads}, or convert the file to UTF-8',
             line=number,
             byte_offset=offset if utf8 else None,
+            reason="file_encoding_fits" if fits else "file_encoding",
+            fits=fits,
+            name=self.path.name,
+            encoding=self.encoding,
         )
 
 
@@ -203,12 +209,11 @@ def _known(encoding: str) -> str:
     return found.name
 
 
-def _fitting(path: Path) -> str:
+def _fitting(path: Path) -> list[str]:
     """Which common encodings decode the first 64 KB: a lead for the reader of the message, not a verdict."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
-    fit = [name for name in _SUGGESTED if _decodes(head, name)]
-    return f" ({', '.join(fit)} would decode its beginning)" if fit else ""
+    return [name for name in _SUGGESTED if _decodes(head, name)]
 
 
 def _decodes(head: bytes, encoding: str) -> bool:

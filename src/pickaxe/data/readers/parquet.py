@@ -88,4 +88,6 @@ def _unreadable(path: Path, error: Exception) -> BadInput:
         expected="a complete Parquet file",
         got=str(error)[:200],
         remedy="write the file again, or export it as CSV or JSON Lines",
+        reason="file_parquet",
+        name=path.name,
     )

@@ -21,13 +21,14 @@ _BY_SUFFIX = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_NOT_OURS = (
-    (b"PK\x03\x04", "a zip archive (perhaps an Excel workbook)", "unpack it, or save the sheet as CSV UTF-8"),
-    (b"\x1f\x8b", "a gzip file", "unpack it with gunzip first"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV UTF-8"),
-    (b"%PDF", "a PDF", "extract its text into a CSV or JSON Lines file"),
-    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+NOT_OURS = (
+    (b"PK\x03\x04", "a zip archive (perhaps an Excel workbook)", "unpack it, or save the sheet as CSV UTF-8", "file_zip"),
+    (b"\x1f\x8b", "a gzip file", "unpack it with gunzip first", "file_gzip"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV UTF-8", "file_xls"),
+    (b"%PDF", "a PDF", "extract its text into a CSV or JSON Lines file", "file_pdf"),
+    (b"SQLite format 3", "an SQLite database", "export the table as CSV", "file_sqlite"),
 )
+"""How a file begins, what it then is, what to do, and the reason of the error."""
 
 
 def open_reader(path: Path, name: str, config: IngestConfig) -> Reader:
@@ -36,7 +37,14 @@ def open_reader(path: Path, name: str, config: IngestConfig) -> Reader:
     Raises `BadInput` for an empty file and for formats that are recognised but not read.
     """
     if path.stat().st_size == 0:
-        raise BadInput(f"{name} is empty", expected="at least one row", got="0 bytes", remedy="check how the file was written")
+        raise BadInput(
+            f"{name} is empty",
+            expected="at least one row",
+            got="0 bytes",
+            remedy="check how the file was written",
+            reason="file_empty",
+            name=name,
+        )
     form = _format(path, name) if config.format == "auto" else config.format
     if form == "parquet":
         from pickaxe.data.readers.parquet import ParquetReader
@@ -67,9 +75,15 @@ def _format(path: Path, name: str) -> str:
         head = file.read(4096)
     if head.startswith(b"PAR1"):
         return "parquet"
-    for magic, what, remedy in _NOT_OURS:
+    for magic, what, remedy, reason in NOT_OURS:
         if head.startswith(magic):
-            raise BadInput(f"{name} is {what}", expected="CSV, TSV, JSON Lines or Parquet", remedy=remedy)
+            raise BadInput(
+                f"{name} is {what}",
+                expected="CSV, TSV, JSON Lines or Parquet",
+                remedy=remedy,
+                reason=reason,
+                name=name,
+            )
     if form := _BY_SUFFIX.get(Path(name).suffix.lower()):
         return form
     first = head.replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
@@ -80,6 +94,8 @@ def _format(path: Path, name: str) -> str:
             f"{name} is a JSON array",
             expected="JSON Lines: one object a line",
             remedy="convert it, e.g. with: jq -c '.[]' file.json > file.jsonl",
+            reason="file_json_array",
+            name=name,
         )
     return "tsv" if b"\t" in first.split(b"\n", 1)[0] else "csv"
 

@@ -62,11 +62,13 @@ class Keys:
         """An API key and its secret, which nobody can read again. Raises `BadInput` for scopes beyond the owner's role."""
         wanted = checked_scopes(scopes)
         if not name.strip() or len(name) > 100 or not name.isprintable():
-            raise BadInput("a key needs a name", expected="1 to 100 printable characters, to know it by later")
+            raise BadInput("a key needs a name", expected="1 to 100 printable characters, to know it by later", reason="key_name")
         if not wanted:
-            raise BadInput("a key needs scopes", expected="one or more of read, label, predict, write, admin")
+            raise BadInput(
+                "a key needs scopes", expected="one or more of read, label, predict, write, admin", reason="key_scopes"
+            )
         if lasts is not None and not timedelta(seconds=1) <= lasts <= timedelta(days=3660):
-            raise BadInput("a key cannot last that long", expected="a second to ten years", got=str(lasts))
+            raise BadInput("a key cannot last that long", expected="a second to ten years", got=str(lasts), reason="key_lasts")
         with self._catalog.read() as connection:
             theirs = sa.select(principals).where(principals.c.tenant_id == tenant_id, principals.c.id == principal_id)
             row = connection.execute(theirs).first()
@@ -77,9 +79,14 @@ class Keys:
             raise BadInput(
                 f"{row.name} may not give away {', '.join(sorted(beyond))}",
                 expected=f"some of {', '.join(sorted(Role(row.role).scopes))}, which the role {row.role} has",
+                reason="key_beyond",
+                name=row.name,
+                beyond=", ".join(sorted(beyond)),
+                scopes=", ".join(sorted(Role(row.role).scopes)),
+                role=row.role,
             )
         if row.disabled_ns is not None:
-            raise Conflict(f"{row.name} is disabled")
+            raise Conflict(f"{row.name} is disabled", reason="person_disabled", name=row.name)
         return self._make(row, "api", name, wanted, lasts)
 
     def begin_session(self, row: Any) -> tuple[Caller, str]:

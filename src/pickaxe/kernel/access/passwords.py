@@ -24,7 +24,14 @@ _ROOM = threading.BoundedSemaphore(2)
 def hashed(password: str) -> str:
     """``scrypt$15$8$3$salt$hash``. Raises `BadInput` for a password that is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise BadInput("this password cannot be used", expected=f"{SHORTEST} to {LONGEST} characters", got=f"{len(password)}")
+        raise BadInput(
+            "this password cannot be used",
+            expected=f"{SHORTEST} to {LONGEST} characters",
+            got=f"{len(password)}",
+            reason="password_length",
+            least=SHORTEST,
+            most=LONGEST,
+        )
     salt = secrets.token_bytes(16)
     digest = _scrypt(password, salt, _LOG_N, _R, _P)
     return "$".join(("scrypt", str(_LOG_N), str(_R), str(_P), b64encode(salt).decode(), b64encode(digest).decode()))

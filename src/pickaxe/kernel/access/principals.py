@@ -78,7 +78,12 @@ class Access:
     def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
         """With the person who adds the others. Raises `BadInput` for what cannot be used, `Conflict` for a name that is taken."""
         if not _TENANT_NAME.fullmatch(name):
-            raise BadInput(f"{name!r:.80} cannot name a tenant", expected="a-z, 0-9 and '-', 63 characters at most")
+            raise BadInput(
+                f"{name!r:.80} cannot name a tenant",
+                expected="a-z, 0-9 and '-', 63 characters at most",
+                reason="tenant_name",
+                name=name[:80],
+            )
         tenant = Tenant(f"tenant-{name}", name)
         values = self._checked(admin, Role.ADMIN, password, None) | {"tenant_id": tenant.id}
         with self._catalog.write() as connection:
@@ -118,6 +123,7 @@ class Access:
                     "the first person of a tenant is an admin who can sign in",
                     expected="the role 'admin' and a password",
                     got=f"the role {role.value!r}" + ("" if can_sign_in else " without a password"),
+                    reason="first_is_admin",
                 )
             tied = sa.select(principals.c.id).where(principals.c.identity == identity)
             if identity is not None and connection.execute(tied).first():
@@ -130,7 +136,12 @@ class Access:
                     principals.update().where(principals.c.id == row.id).values(**values, created_ns=self._catalog.clock.now_ns())
                 )
             else:
-                raise Conflict(f"there is a {name!r:.80} already", remedy="choose another name, or change that person's role")
+                raise Conflict(
+                    f"there is a {name!r:.80} already",
+                    remedy="choose another name, or change that person's role",
+                    reason="person_taken",
+                    name=name[:80],
+                )
         self.keys.forget()
         return self.person(tenant_id, name)
 
@@ -168,6 +179,8 @@ class Access:
                     f"{row.name} is the only admin who can sign in",
                     expected="another admin with a password, or one who signs in with an OpenID provider",
                     remedy=f"make somebody else admin first, then change {row.name}",
+                    reason="last_admin",
+                    name=row.name,
                 )
         self.keys.forget()
         return self.person(tenant_id, row.id)
@@ -228,7 +241,7 @@ class Access:
         query = theirs.where((principals.c.name == unicodedata.normalize("NFC", name)) | (principals.c.id == name))
         row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"nobody here is called {name!r:.80}", see="people")
+            raise NotFound(f"nobody here is called {name!r:.80}", see="people", reason="nobody_called", name=name[:80])
         return row
 
     def _admins(self, connection: sa.Connection, tenant_id: str | None) -> bool:
@@ -304,5 +317,10 @@ def _named(tenant_id: str, name: str) -> sa.Select[Any]:
 def _checked_person(name: str) -> str:
     name = unicodedata.normalize("NFC", name)
     if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 120 or name.startswith("principal-"):
-        raise BadInput(f"{name!r:.80} cannot name a person", expected="1 to 120 printable characters, such as an e-mail address")
+        raise BadInput(
+            f"{name!r:.80} cannot name a person",
+            expected="1 to 120 printable characters, such as an e-mail address",
+            reason="person_name",
+            name=name[:80],
+        )
     return name

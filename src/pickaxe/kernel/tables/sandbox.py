@@ -115,6 +115,8 @@ class Sandbox:
                                 "the answer is too large",
                                 expected=f"at most {limits.size >> 20} MiB",
                                 remedy="name the columns instead of *, add a LIMIT or aggregate",
+                                reason="sql_too_large",
+                                most=limits.size >> 20,
                             )
                     elif outcome := self._heard(feeding, limits):
                         waiting.unregister(self.socket)

@@ -81,7 +81,13 @@ def tables_named(query: str) -> list[str]:
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
     parsed = json.loads(row[0] if row else "{}")
     if parsed.get("error", True):
-        raise BadInput("the query cannot be read", expected="one SELECT", got=str(parsed.get("error_message"))[:500])
+        raise BadInput(
+            "the query cannot be read",
+            expected="one SELECT",
+            got=str(parsed.get("error_message"))[:500],
+            reason="sql_unreadable",
+            word="",
+        )
     named, made = set[str](), set[str]()
     _collect(parsed["statements"], named, made)
     return sorted(named - made)
@@ -112,4 +118,5 @@ def refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> 
             expected="one SELECT",
             got=", ".join(statement.type.name for statement in statements) or "nothing",
             remedy="ask with a SELECT; a table itself never changes, what is changed becomes its next version",
+            reason="sql_only_select",
         )

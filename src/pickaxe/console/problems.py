@@ -1,0 +1,62 @@
+"""What went wrong, in the reader's language: by the error's `reason` and details, never by its English sentence.
+
+``problem.toml`` has for a reason the message, and with ``-expected`` and ``-remedy`` the rest. What has no words there is said as the
+program said it, and marked as English; what came (`got`) is never translated, as it is the reader's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from pickaxe.console.words import DEFAULT, catalogue
+from pickaxe.kernel.errors import PickaxeError
+
+PARTS = ("message", "expected", "remedy")
+
+Error = PickaxeError | Mapping[str, Any]
+"""An error, or its `as_dict()` as it was kept or answered."""
+
+
+def in_words(error: Error, language: str) -> dict[str, str]:
+    """Those parts of an error that we can say in a language; all of them or the first, and nothing in English, as it is in that."""
+    said, words = _parts(error), catalogue(language)
+    details: Mapping[str, Any] = said["details"] or {}
+    reason = details.get("reason")
+    if language == DEFAULT or f"problem.{reason}" not in words:
+        return {}
+    keys = {"message": f"problem.{reason}", "expected": f"problem.{reason}-expected", "remedy": f"problem.{reason}-remedy"}
+    if details.get("near"):
+        keys["remedy"] = "problem.near"
+    try:
+        return {part: words[keys[part]].format_map(details) for part in PARTS if said[part] and keys[part] in words}
+    except KeyError:  # it was kept by a version that knew less of it
+        return {}
+
+
+def message(error: Error, language: str) -> Markup:
+    return _told(error, "message", language)
+
+
+def expected(error: Error, language: str) -> Markup:
+    return _told(error, "expected", language)
+
+
+def remedy(error: Error, language: str) -> Markup:
+    return _told(error, "remedy", language)
+
+
+def _told(error: Error, part: str, language: str) -> Markup:
+    """Nothing where the error has no such part."""
+    if text := in_words(error, language).get(part):
+        return escape(text)
+    return Markup('<span lang="en">{}</span>').format(text) if (text := _parts(error)[part]) else Markup("")
+
+
+def _parts(error: Error) -> Mapping[str, Any]:
+    """For a reader of a page: where things are listed stands on it as a link."""
+    if isinstance(error, PickaxeError):
+        return {**{part: getattr(error, part) for part in PARTS}, "details": error.details}
+    return {part: error.get(part) for part in (*PARTS, "details")}

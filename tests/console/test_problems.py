@@ -1,0 +1,199 @@
+"""Errors in the reader's language: by reason and details, on pages and beside what the API answers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from starlette.testclient import TestClient
+
+import pickaxe
+from pickaxe.console.problems import PARTS, in_words
+from pickaxe.console.words import catalogue
+from pickaxe.data.columns import text_column
+from pickaxe.data.label.forms import checked_answer
+from pickaxe.data.label.queue import Queues, create_queue
+from pickaxe.data.look import look
+from pickaxe.data.readers.base import Record
+from pickaxe.data.readers.sniff import NOT_OURS
+from pickaxe.flows.ceiling import Ceiling
+from pickaxe.flows.job_view import job_of
+from pickaxe.kernel.access import passwords
+from pickaxe.kernel.access.scopes import Role
+from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.errors import BadInput, PickaxeError, from_dict
+from pickaxe.kernel.tables.sql import SqlLimits, answer
+from pickaxe.kernel.tables.sql_errors import mistake, too_long, too_much_memory
+from pickaxe.kernel.workspace import Workspace
+from pickaxe.serve.records import Records
+from pickaxe.server.up import whole_app
+
+SOURCE = Path(pickaxe.__file__).parent
+LONG = "a long enough password"
+ZH = {"accept-language": "zh-CN,zh;q=0.9"}
+
+
+def reasons() -> Iterator[str]:
+    """Every reason that the code gives."""
+    yield from (reason for *_, reason in NOT_OURS)
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "reason":
+                yield from (
+                    str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant) and part.value != "@"
+                )
+
+
+def test_every_reason_has_words_and_nothing_else_has() -> None:
+    keys = {key.removeprefix("problem.") for key in catalogue("en") if key.startswith("problem.")}
+    said = {key.removesuffix("-expected").removesuffix("-remedy") for key in keys} - {"near"}
+    assert said == set(reasons())
+    assert said <= keys, "a reason has its message"
+
+
+def a_file(folder: Path, name: str, content: bytes) -> Callable[[], object]:
+    (folder / name).write_bytes(content)
+    return lambda: look(folder / name, name)
+
+
+def sql(query: str) -> Callable[[], object]:
+    table = pa.table({"text": ["a"], "n": [1]})
+    return lambda: answer(query, {"rows": table}, (), SqlLimits())
+
+
+def forecast(**meters: float) -> Any:
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**{"nano": None, "seconds": None, "memory_bytes": None} | meters)
+
+
+def mistakes(workspace: Workspace, folder: Path) -> Mapping[str, Callable[[], object]]:
+    """A way to make each mistake, by its reason."""
+    members = workspace.members
+    members.add_person("ada", Role.ADMIN, password=LONG)
+    rows = workspace.import_table(pa.table({"row_key": ["a"], "text": ["one"]}), "shop/rows")
+    create_queue(workspace, "shop", rows, form="choice", labels=["x", "y"])
+    queue = Queues.of(workspace).get(workspace, "shop")
+    queue.answer("ann", "a", "x", seconds=1.0)
+    empty = workspace.import_table(
+        pa.table({"row_key": pa.array([], pa.string()), "text": pa.array([], pa.string())}), "shop/none"
+    )
+    twice = workspace.import_table(pa.table({"row_key": ["a", "a"], "text": ["one", "two"]}), "shop/twice")
+    records = [Record(line, {"first": "one two three", "second": "four five six", "n": "1"}) for line in range(3)]
+    numbers = [Record(1, {"a": "1", "b": "2"})]
+    return {
+        "sql_no_column": sql("SELECT txt FROM rows"),
+        "sql_no_table": lambda: _raise(mistake(Exception('Binder Error: Referenced table "r" not found'), "q")),
+        "sql_no_function": sql("SELECT lenght(text) FROM rows"),
+        "sql_wrong_types": sql("SELECT text + n + text FROM rows"),
+        "sql_unreadable": sql("SELECT FROM FROM"),
+        "sql_only_select": sql("DROP TABLE rows"),
+        "sql_failed": sql("SELECT CAST(text AS INTEGER) FROM rows"),
+        "sql_memory": lambda: _raise(too_much_memory("512MB")),
+        "sql_too_long": lambda: _raise(too_long(2.5)),
+        "person_name": lambda: members.add_person(" ", Role.VIEWER),
+        "person_taken": lambda: members.add_person("ada", Role.VIEWER),
+        "last_admin": lambda: members.change_person("ada", disabled=True),
+        "nobody_called": lambda: members.change_person("eve", disabled=True),
+        "tenant_name": lambda: members.add_tenant("A B", admin="zoe", password=LONG),
+        "password_length": lambda: members.add_person("bob", Role.VIEWER, password="short"),
+        "key_name": lambda: members.create_key(" ", ["read"], person="ada"),
+        "key_scopes": lambda: members.create_key("k", [], person="ada"),
+        "file_empty": a_file(folder, "empty.csv", b""),
+        **{reason: a_file(folder, reason, magic + b"\0" * 40) for magic, _, _, reason in NOT_OURS},
+        "file_json_array": a_file(folder, "rows.json", b'[{"text": "a"}]'),
+        "file_column_twice": a_file(folder, "twice.csv", b"text,text\na,b\n"),
+        "file_parquet": a_file(folder, "rows.parquet", b"PAR1" + b"\0" * 40),
+        "file_nothing_usable": a_file(folder, "header.csv", b"text,label\n"),
+        "file_encoding_fits": a_file(folder, "latin.csv", b"text,label\n" + "é,a\n".encode("latin-1") * 60),
+        "column_of_text_several": lambda: text_column(records, None, "rows.csv"),
+        "column_of_text_none": lambda: text_column(numbers, None, "rows.csv"),
+        "column_missing": lambda: text_column(records, "third", "rows.csv"),
+        "limit_cost": lambda: Ceiling(nano=1).admit("gate", forecast(nano=2), spent_nano=0, spent_seconds=0.0),
+        "limit_time": lambda: Ceiling(seconds=1.5).admit("gate", forecast(seconds=2.0), spent_nano=0, spent_seconds=0.0),
+        "limit_memory": lambda: Ceiling(memory_bytes=10).admit(
+            "gate", forecast(memory_bytes=2e9), spent_nano=0, spent_seconds=0.0
+        ),
+        "label_answered": lambda: queue.answer("bob", "a", "x", seconds=1.0),
+        "label_note": lambda: queue.answer("ann", "a", "x", seconds=1.0, note="n" * 3000),
+        "label_no_item": lambda: queue.skip("ann", "nothing"),
+        "label_no_class": lambda: checked_answer("choice", "z", ["x", "y"], "text"),
+        "label_span_twice": lambda: checked_answer("spans", [{"start": 0, "end": 1, "label": "x"}] * 2, ["x"], "text"),
+        "label_span_outside": lambda: checked_answer("spans", [{"start": 0, "end": 9, "label": "x"}], ["x"], "text"),
+        "queue_taken": lambda: create_queue(workspace, "shop", rows, form="choice", labels=["x", "y"]),
+        "queue_no_rows": lambda: create_queue(workspace, "none", empty, form="choice", labels=["x", "y"]),
+        "queue_twice": lambda: create_queue(workspace, "twice", twice, form="choice", labels=["x", "y"]),
+        "name_unusable": lambda: checked_name("A B"),
+        "no_run": lambda: workspace.runs.get("run-0"),
+        "no_artifact": lambda: workspace.artifact("shop/row"),
+        "no_version": lambda: workspace.artifact("shop/rows:9"),
+        "no_alias": lambda: workspace.artifact("shop/rows@best"),
+        "no_job": lambda: job_of(workspace, "job-0"),
+        "no_endpoint": lambda: workspace.endpoint("shop"),
+        "no_trace": lambda: Records(workspace).trace("0" * 32),
+        "trace_id": lambda: Records(workspace).trace("x"),
+    }
+
+
+def test_the_english_words_are_the_codes_own_and_the_chinese_say_it_all(
+    empty: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_LOG_N", 5)
+    words = catalogue("en")
+    for reason, make in mistakes(empty, tmp_path).items():
+        with pytest.raises(PickaxeError) as caught:
+            make()
+        error = caught.value
+        assert error.details.get("reason") == reason, (reason, error)
+        for part in PARTS:
+            text = words.get(f"problem.{reason}" if part == "message" else f"problem.{reason}-{part}")
+            if text is not None and getattr(error, part) and not (part == "remedy" and error.details.get("near")):
+                assert text.format_map(error.details) == getattr(error, part), (reason, part)
+        said = in_words(error, "zh")
+        assert re.search(r"[\u4e00-\u9fff]", said["message"]), reason
+        assert in_words(from_dict(error.as_dict()), "zh") == said, "it says the same after a way over the wire"
+        assert in_words(error.as_dict(), "zh").items() >= said.items()
+        assert in_words(error, "en") == {}
+        if error.remedy:
+            assert "remedy" in said or reason in ("no_version",), reason
+
+
+def test_what_an_older_version_kept_is_said_as_it_was() -> None:
+    kept = {"code": "bad_input", "message": "no column 'x'", "details": {"reason": "sql_no_column"}}
+    assert in_words(kept, "zh") == {}
+    assert in_words({"code": "bad_input", "message": "odd", "details": None}, "zh") == {}
+
+
+def test_a_page_and_the_api_say_it_in_chinese(empty: Workspace, client: TestClient) -> None:
+    empty.import_table(pa.table({"text": ["a"]}), "shop/rows")
+    for address, said in (
+        ("/runs/run-0", "没有运行 &#39;run-0&#39;"),
+        ("/artifacts/shop/row", "您是想用 shop/rows 吗？"),
+        ("/tasks/nothing", "没有任务"),
+    ):
+        page = client.get(address, headers=ZH)
+        assert page.status_code == 404
+        assert said in page.text
+    asked = client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}, headers=ZH).text
+    assert "没有列 &#39;txt&#39;" in asked
+    assert "没有列" not in client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}).text
+
+
+def _raise(error: BadInput) -> None:
+    raise error
+
+
+def test_the_api_says_it_in_the_callers_language_beside_its_own(empty: Workspace) -> None:
+    with TestClient(whole_app(empty), base_url="http://localhost") as api:
+        error = api.get("/v1/runs/run-0", headers=ZH).json()["error"]
+        assert error["message"] == "no run 'run-0'"
+        assert error["details"]["reason"] == "no_run"
+        assert error["said"] == {"language": "zh", "message": "没有运行 'run-0'"}
+        assert "said" not in api.get("/v1/runs/run-0").json()["error"]
+        chosen = api.get("/v1/runs/run-0", headers={"cookie": "pickaxe-language=zh"}).json()["error"]
+        assert chosen["said"]["language"] == "zh"
