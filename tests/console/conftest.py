@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 import pickaxe
 from pickaxe.kernel.workspace import Workspace
+from pickaxe.server.run import ServerThread
 from tests.console.browser import Browser
 from tests.console.site import application
 
@@ -30,6 +31,16 @@ def client(empty: Workspace) -> Iterator[TestClient]:
     """A browser without scripts in front of an empty workspace."""
     with TestClient(application(empty), base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
+    """An empty workspace and the address of the whole server in front of it, for all tests of a module."""
+    with (
+        pickaxe.open(tmp_path_factory.mktemp("served") / "workspace") as workspace,
+        ServerThread(workspace, whole=True) as server,
+    ):
+        yield workspace, server.url
 
 
 @pytest.fixture(scope="module")

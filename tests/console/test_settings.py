@@ -120,8 +120,9 @@ def test_people_are_added_changed_and_let_in_again(at: Tab, empty: Workspace) ->
     form.get_by_role("button").click()
     assert form.get_by_label("Password").evaluate("field => field.validity.tooShort")
     form.get_by_label("Password").fill("not so short any more")
-    form.get_by_role("button").click()
+    form.get_by_role("button").dblclick()
     page.get_by_text("added ed as viewer").wait_for()
+    assert not page.locator("#problem").is_visible()
 
     change(page, "ed")
     page.locator("details[open]").get_by_label("Role").select_option("admin")

@@ -1,7 +1,7 @@
 // Charts: Vega-Lite specifications in `data-chart`, drawn without eval by Vega's expression interpreter.
 // Vega itself is fetched when a page has a chart, and kept by the browser from then on.
-const address = document.querySelector("script[data-vega]").dataset.vega;
-let library = null;
+const { vega: address, away } = document.querySelector("script[data-vega]").dataset;
+let library = null, turn = Promise.resolve();
 
 function vega() {
   library ??= new Promise((resolve, reject) => {
@@ -9,17 +9,31 @@ function vega() {
     script.type = "module"; // the bundle's top-level names stay its own
     script.src = address;
     script.onload = () => resolve(window.vegaEmbed);
-    script.onerror = () => reject(new Error("the charts' script did not come"));
+    script.onerror = () => { library = null; reject(new Error("the charts' script did not come")); };
     document.head.append(script);
   });
   return library;
 }
 
-export async function drawCharts(root) {
-  const places = [...root.querySelectorAll("[data-chart]")].filter((place) => place.dataset.drawn !== place.dataset.chart);
+const undrawn = (root) => [...root.querySelectorAll("[data-chart]")].filter((place) => place.dataset.drawn !== place.dataset.chart);
+
+// One after the other: figures that come while a chart is being drawn are drawn after it.
+export function drawCharts(root) {
+  const next = () => drawn(root);
+  turn = turn.then(next, next);
+  return turn;
+}
+
+async function drawn(root) {
+  const places = undrawn(root);
   if (!places.length) return;
-  const embed = await vega();
-  for (const place of places) await draw(embed, place);
+  for (const place of places) if (!place.view) place.ariaBusy = "true";
+  const embed = await vega().catch(() => null);
+  for (const place of places) {
+    place.ariaBusy = null;
+    if (embed && place.isConnected) await draw(embed, place);
+    else if (!embed && !place.view) place.textContent = away;
+  }
 }
 
 async function draw(embed, place) {

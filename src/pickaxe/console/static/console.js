@@ -2,6 +2,7 @@
 import { drawCharts } from "./charts.js";
 import { keepLive } from "./live.js";
 import { jumpBox } from "./jump.js";
+import { pageAt } from "./pages.js";
 import { tryForms } from "./try.js";
 
 const button = document.querySelector("[data-menu]"), menu = document.getElementById("menu");
@@ -28,14 +29,27 @@ function countTicks() {
 for (const moment of ["change", "swapped"]) document.addEventListener(moment, countTicks);
 addEventListener("pageshow", countTicks); // a browser that goes back brings the ticks with it
 
-// What takes a moment to find comes after the page: the part asks for itself.
-for (const part of document.querySelectorAll("[data-fetch]")) {
-  fetch(part.dataset.fetch).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status))).then((text) => {
-    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(part.id);
-    part.replaceChildren(...document.adoptNode(fresh).childNodes);
-    drawCharts(part);
-  }).catch(() => {}); // its link stays and leads to the same
+// What takes a moment to find comes after the page: the part asks for itself. When it does not come, its link leads to the same.
+for (const part of document.querySelectorAll("[data-fetch]")) fill(part);
+async function fill(part) {
+  const words = document.getElementById("away").dataset, link = part.querySelector("a");
+  part.ariaBusy = "true";
+  const answer = await pageAt(part.dataset.fetch), fresh = answer?.ok && answer.page.getElementById(part.id);
+  part.ariaBusy = null;
+  if (!fresh) {
+    link.textContent = words.again;
+    link.parentElement.replaceChildren(words.missing, " ", link);
+    return;
+  }
+  part.replaceChildren(...document.adoptNode(fresh).childNodes);
+  drawCharts(part);
 }
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !event.target.matches("[data-run]")) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+});
 
 // A drawing that is wider than its place begins where it matters.
 for (const place of document.querySelectorAll("[data-centre]")) {

@@ -1,5 +1,6 @@
 // Jobs are started and cancelled through the API, which writes the audit log. Panels are live: they are asked anew for every click.
-import { told } from "./said.js";
+import { call, told } from "./api.js";
+import { leave, once } from "./once.js";
 
 export function problemIn(place, text) {
   const problem = place?.querySelector("[data-problem]");
@@ -8,23 +9,15 @@ export function problemIn(place, text) {
   problem.hidden = !text;
 }
 
-// What the API answered; on a refusal null, and the reason stands in `place`.
-export async function post(address, body, place) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
-  const answer = await fetch(address, { method: "POST", headers, body: body && JSON.stringify(body) }).catch(() => null);
-  const said = await answer?.json().catch(() => null);
-  if (answer?.ok) return said.data;
-  const error = said?.error;
-  problemIn(place, error ? told(error) : document.getElementById("away").textContent);
-  return null;
-}
-
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-cancel], button[data-start]");
-  if (!button || (button.dataset.sure && !confirm(button.dataset.sure))) return;
-  const place = button.closest("section"), { cancel, start, then } = button.dataset;
-  button.disabled = true;
-  problemIn(place, "");
-  if (await post(cancel ?? "/v1/jobs", start && JSON.parse(start), place)) { if (then && then !== location.pathname) location.assign(then); else location.reload(); return; }
-  button.disabled = false;
+  if (!button || button.ariaBusy === "true" || (button.dataset.sure && !confirm(button.dataset.sure))) return;
+  once(button, () => press(button.dataset, button.closest("section")));
 });
+
+async function press({ cancel, start, then }, place) {
+  problemIn(place, "");
+  const { error } = await call(cancel ?? "/v1/jobs", start && JSON.parse(start));
+  if (error) problemIn(place, told(error));
+  else await leave(() => (then && then !== location.pathname ? location.assign(then) : location.reload()));
+}

@@ -1,31 +1,34 @@
 // The desk: one item in front, the next ones already here. A key is an answer; each is sent at once, in order, and one that could
 // not be saved comes back with the reason.
-import { told } from "./said.js";
+import { call, told } from "./api.js";
+import { progress } from "./progress.js";
 import { spanForm } from "./spans.js";
 
 const desk = document.getElementById("desk");
-const [question, choices, said, note] = ["question", "choices", "said", "note"].map((id) => document.getElementById(id));
+const [question, choices, said, note, waiting] = ["question", "choices", "said", "note", "waiting"].map((id) => document.getElementById(id));
 const words = desk.dataset, labels = JSON.parse(words.labels), names = JSON.parse(words.names), blind = JSON.parse(words.blind);
 const AHEAD = 3;
-let items = [], shownAt = 0, away = 0, hiddenAt = 0, sending = Promise.resolve(), spans = null, answered = [], counting = 0, undoing = 0;
+let items = [], more = true, spans = null; // more: whether the server may have some that are not here
+let shownAt = 0, seenAt = Infinity, away = 0, hiddenAt = 0; // of the item in front; seen once it is painted
+let sending = Promise.resolve(), undoing = 0, looking = false;
 const pending = []; // answered or skipped here, not yet acknowledged
+const { count, recount } = progress(words, () => pending.length === 0);
 const drafts = new Map(); // row_key -> what was begun there when something else came in front
 
-async function ask(action, body) {
-  const answer = await fetch(`${words.address}/${action}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) });
-  const said = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(told(said.error)), { code: said.error.code });
-  return said.data;
+async function ask(action, body = {}) {
+  const { data, error } = await call(`${words.address}/${action}`, body, { keepalive: true }); // kept also by who closes the page now
+  if (error) throw Object.assign(new Error(error.code === "no_answer" ? error.message : told(error)), { code: error.code });
+  return data;
 }
 
 // Calls go out one after the other: what was done first is kept first, however the network feels.
-const queued = (work) => (sending = sending.then(work).catch((error) => tell(`${words.failed} ${error.message}`, true)));
+const queued = (work) => (sending = sending.then(work).catch((error) => tell(error.message, true)));
 
 async function refill() {
   const taken = await ask("take", { ahead: AHEAD });
-  const known = new Set(items.map((item) => item.row_key));
-  const settled = new Set(pending);
-  items.push(...taken.filter((item) => !known.has(item.row_key) && !settled.has(item.row_key)));
+  const open = taken.filter((item) => !pending.includes(item.row_key)), known = new Set(items.map((item) => item.row_key));
+  items.push(...open.filter((item) => !known.has(item.row_key)));
+  more = open.length > 0;
   if (question.dataset.key === undefined || question.dataset.key === "") show();
 }
 
@@ -44,7 +47,7 @@ function show() {
     if (words.form !== "spans") button.setAttribute("aria-pressed", String(before?.value === labels[index]));
   });
   if (!item) {
-    question.append(document.getElementById("nothing").content.cloneNode(true));
+    question.append(more || pending.length ? waiting : document.getElementById("nothing").content.cloneNode(true));
     return;
   }
   if (words.form === "spans") spans = spanForm(question, item.text, labels, words.remove, before?.value);
@@ -58,7 +61,8 @@ function show() {
   if (suggested && !blind) question.append(paragraph("fine", `${words.suggested} ${suggested.said}`));
   shownAt = performance.now();
   away = 0;
-  // A press that was meant for the item before must not answer this one.
+  seenAt = Infinity;
+  requestAnimationFrame(() => { seenAt = performance.now(); });
   question.scrollTop = 0;
   // A text that has to be scrolled in its place is reached by keyboard, too.
   for (const text of question.querySelectorAll(".text")) if (text.scrollHeight > text.clientHeight) text.tabIndex = 0;
@@ -97,8 +101,15 @@ function setAside() {
   if (item) drafts.set(item.row_key, { value: spans?.value() ?? drafts.get(item.row_key)?.value ?? item.given?.value, note: note.value });
 }
 
-function give(value) {
-  if (undoing) return; // the press was meant for the item that is about to come back
+// Whether a press was meant for what was in front before: for an item that was not on the screen yet, or is about to come back.
+function early(press) {
+  const soon = items.length > 0 && press.timeStamp < seenAt;
+  if (soon) tell(words.soon);
+  return undoing || soon;
+}
+
+function give(value, press) {
+  if (early(press)) return;
   const item = items.shift();
   if (!item) return;
   const seconds = Math.max(0, (performance.now() - shownAt - away) / 1000);
@@ -113,8 +124,8 @@ function give(value) {
       await ask("answer", body);
       count();
     } catch (error) {
-      if (error.code !== "conflict") bringBack({ ...item, given: { value, note: body.note } });
       tell(`${words.failed} ${error.message}`, true);
+      if (error.code !== "conflict") return bringBack({ ...item, given: { value, note: body.note } });
     } finally {
       pending.splice(pending.indexOf(item.row_key), 1);
     }
@@ -122,22 +133,29 @@ function give(value) {
   });
 }
 
-const skip = () => {
-  if (undoing || !items.length) return;
+function skip(press) {
+  if (early(press) || !items.length) return;
   setAside();
   const item = items.shift();
   pending.push(item.row_key);
   tell("");
   show();
   queued(async () => {
-    await ask("skip", { row_key: item.row_key }).catch((error) => { bringBack(item); tell(`${words.failed} ${error.message}`, true); });
-    pending.splice(pending.indexOf(item.row_key), 1);
+    try {
+      await ask("skip", { row_key: item.row_key });
+    } catch (error) {
+      tell(`${words.failed} ${error.message}`, true);
+      return bringBack(item);
+    } finally {
+      pending.splice(pending.indexOf(item.row_key), 1);
+    }
     if (items.length < AHEAD) await refill();
   });
-};
+}
 
 function undo() {
   undoing += 1;
+  tell(words.undoing);
   queued(async () => {
     try {
       const item = await ask("undo");
@@ -145,9 +163,7 @@ function undo() {
       if (!item) return;
       bringBack(item);
       recount();
-    } finally {
-      undoing -= 1;
-    }
+    } finally { undoing -= 1; }
   });
 }
 
@@ -162,26 +178,6 @@ function tell(text, bad = false) {
   said.classList.toggle("bad", bad);
 }
 
-function count() {
-  const mine = document.getElementById("mine");
-  mine.textContent = Number(mine.textContent) + 1;
-  const now = performance.now();
-  answered = [...answered, now].filter((at) => now - at < 60000);
-  if (answered.length > 1) document.getElementById("rate").textContent = Math.round((60000 * (answered.length - 1)) / (now - answered[0]));
-  counting ||= setTimeout(recount, 1000);
-}
-
-// What all of them have done together: asked once a second at most, however fast somebody answers.
-function recount() {
-  clearTimeout(counting);
-  counting = 0;
-  fetch(words.address).then((answer) => answer.json()).then(({ data }) => {
-    if (!pending.length) document.getElementById("mine").textContent = data.by[words.me] ?? 0;
-    document.getElementById("complete").textContent = data.complete;
-    document.getElementById("done").value = data.complete;
-  }).catch(() => {});
-}
-
 names.forEach((name, index) => {
   const button = document.createElement("button");
   button.type = "button";
@@ -192,19 +188,21 @@ names.forEach((name, index) => {
     button.append(key, " ");
   }
   button.append(name);
-  button.addEventListener("click", () => choose(index));
+  button.addEventListener("click", (press) => choose(index, press));
   choices.append(button);
 });
 
 // A label of spans is marked and the text has the focus again, where Enter submits.
-function choose(index) {
-  if (words.form !== "spans") give(labels[index]);
+function choose(index, press) {
+  if (words.form !== "spans") give(labels[index], press);
   else if (spans) { spans.mark(labels[index]); spans.focus(); }
 }
 
 document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("skip").addEventListener("click", skip);
-document.getElementById("submit")?.addEventListener("click", () => spans && give(spans.value()));
+document.getElementById("submit")?.addEventListener("click", (press) => spans && give(spans.value(), press));
+// What was answered is not kept before the server has it: whoever leaves earlier is asked.
+addEventListener("beforeunload", (event) => { if (pending.length || undoing) event.preventDefault(); });
 // Whoever leaves gives back what they took; whoever comes back to the page takes anew.
 addEventListener("pagehide", () => fetch(`${words.address}/release`, { method: "POST", keepalive: true }));
 addEventListener("pageshow", (event) => { if (event.persisted) { items = []; show(); queued(refill); } });
@@ -227,11 +225,11 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.target.closest?.("input, textarea, select")) return;
   const key = keyOf(event), digit = key === "0" ? 9 : Number(key) - 1;
-  if (/^[0-9]$/.test(key) && digit < labels.length && !event.repeat) choose(digit);
+  if (/^[0-9]$/.test(key) && digit < labels.length && !event.repeat) choose(digit, event);
   else if (key === "u" || key === "backspace") undo();
-  else if (key === "s" && !event.repeat) skip();
+  else if (key === "s" && !event.repeat) skip(event);
   else if (key === "n") note.focus();
-  else if (event.key === "Enter" && spans && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") give(spans.value());
+  else if (event.key === "Enter" && spans && event.target.tagName !== "BUTTON" && event.target.tagName !== "A") give(spans.value(), event);
   else if (spans?.key(event)) { /* the cursor moved */ } else return;
   event.preventDefault();
 });
@@ -240,7 +238,12 @@ queued(refill);
 
 // A line that waits for people brings its next batch by and by: whoever has nothing left is shown it, with what it is for.
 setInterval(async () => {
-  if (items.length || pending.length || document.hidden) return;
-  const taken = await ask("take", { ahead: 0 }).catch(() => []);
+  const idle = () => !items.length && !pending.length && !document.hidden;
+  if (!idle() || looking) return;
+  looking = true;
+  const taken = await ask("take", { ahead: 0 }).catch(() => null);
+  looking = false;
+  if (!taken || !idle()) return; // an item came the usual way meanwhile
   if (taken.length) location.reload();
+  else if (more) { more = false; show(); }
 }, 5000);

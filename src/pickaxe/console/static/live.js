@@ -1,38 +1,39 @@
 // Live parts: when the server says that something changed, the page fetches itself and swaps what is marked `data-live`.
 import { drawCharts } from "./charts.js";
+import { pageAt } from "./pages.js";
 
 const LEAST_MS = 1500; // between two fetches of the page, however busy the workspace is
-const FIRST_MS = 1000, MOST_MS = 30000; // before a refused stream is opened again
+const FIRST_MS = 1000, MOST_MS = 30000; // before a refused stream is opened again; as long a page is waited for
 
 export function keepLive() {
   const parts = document.querySelectorAll("[data-live]");
   if (!parts.length) return;
   for (const part of parts) shown.set(part, part.innerHTML);
-  let known = null, last = 0, waiting = null, missed = false, stale = false;
+  let known = null, last = 0, waiting = null, missed = false, stale = false, asking = false, again = false;
   listen((state) => {
     if (stale || (known !== null && state !== known)) soon();
     known = state;
   }, soon);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting === "shown") refresh(); });
-  // What was left alone because the reader was in it comes when they leave.
-  document.addEventListener("focusout", () => { if (missed) setTimeout(soon); });
+  // What was left alone because the reader was in it comes when they leave, or when what they pressed there is done.
+  for (const moment of ["focusout", "done"]) document.addEventListener(moment, () => { if (missed) setTimeout(soon); });
 
   function soon() {
     if (document.hidden) { waiting = "shown"; return; }
+    if (asking) { again = true; return; } // one at a time: a slow answer never comes after a newer one
     if (waiting === null) waiting = setTimeout(refresh, Math.max(0, last + LEAST_MS - Date.now()));
   }
 
   async function refresh() {
     waiting = null;
     last = Date.now();
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    stale = !answer?.ok; // then the next word from the server is reason enough to ask again
-    if (stale) return;
-    if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { // the session ended
-      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-      return;
-    }
-    missed = swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    asking = true;
+    const fresh = await pageAt(location.href, { signal: AbortSignal.timeout(MOST_MS) });
+    asking = false;
+    stale = !fresh?.ok; // then the next word from the server is reason enough to ask again
+    if (!stale) missed = swap(fresh.page);
+    if (again) soon();
+    again = false;
   }
 }
 
@@ -71,7 +72,7 @@ export function swap(fresh) {
   for (const old of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(old.id);
     if (!old.isConnected || !next || next.innerHTML === shown.get(old) || (inner(old) && inner(old) === inner(next))) continue;
-    if (old.contains(document.activeElement)) { left = true; continue; }
+    if (old.contains(document.activeElement) || old.ariaBusy === "true" || old.querySelector("button[aria-busy=true]")) { left = true; continue; }
     shown.set(old, next.innerHTML);
     for (const part of next.querySelectorAll("[data-live]")) shown.set(part, part.innerHTML);
     const log = old.querySelector(".log"), at = log?.scrollTop;

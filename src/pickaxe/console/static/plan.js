@@ -1,8 +1,9 @@
 // The scenario as one moves it: a slider scales its field's numbers, every change asks the server anew and swaps the results.
 import { drawCharts } from "./charts.js";
+import { pageAt } from "./pages.js";
 
 const form = document.getElementById("scenario");
-let waiting = null, asked = 0;
+let waiting = null, asking = new AbortController();
 
 const address = () => {
   const fields = [...form.querySelectorAll("[name]")].filter((field) => !("untouched" in field.dataset));
@@ -10,13 +11,27 @@ const address = () => {
 };
 
 async function ask() {
-  const turn = ++asked, here = address();
-  const answer = await fetch(here, { headers: { Accept: "text/html" } });
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("results");
-  if (turn !== asked || !fresh) return; // a later change is on its way
+  const here = address(), results = document.getElementById("results");
+  asking.abort(); // a later change is on its way
+  const { signal } = (asking = new AbortController());
+  results.ariaBusy = "true";
+  const answer = await pageAt(here, { signal }), fresh = answer?.page.getElementById("results");
+  if (signal.aborted) return;
+  results.ariaBusy = null;
+  if (!fresh) { results.querySelector("[data-away]").hidden = false; return; }
   history.replaceState(null, "", here);
-  document.getElementById("results").replaceWith(document.adoptNode(fresh));
-  drawCharts(document.getElementById("results"));
+  const swapped = document.adoptNode(fresh), back = keepName(results, swapped);
+  results.replaceWith(swapped);
+  back();
+  drawCharts(swapped);
+}
+
+// Whoever writes a name for the scenario meanwhile goes on writing it. Returns what gives the field its focus back.
+function keepName(old, next) {
+  const form = old.querySelector("[data-scenario]"), place = next.querySelector("[data-scenario]"), inIt = document.activeElement;
+  const had = form?.contains(inIt);
+  if (form && place) place.replaceWith(form);
+  return () => { if (had) inIt.focus(); };
 }
 
 const soon = () => { clearTimeout(waiting); waiting = setTimeout(ask, 180); };

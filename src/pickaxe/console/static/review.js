@@ -1,36 +1,39 @@
 // Review: a press decides what holds for an item; spans can be marked anew. The item is then fetched as the server has it.
-import { told } from "./said.js";
+import { call, told } from "./api.js";
+import { once } from "./once.js";
+import { pageAt } from "./pages.js";
 import { spanForm } from "./spans.js";
 
 const place = document.getElementById("divided"), words = place.dataset, labels = JSON.parse(words.labels);
 const problem = document.getElementById("problem");
 let since = performance.now(), away = 0, hiddenAt = 0;
 
-async function decide(item, value) {
+// One decision about an item after the other, or the server might keep the first as the last.
+const decide = (item, value) => once(item, () => send(item, value));
+
+async function send(item, value) {
   const seconds = Math.max(0, (performance.now() - since - away) / 1000);
   problem.hidden = true;
-  try {
-    const answer = await fetch(words.address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ row_key: item.dataset.key, value, seconds }) });
-    const { error } = await answer.json();
-    if (error) throw new Error(told(error));
-    [since, away] = [performance.now(), 0];
-    await renew(item);
-  } catch (error) {
-    problem.textContent = `${words.failed} ${error.message}`;
+  const { error } = await call(words.address, { row_key: item.dataset.key, value, seconds });
+  if (error) {
+    problem.textContent = `${words.failed} ${told(error)}`;
     problem.hidden = false;
     problem.scrollIntoView({ block: "center" });
+    return;
   }
+  [since, away] = [performance.now(), 0];
+  await renew(item);
 }
 
-// Whoever decides by keyboard goes on with the next item.
+// Whoever decides by keyboard goes on with the next item; who is somewhere else by now stays there.
 async function renew(item) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(item.id);
+  const answer = await pageAt(location.href), fresh = answer?.page.getElementById(item.id);
+  if (!answer) return; // it is kept, and shown when the server answers again
   if (!fresh) { location.reload(); return; }
-  const next = item.nextElementSibling?.querySelector("button");
+  const stayed = item.contains(document.activeElement), next = item.nextElementSibling?.querySelector("button");
   const made = document.adoptNode(fresh);
   item.replaceWith(made);
-  (next ?? made.querySelector("button")).focus();
+  if (stayed) (next ?? made.querySelector("button")).focus();
 }
 
 function markAnew(button) {
@@ -64,10 +67,10 @@ function made(kind, text, press) {
 }
 
 place.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button?.dataset.value !== undefined) decide(button.closest(".divided"), JSON.parse(button.dataset.value));
+  const button = event.target.closest("button"), item = event.target.closest(".divided");
+  if (button?.dataset.value !== undefined) decide(item, JSON.parse(button.dataset.value));
   else if (button?.dataset.mark !== undefined) markAnew(button);
-  else if (button?.dataset.chosen !== undefined && button.previousElementSibling.value) decide(button.closest(".divided"), button.previousElementSibling.value);
+  else if (button?.dataset.chosen !== undefined && button.previousElementSibling.value) decide(item, button.previousElementSibling.value);
 });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();

@@ -1,17 +1,18 @@
 // Keys and people are changed through the API, which writes the audit log; a new key's secret is shown once and never fetched again.
-import { told } from "./said.js";
+import { call, told } from "./api.js";
+import { leave, once } from "./once.js";
+import { pageAt } from "./pages.js";
 
 const problem = document.getElementById("problem"), secret = document.getElementById("secret");
 
-async function call(method, at, body) {
+async function change(method, at, body) {
   problem.hidden = true;
-  const answer = await fetch(at, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
-  const said = await answer.json();
-  if (answer.ok) return said.data;
+  const { data, error } = await call(at, body, { method });
+  if (!error) return data;
   const short = document.createElement("strong"), long = document.createElement("span");
-  short.textContent = JSON.parse(problem.dataset.codes)[said.error.code] ?? "";
-  long.lang = "en"; // the API's own words
-  long.textContent = told(said.error);
+  short.textContent = JSON.parse(problem.dataset.codes)[error.code] ?? "";
+  if (error.language) long.lang = error.language; // the server's own words
+  long.textContent = told(error);
   problem.replaceChildren(short, " ", long);
   problem.hidden = false;
   problem.scrollIntoView({ block: "center" });
@@ -20,12 +21,10 @@ async function call(method, at, body) {
 
 // The page as it is now. While a secret is shown, which nobody can show again, only the lists around it are fetched.
 async function renew() {
-  if (secret.hidden) { location.reload(); return; }
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (secret.hidden) { await leave(() => location.reload()); return; }
+  const fresh = await pageAt(location.href);
   for (const list of document.querySelectorAll("[data-list]")) {
-    const next = fresh.querySelector(`section[aria-labelledby="${list.parentElement.getAttribute("aria-labelledby")}"] > [data-list]`);
+    const next = fresh?.page.querySelector(`section[aria-labelledby="${list.parentElement.getAttribute("aria-labelledby")}"] > [data-list]`);
     if (next) list.replaceWith(document.adoptNode(next));
   }
 }
@@ -42,25 +41,31 @@ function filledIn(form) {
 }
 
 // Buttons and forms come and go with their list, so the page listens for them.
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-call]");
-  if (!button || !confirm(button.dataset.sure)) return;
-  const done = await call(button.dataset.call, button.dataset.at, button.dataset.body && JSON.parse(button.dataset.body));
-  if (done !== undefined) renew();
+  if (!button || button.ariaBusy === "true" || !confirm(button.dataset.sure)) return;
+  once(button, async () => {
+    const done = await change(button.dataset.call, button.dataset.at, button.dataset.body && JSON.parse(button.dataset.body));
+    if (done !== undefined) await renew();
+  });
 });
 
-document.addEventListener("submit", async (event) => {
+document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.dataset.call) return;
   event.preventDefault();
   const body = filledIn(form);
-  if (!Object.keys(body).length) return;
-  const made = await call(form.dataset.call, form.dataset.at, body);
+  if (Object.keys(body).length) once(event.submitter ?? form.querySelector("button"), () => send(form, body));
+});
+
+async function send(form, body) {
+  const made = await change(form.dataset.call, form.dataset.at, body);
   if (made === undefined) return;
   form.reset();
-  if (!made.secret) { renew(); return; }
-  secret.querySelector("code").textContent = made.secret;
-  secret.hidden = false;
+  if (made.secret) {
+    secret.querySelector("code").textContent = made.secret;
+    secret.hidden = false;
+  }
   await renew();
   secret.scrollIntoView({ block: "center" });
-});
+}

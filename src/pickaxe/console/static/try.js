@@ -1,4 +1,7 @@
 // Try an endpoint: ask it through the API, show the answer with its probabilities, say what would have been right.
+import { call } from "./api.js";
+import { once } from "./once.js";
+
 export function tryForms() {
   for (const form of document.querySelectorAll("[data-try]")) {
     const place = form.parentElement.querySelector("[data-answer]");
@@ -27,37 +30,35 @@ export function tryForms() {
       for (const name of ["beside", "right"]) if (find(name)) find(name).hidden = false;
     };
 
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      if (button.disabled) return; // Ctrl+Enter while the answer before is awaited
-      if (!text.value.trim()) { text.setCustomValidity(form.dataset.blank); text.reportValidity(); return; }
+    const ask = async () => {
       forget();
-      button.disabled = true;
-      const { data, error } = await post(`/v1/endpoints/${encodeURIComponent(form.dataset.try)}/predict`, { text: text.value });
-      button.disabled = false;
+      const { data, error } = await call(`/v1/endpoints/${encodeURIComponent(form.dataset.try)}/predict`, { text: text.value });
       place.hidden = false;
       if (data) said(data);
-      else find("label").textContent = error?.message ?? form.dataset.failed;
-    });
+      else find("label").textContent = inWords(error);
+    };
 
-    text.addEventListener("input", () => text.setCustomValidity(""));
-    text.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-    });
-
-    find("correct")?.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const about = trace, fields = event.target.elements;
+    const correct = async ({ label, by }) => {
+      const about = trace;
       if (!about) return;
-      const { data, error } = await post(`/v1/traces/${about}/feedback`, { label: fields.label.value, by: fields.by.value });
-      if (about === trace) find("said").textContent = data ? event.target.dataset.thanks : error?.message ?? form.dataset.failed;
+      find("said").textContent = "";
+      const { data, error } = await call(`/v1/traces/${about}/feedback`, { label: label.value, by: by.value });
+      if (about === trace) find("said").textContent = data ? find("correct").dataset.thanks : inWords(error);
+    };
+
+    const inWords = (error) => (error.code === "no_answer" ? form.dataset.failed : error.message);
+
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (text.value.trim()) once(button, ask);
+      else { text.setCustomValidity(form.dataset.blank); text.reportValidity(); }
+    });
+    text.addEventListener("input", () => text.setCustomValidity(""));
+    find("correct")?.addEventListener("submit", (event) => {
+      event.preventDefault();
+      once(event.target.querySelector("button"), () => correct(event.target.elements));
     });
   }
-}
-
-async function post(address, body) {
-  const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
-  return (await answer?.json().catch(() => null)) ?? {};
 }
 
 function row([label, share]) {
