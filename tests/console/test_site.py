@@ -113,6 +113,20 @@ def test_the_foundation_is_light(client: TestClient) -> None:
     assert sum(weights.values()) + len(page.content) < 40_000, weights
 
 
+@pytest.mark.parametrize("path", ["/", "/settings", "/tasks/-/new", "/plan/train"])
+def test_a_page_names_every_module_that_it_needs(client: TestClient, path: str) -> None:
+    """Else a browser asks for one after the other: on a slow network each of them costs a turn."""
+    page = client.get(path).text
+    named = set(re.findall(r'(?:href|src)="(/static/\w+/\w+\.js)"', page))
+    imported = {
+        script.rpartition("/")[0] + "/" + needed
+        for script in named
+        for needed in re.findall(r'^import .* from "\./([\w.]+)";', client.get(script).text, re.MULTILINE)
+    }
+    assert len(imported) >= 5
+    assert imported <= named
+
+
 def _weight(client: TestClient, path: str) -> int:
     with client.stream("GET", path) as answer:
         return sum(len(part) for part in answer.iter_raw())

@@ -90,6 +90,7 @@ class Site:
             .render(
                 values,
                 asset=self.assets.path,
+            imports=self.assets.imports,
                 menu=self._menu,
                 t=translator(language),
                 word=partial(name_of, language),
