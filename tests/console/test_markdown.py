@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pickaxe.console.markdown import markup
+from pickaxe.console.pages.artifacts import _card
+from pickaxe.console.words import catalogue
+from pickaxe.flows.publish import PublishConfig
+from pickaxe.flows.publish import _card as write_card
 
 
 def test_a_card_is_structured_below_the_pages_own_headings() -> None:
@@ -42,3 +46,22 @@ def test_a_line_at_the_top_is_no_front_matter() -> None:
 
 def test_links_to_the_web_stay() -> None:
     assert '<a href="https://example.org/a">here</a>' in markup("[here](https://example.org/a)")
+
+
+def test_the_headings_of_our_own_cards_are_in_the_readers_language(finished_card: str) -> None:
+    said = {key: text for key, text in catalogue("zh").items() if key.startswith("artifacts.card_")}
+    page = _card(finished_card, "zh")
+    assert page.count('<h4 lang="zh">') == len(said) == finished_card.count("\n## ")
+    assert all(f">{text}</h4>" in page for text in said.values())
+    assert "<h4>Intended use</h4>" in _card(finished_card, "en")
+    foreign = finished_card.replace("library_name: pickaxe", "library_name: other")
+    assert "<h4>Intended use</h4>" in _card(foreign, "zh")
+    odd = "---\nlibrary_name: pickaxe\n---\n## Data <script>\n\n## Data\n"
+    assert "<h4>Data &lt;script&gt;</h4>" in _card(odd, "zh")
+
+
+@pytest.fixture
+def finished_card() -> str:
+    """As `publish` writes it."""
+    config = PublishConfig(task="mail", intended_use="To sort.", limits="Short texts.")
+    return write_card(config, {"format": "linear", "classes": ["a", "b"]}, {"verdict": {"rules": []}})

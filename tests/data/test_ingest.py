@@ -90,7 +90,9 @@ def test_wrong_encoding_names_the_byte_and_the_remedy(tmp_path: Path) -> None:
     content = "text,n\nplain,1\ncafé au lait,2\n".encode("cp1252")
     with pytest.raises(BadInput) as caught:
         run(tmp_path, content)
-    assert caught.value.details == {"line": 3, "byte_offset": content.index(b"\xe9")}
+    details = caught.value.details
+    assert (details["line"], details["byte_offset"]) == (3, content.index(b"\xe9"))
+    assert "cp1252" in details["fits"]
     assert "cp1252" in str(caught.value)
     assert f"byte offset {content.index(0xE9)}" in str(caught.value)
     assert texts(run(tmp_path, content, encoding="cp1252"))[1] == "café au lait"

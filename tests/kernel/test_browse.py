@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pickaxe.kernel import browse
+from pickaxe.kernel import browse, newest
 from pickaxe.kernel import runs as kernel_runs
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
@@ -17,21 +17,21 @@ from tests.kernel.sample_steps import Count, count
 def test_the_newest_run_of_each_name_of_one_scope(workspace: Workspace) -> None:
     for name in ("t/b", "t/a", "t/b", "u/a", "t", "t/b", "t0/a", "t/c/d"):
         workspace.run(count, Count(upto=len(workspace.runs.list())), name=name, cores=1)
-    newest = {run.name: run for run in sorted(workspace.runs.list(), key=lambda run: run.created_at)}
-    found = browse.newest_of_each_name(workspace, "t")
-    assert [run.id for run in found] == [newest[name].id for name in ("t/a", "t/b", "t/c/d")]
-    assert [run.name for run in browse.newest_of_each_name(workspace, "t", most=2)] == ["t/a", "t/b"]
-    assert browse.newest_of_each_name(workspace, "nothing") == []
-    together = browse.newest_by_scope(workspace, ["u", "nothing", "t"])
+    expected = {run.name: run for run in sorted(workspace.runs.list(), key=lambda run: run.created_at)}
+    found = newest.newest_of_each_name(workspace, "t")
+    assert [run.id for run in found] == [expected[name].id for name in ("t/a", "t/b", "t/c/d")]
+    assert [run.name for run in newest.newest_of_each_name(workspace, "t", most=2)] == ["t/a", "t/b"]
+    assert newest.newest_of_each_name(workspace, "nothing") == []
+    together = newest.newest_by_scope(workspace, ["u", "nothing", "t"])
     assert {scope: [run.name for run in runs] for scope, runs in together.items()} == {
         "u": ["u/a"],
         "nothing": [],
         "t": ["t/a", "t/b", "t/c/d"],
     }
     assert together["t"] == found
-    wanted = {name: newest[name].id for name in ("t/b", "t", "u/a")}
-    assert browse.newest_run_ids(workspace, ["t/b", "nothing", "t", "u/a", "t/b"]) == wanted
-    assert browse.newest_run_ids(workspace, []) == {}
+    wanted = {name: expected[name].id for name in ("t/b", "t", "u/a")}
+    assert newest.newest_run_ids(workspace, ["t/b", "nothing", "t", "u/a", "t/b"]) == wanted
+    assert newest.newest_run_ids(workspace, []) == {}
 
 
 def test_the_newest_version_of_each_of_some_names(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,23 @@ _BELOW = 2
 """A page's own headings are h1 and h2."""
 
 
-def markup(text: str) -> Markup:
-    """CommonMark with tables, without front matter."""
+def markup(text: str, *, headings: Mapping[str, str] | None = None, language: str = "") -> Markup:
+    """CommonMark with tables, without front matter. `headings`: what some are called in another `language`."""
     reader = _reader()
     tokens = reader.parse(_FRONT_MATTER.sub("", text, count=1))
-    for token in tokens:
+    for token, inside in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + _BELOW)}"
+        if token.type == "heading_open" and inside and headings and (said := headings.get(inside.content)):
+            token.attrSet("lang", language)
+            inside.children = reader.parseInline(said)[0].children
     return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704 (its HTML is escaped)
+
+
+def says(text: str, line: str) -> bool:
+    """Whether `line` is in the front matter of `text`."""
+    found = _FRONT_MATTER.match(text)
+    return found is not None and line in found[0].splitlines()
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pickaxe.flows.desk import answers_wanted
 from pickaxe.flows.job_view import Facts, JobView, recent_facts, recent_jobs
-from pickaxe.kernel.browse import newest_of_each_name, newest_run_ids
+from pickaxe.kernel.newest import newest_of_each_name, newest_run_ids
 from pickaxe.kernel.nouns import Event, RunState
 
 if TYPE_CHECKING:

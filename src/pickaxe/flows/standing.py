@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pickaxe.kernel.browse import newest_by_scope, scopes
+from pickaxe.kernel.browse import scopes
+from pickaxe.kernel.newest import newest_by_scope
 from pickaxe.kernel.nouns import Artifact, Run, RunState
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,14 +73,9 @@ class Artifacts:
                 tenant_id=self._tenant_id,
                 name=name,
                 version=connection.execute(newest).scalar_one() + 1,
-                kind=stored.kind,
-                digest=stored.digest,
-                stored=stored.stored,
-                pin=stored.pin,
-                size=stored.size,
-                meta=stored.meta,
                 run_id=run_id,
                 created_ns=at_ns,
+                **asdict(stored),
             )
         )
 

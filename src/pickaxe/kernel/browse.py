@@ -5,14 +5,14 @@ Each touches about as many rows as it shows (by an index where the catalog has o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from pickaxe.kernel.catalog.schema import artifacts, edges, runs
-from pickaxe.kernel.nouns import Artifact, Run
+from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.paging import MANY, batched
 
 if TYPE_CHECKING:
@@ -85,18 +85,6 @@ def newest_versions(workspace: Workspace, names: Sequence[str]) -> dict[str, Art
     return {item.newest.name: item.newest for item in _named(workspace, query.group_by(artifacts.c.name))} if names else {}
 
 
-def newest_run_ids(workspace: Workspace, names: Collection[str]) -> dict[str, str]:
-    """name -> the id of its newest run, of those few names that have one; the older runs are not read."""
-    if not names:
-        return {}
-    each = sa.union_all(*(sa.select(sa.literal(name).label("name")) for name in dict.fromkeys(names))).cte("each")
-    of_name = sa.select(runs.c.id).where(runs.c.tenant_id == workspace.tenant_id, runs.c.name == each.c.name)
-    newest = of_name.order_by(runs.c.created_ns.desc(), runs.c.id.desc()).limit(1).correlate(each).scalar_subquery()
-    with workspace.catalog.read() as connection:
-        rows = connection.execute(sa.select(each.c.name, newest.label("id"))).all()
-    return {row.name: row.id for row in rows if row.id is not None}
-
-
 def kinds(workspace: Workspace) -> list[str]:
     """Every kind of artifact that there is."""
     query = sa.select(artifacts.c.kind).where(artifacts.c.tenant_id == workspace.tenant_id).distinct()
@@ -128,7 +116,7 @@ def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[st
     One look into the index of names for each, however many runs there are of it.
     """
     found: list[str] = []
-    beyond = f"{after}{_AFTER_SLASH}" if after else ""
+    beyond = f"{after}{AFTER_SLASH}" if after else ""
     with workspace.catalog.read() as connection:
         while len(found) < limit:
             name = connection.execute(_first_name(workspace, beyond)).scalar()
@@ -137,40 +125,12 @@ def scopes(workspace: Workspace, *, after: str = "", limit: int = 50) -> list[st
             scope, slash, _ = name.partition("/")
             if slash:
                 found.append(scope)
-            beyond = scope + (_AFTER_SLASH if slash else "/")  # what has this name and more parts comes right after it
+            beyond = scope + (AFTER_SLASH if slash else "/")  # what has this name and more parts comes right after it
     return found
 
 
-def newest_of_each_name(workspace: Workspace, scope: str, *, most: int = 100) -> list[Run]:
-    """The newest run of every name under ``scope/``, up to `most` names, by name.
-
-    From each name the index is asked for the next one, and for the newest of each: the older runs are not read.
-    """
-    return newest_by_scope(workspace, [scope], most=most)[scope]
-
-
-def newest_by_scope(workspace: Workspace, scopes: Sequence[str], *, most: int = 100) -> dict[str, list[Run]]:
-    """The same of several scopes, by scope."""
-    ids: dict[str, list[str]] = {}
-    with workspace.catalog.read() as connection:
-        for scope in scopes:
-            ids[scope] = list(connection.execute(_newest_under(workspace, scope, most)).scalars())
-    known = workspace.runs.many([id for of_scope in ids.values() for id in of_scope])
-    return {scope: sorted((known[id] for id in of_scope), key=lambda run: run.name) for scope, of_scope in ids.items()}
-
-
-def _newest_under(workspace: Workspace, scope: str, most: int) -> sa.Select[str]:
-    """Ids of runs."""
-    ours = runs.c.tenant_id == workspace.tenant_id
-    first = sa.select(sa.func.min(runs.c.name).label("name")).where(ours, runs.c.name >= f"{scope}/")
-    each = first.where(runs.c.name < f"{scope}{_AFTER_SLASH}").cte("each", recursive=True)
-    following = sa.select(sa.func.min(runs.c.name)).where(ours, runs.c.name > each.c.name, runs.c.name < f"{scope}{_AFTER_SLASH}")
-    each = each.union_all(sa.select(following.correlate(each).scalar_subquery()).where(each.c.name.is_not(None)))
-    newest = sa.select(runs.c.id).where(ours, runs.c.name == each.c.name).order_by(runs.c.created_ns.desc(), runs.c.id.desc())
-    return sa.select(newest.limit(1).correlate(each).scalar_subquery()).where(each.c.name.is_not(None)).limit(most)
-
-
-_AFTER_SLASH = chr(ord("/") + 1)
+AFTER_SLASH = chr(ord("/") + 1)
+"""What has a scope's name and a slash is before its name and this."""
 
 
 def _first_name(workspace: Workspace, at_least: str) -> sa.Select[Any]:

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
 from starlette.responses import Response
 
 from pickaxe.console import graph
 from pickaxe.console.difference import difference
 from pickaxe.console.forms import After, Text
-from pickaxe.console.markdown import markup
+from pickaxe.console.markdown import markup, says
 from pickaxe.console.site import Site
+from pickaxe.console.words import DEFAULT, catalogue
 from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import cost_of
@@ -23,6 +25,8 @@ from pickaxe.kernel.workspace import Workspace
 PAGE = 40
 VERSIONS = 20
 SHOWN_ROWS = 15
+_OURS = "library_name: pickaxe"
+_HEADING = "artifacts.card_"
 LARGEST_SHOWN = 200_000
 """Bytes of a document that the card quotes."""
 
@@ -71,7 +75,7 @@ def router(site: Site) -> APIRouter:
             before=next((other for other in versions if other.version < item.version), None),
             maker=workspace.runs.get(item.run_id) if item.run_id else None,
             cost=cost_of(workspace, item),
-            content=_content(workspace, item),
+            content=_content(workspace, item, site.language_of(request)),
         )
 
     return routes
@@ -86,7 +90,7 @@ def _lineage(
     return graph.drawing(near, artifacts, runs, item.id, site.language_of(request), item.ref), near
 
 
-def _content(workspace: Workspace, item: Artifact) -> Mapping[str, Any]:
+def _content(workspace: Workspace, item: Artifact, language: str) -> Mapping[str, Any]:
     """What can be shown of the content: a few rows, a small document, a model's card and its files."""
     if item.stored == "table":
         table = workspace.read_table(item) if (item.meta.get("rows") or 0) <= LARGEST_SHOWN // 4 else None
@@ -99,7 +103,16 @@ def _content(workspace: Workspace, item: Artifact) -> Mapping[str, Any]:
     files = sorted((file.relative_to(path).as_posix(), file.stat().st_size) for file in path.rglob("*") if file.is_file())
     card = path / "README.md"
     small = card.is_file() and card.stat().st_size <= LARGEST_SHOWN
-    return {"files": files, "card": markup(card.read_text(encoding="utf-8", errors="replace")) if small else ""}
+    return {"files": files, "card": _card(card.read_text(encoding="utf-8", errors="replace"), language) if small else ""}
+
+
+def _card(text: str, language: str) -> Markup:
+    """A model card; of one that we wrote the headings are in the reader's language."""
+    if language == DEFAULT or not says(text, _OURS):
+        return markup(text)
+    ours, theirs = catalogue(DEFAULT), catalogue(language)
+    headings = {ours[key]: theirs[key] for key in ours if key.startswith(_HEADING)}
+    return markup(text, headings=headings, language=language)
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:

@@ -14,8 +14,9 @@ from pickaxe.console.site import Site, link
 from pickaxe.console.words import LANGUAGES, Translate, translator
 from pickaxe.flows.job_view import JOB, job_of
 from pickaxe.kernel import finding
-from pickaxe.kernel.browse import newest_of_each_name, newest_run_ids, newest_versions
+from pickaxe.kernel.browse import newest_versions
 from pickaxe.kernel.errors import PickaxeError
+from pickaxe.kernel.newest import newest_of_each_name, newest_run_ids
 from pickaxe.kernel.workspace import Workspace
 
 MOST = 6
