@@ -115,6 +115,7 @@ def group(ctx: click.Context, workspace: str | None, url: str | None) -> None:
 def main() -> None:
     """Run a command; every error that Pickaxe raises on purpose is printed with its remedy and its exit status."""
     from pickaxe.kernel.errors import PickaxeError
+    from pickaxe.kernel.system.terminal import visible
 
     try:
         status = group(prog_name="pickaxe", standalone_mode=False)
@@ -127,7 +128,7 @@ def main() -> None:
         click.echo(f"\ninterrupted; {said or 'run the same command again and it resumes'}", err=True)
         sys.exit(130)
     except PickaxeError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pickaxe.kernel.system.terminal import visible
+
 if TYPE_CHECKING:
     from rich.tree import Tree
 
@@ -104,8 +106,8 @@ def _print_explanation(found: Explanation) -> None:
     from pickaxe.cli.screen import print_table
 
     best = max(found.answer["probs"])
-    click.echo(f"answer    {found.answer['label']}  ({best:.0%})  at {found.answer['at']:%Y-%m-%d %H:%M:%S}")
-    click.echo(f"text      {found.text[:200]}")
+    click.echo(f"answer    {visible(str(found.answer['label']))}  ({best:.0%})  at {found.answer['at']:%Y-%m-%d %H:%M:%S}")
+    click.echo(f"text      {visible(found.text[:200])}")
     click.echo(f"model     {found.model.ref}  {found.model.id}")
     tables = {"the training rows nearest to the text, and who labelled them": found.evidence}
     if any(item.row.origin == "model" for item in found.evidence):
@@ -138,4 +140,4 @@ def _print_blast(ws: Opened, found: Blast) -> None:
             click.echo(f"answers   {found.answers[model.id]:,} by {model.ref}")
     click.echo(f"touched   {len(found.artifacts)} artifacts, {len(found.models)} of them models, {len(found.run_ids)} runs")
     click.echo(f"rebuild   {as_money(found.rebuild_nano)} estimated: what these runs were charged before, people's time left out")
-    click.echo(f"to do     {_REMEDIES[found.what].format(found.target)}")
+    click.echo(f"to do     {_REMEDIES[found.what].format(visible(found.target))}")

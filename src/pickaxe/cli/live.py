@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pickaxe.kernel.ledger.cost import as_money
+from pickaxe.kernel.system.terminal import visible
 from pickaxe.kernel.wording import counted
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class TerminalLine:
         )
 
     def note(self, text: str) -> None:
-        self.console.print(Text(text), highlight=False)
+        self.console.print(Text(visible(text)), highlight=False)
 
     def asking(self) -> None:
         self._bars.stop()

@@ -14,6 +14,7 @@ import click
 
 import pickaxe
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Caller, Role
+from pickaxe.kernel.system.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,7 +165,7 @@ def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], *, right: C
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(head):
-        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+        table.add_column(Text(visible(title)), justify="right" if index in right else "left", overflow="fold")
     for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
+        table.add_row(*(Text(visible(cell)) for cell in line))
     console().print(table)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pickaxe.kernel.system.terminal import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,7 +76,7 @@ def logs(workspace: str | None, run: str, follow: bool) -> None:
 
     with reading(workspace) as ws:
         for event in _events(ws, _run_id(ws, run), follow=follow):
-            click.echo(f"{event.at:%H:%M:%S} {_line(event)}")
+            click.echo(f"{event.at:%H:%M:%S} {visible(_line(event))}")
 
 
 @click.command()

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from pickaxe.data.label.annotators import Annotation, Quit, Undo
 from pickaxe.kernel.errors import BadInput, Unavailable
+from pickaxe.kernel.system.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _KEYS = "123456789abcdefhijklmoprtvwxyz"  # without g, n, q, s, u, which are commands
 _LONGEST_ANSWER = 300.0
-_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {0x7F: "\u2421"}
-_VISIBLE |= dict.fromkeys(range(128, 160), "�")
 
 
 class TerminalAnnotator:
@@ -93,23 +92,23 @@ class TerminalAnnotator:
                 self._show_guidelines()
                 self._show(text, classes)
             else:
-                self._console.print(f"no such key: {_visible(key)}", style="yellow", markup=False)
+                self._console.print(f"no such key: {visible(key)}", style="yellow", markup=False)
 
     def _answer(self, row_key: str, annotation: Annotation) -> Annotation:
         if self._saved is not None:
             self._saved(row_key, annotation)
         self._answered += 1
         self._before[row_key] = annotation
-        self._console.print(f"  = {annotation.label}", style="green", markup=False, highlight=False)
+        self._console.print(f"  = {visible(annotation.label)}", style="green", markup=False, highlight=False)
         return annotation
 
     def _show(self, text: str, classes: Sequence[str]) -> None:
         from rich.panel import Panel
         from rich.text import Text
 
-        self._console.print(Panel(Text(_visible(text)), title=Text(self._heading()), title_align="left"))
+        self._console.print(Panel(Text(visible(text)), title=Text(self._heading()), title_align="left"))
         keys = "   ".join(f"[{key}] {label}" for key, label in zip(_KEYS, classes, strict=False))
-        self._console.print(keys, markup=False, highlight=False)
+        self._console.print(visible(keys), markup=False, highlight=False)
         self._console.print("[u]ndo  [s]kip  [n]ote  [g]uidelines  [q]uit", style="dim", markup=False, highlight=False)
 
     def _show_before(self, row_key: str) -> str:
@@ -118,12 +117,12 @@ class TerminalAnnotator:
         if before is None:
             return ""
         said = f"before: {before.label}" + (f" (note: {before.note})" if before.note else "")
-        self._console.print(said, style="dim", markup=False, highlight=False)
+        self._console.print(visible(said), style="dim", markup=False, highlight=False)
         return before.note
 
     def _show_guidelines(self) -> None:
         if self.guidelines:
-            self._console.print(self.guidelines, markup=False, highlight=False)
+            self._console.print(visible(self.guidelines), markup=False, highlight=False)
 
     def _read_note(self) -> str:
         """Keys up to Enter."""
@@ -145,7 +144,3 @@ def _getchar() -> str:
         return click.getchar()
     except (EOFError, KeyboardInterrupt):
         return "q"
-
-
-def _visible(text: str) -> str:
-    return text.translate(_VISIBLE)

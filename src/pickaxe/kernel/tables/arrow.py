@@ -102,7 +102,7 @@ def as_types(stored: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def python_values(column: pa.ChunkedArray) -> list[Any]:
+def python_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
     """The values; an instant for which Python has no object (the year 290000) is a text: its number, and of what."""
     try:
         return column.to_pylist()
@@ -111,10 +111,16 @@ def python_values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _python_value(scalar: Any) -> Any:
+    import pyarrow as pa
+
     try:
         return scalar.as_py()
     except (ValueError, OverflowError):
-        return f"{scalar.value} {scalar.type}"
+        if isinstance(scalar, (pa.ListScalar, pa.LargeListScalar, pa.FixedSizeListScalar, pa.MapScalar)):
+            return python_values(scalar.values)
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _python_value(value) for name, value in scalar.items()}
+        return f"{getattr(scalar, 'value', '?')} {scalar.type}"
 
 
 def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
