@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import tarfile
 import threading
 from pathlib import Path
@@ -138,6 +140,31 @@ def test_a_workspace_in_a_database_and_a_bucket_is_backed_up_while_it_is_in_use(
         assert {name: after[name] for name in ("runs", "endpoints", "charges")} == {
             name: before[name] for name in ("runs", "endpoints", "charges")
         }
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_what_is_made_is_for_its_owner_alone(filled: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with pickaxe.open(tmp_path / "new"):
+            pass
+        back_up(filled, tmp_path / "kept.tar.zst")
+        restore(tmp_path / "kept.tar.zst", tmp_path / "again")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes["new"] == modes["again"] == 0o700
+    assert modes["kept.tar.zst"] == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_a_folder_that_is_there_keeps_the_mode_its_owner_gave_it(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o750)
+    with pickaxe.open(folder):
+        pass
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
 def test_a_backup_is_never_overwritten_and_never_unpacked_over_something(filled: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pickaxe.kernel.errors import BadInput
 
 FILE = "workspace.toml"
+PRIVATE, PRIVATE_FILE = 0o700, 0o600
+"""Modes of a new workspace's folder and of a backup: what is in them is for those whom their owner lets in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pickaxe.kernel.engine.engine import RunHandle
 from pickaxe.kernel.engine.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
 from pickaxe.kernel.ledger.pools import Pools
-from pickaxe.kernel.location import Location
+from pickaxe.kernel.location import PRIVATE, Location
 from pickaxe.kernel.peers import Peers
 from pickaxe.kernel.places import Places
 from pickaxe.kernel.registry import EXECUTORS, load_named
@@ -126,7 +126,7 @@ class Stores:
 
     def _acquire(self) -> WriterLock | None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
             raise Conflict(f"cannot make the workspace {self.path} ({error.strerror})", remedy="choose another folder") from None
         return None if self.location.catalog else WriterLock(self.path / "writer.lock").acquire()

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
-from pickaxe.kernel.location import FILE, Location
+from pickaxe.kernel.location import FILE, PRIVATE, PRIVATE_FILE, Location
 from pickaxe.kernel.system.disk import storage_errors
 
 FORMAT = "pickaxe-backup-1"
@@ -93,7 +93,7 @@ def restore(source: Path, folder: Path, tell: Tell = lambda done, total: None) -
     folder.parent.mkdir(parents=True, exist_ok=True)
     with storage_errors(folder.parent), tempfile.TemporaryDirectory(prefix="pickaxe-restore-", dir=folder.parent) as scratch:
         made = Path(scratch) / "workspace"
-        made.mkdir()
+        made.mkdir(PRIVATE)
         found = _checked(source, tell, made)
         if folder.exists():
             folder.rmdir()
@@ -256,6 +256,7 @@ def _stays_inside(name: str) -> bool:
 def _archive_to(target: Path) -> Iterator[tarfile.TarFile]:
     import pyarrow as pa
 
+    target.touch(PRIVATE_FILE)
     with pa.CompressedOutputStream(str(target), "zstd") as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
         yield archive
 

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from pickaxe.kernel.artifacts import Artifacts
 from pickaxe.kernel.catalog.schema import tenants
 from pickaxe.kernel.errors import Conflict, Corrupted, NotFound
-from pickaxe.kernel.location import FILE, VARIABLES, Location
+from pickaxe.kernel.location import FILE, PRIVATE, VARIABLES, Location
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.peers import living
 from pickaxe.kernel.stores import Stores
@@ -178,7 +178,7 @@ class _Journal:
             strange = sorted({entry.name for entry in folder.iterdir()} - _OURS)
             if strange:
                 raise _occupied(f"{', '.join(strange[:5])} in {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         self.pins: dict[tuple[str, int], dict[str, Any]] = {}
         self._read()
         self._file = self._path.open("a", encoding="utf-8")
