@@ -7,8 +7,9 @@ BIN       := $(VENV)/bin
 STAMP     := $(VENV)/.setup-done
 TORCH     ?= $(shell grep '^torch==' constraints.txt)
 PIP       := $(BIN)/python -m pip --disable-pip-version-check
-# One thread per process: two OpenMP pools on busy cores fall to a tenth of the speed.
-TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
+# One thread per process: two OpenMP pools on busy cores fall to a tenth of the speed. And whatever the environment says,
+# bytecode is kept: to rewrite every test's assertions and compile every module anew takes longer than many tests.
+TEST_ENV  := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 PYTHONDONTWRITEBYTECODE=
 # Tests wait more than they work: three processes fit on two cores.
 TEST_JOBS ?= 3
 PYTEST     = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile

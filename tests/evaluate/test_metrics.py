@@ -1,4 +1,4 @@
-"""The metrics against scikit-learn and SciPy, and the bootstrap against what it promises."""
+"""The metrics against scikit-learn and SciPy (imported where they are asked: it takes a second), and the bootstrap's promises."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import binomtest
-from sklearn import metrics as peer
-from sklearn.calibration import calibration_curve
 
 from pickaxe.evaluate import bootstrap
 from pickaxe.evaluate import metrics as m
@@ -30,6 +27,8 @@ def once(outcome: m.Outcome, bins: int = 15) -> m.Tally:
 
 @given(outcomes())
 def test_accuracy_precision_recall_and_f1_agree_with_sklearn(outcome: m.Outcome) -> None:
+    from sklearn import metrics as peer
+
     counts, labels = once(outcome), list(range(outcome.classes))
     theirs = peer.precision_recall_fscore_support(outcome.true, outcome.predicted, labels=labels, zero_division=0)
     there = counts.support[0] > 0
@@ -46,12 +45,16 @@ def test_accuracy_precision_recall_and_f1_agree_with_sklearn(outcome: m.Outcome)
 
 @given(outcomes())
 def test_confusion_agrees_with_sklearn(outcome: m.Outcome) -> None:
+    from sklearn import metrics as peer
+
     theirs = peer.confusion_matrix(outcome.true, outcome.predicted, labels=list(range(outcome.classes)))
     assert (m.confusion(outcome.true, outcome.predicted, outcome.classes) == theirs).all()
 
 
 @given(outcomes())
 def test_brier_agrees_with_sklearn(outcome: m.Outcome) -> None:
+    from sklearn import metrics as peer
+
     theirs = peer.brier_score_loss(outcome.true, outcome.probs, labels=list(range(outcome.classes)), scale_by_half=False)
     assert m.brier_score(once(outcome)) == pytest.approx([theirs])
 
@@ -69,6 +72,8 @@ def test_calibration_error_is_the_mean_gap_of_the_bins(outcome: m.Outcome, bins:
 
 @given(outcomes(classes=2))
 def test_reliability_agrees_with_sklearn(outcome: m.Outcome) -> None:
+    from sklearn.calibration import calibration_curve
+
     # On an edge the last bit decides; which side our bins take is the test below.
     assume(np.abs(outcome.confidence * 7 - np.round(outcome.confidence * 7)).min() > 1e-9)
     ours = m.reliability(outcome, 7)
@@ -95,6 +100,8 @@ def test_a_weighted_tally_is_the_tally_of_the_repeated_rows(outcome: m.Outcome, 
 
 @given(hnp.arrays(bool, 40), hnp.arrays(bool, 40))
 def test_mcnemar_is_the_binomial_test_of_the_rows_that_differ(first: np.ndarray, second: np.ndarray) -> None:
+    from scipy.stats import binomtest
+
     found = m.mcnemar(first, second)
     differ = found["only_first_right"] + found["only_second_right"]
     assert differ == int((first != second).sum())

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from pickaxe.evaluate import thresholds as th
 from pickaxe.kernel.errors import BadInput
@@ -19,6 +18,8 @@ ERRORS_OF_TRIALS = st.integers(0, 200).flatmap(lambda trials: st.tuples(st.integ
 
 @given(ERRORS_OF_TRIALS, st.floats(0.01, 0.9))
 def test_p_value_is_the_exact_binomial_test(pair: tuple[int, int], max_error: float) -> None:
+    from scipy.stats import binomtest
+
     errors, trials = pair
     ours = th.binomial_p_value(errors, trials, max_error)
     theirs = binomtest(errors, trials, max_error, alternative="less").pvalue if trials else 1.0
@@ -27,6 +28,8 @@ def test_p_value_is_the_exact_binomial_test(pair: tuple[int, int], max_error: fl
 
 @given(ERRORS_OF_TRIALS.filter(lambda pair: pair[1] > 0))
 def test_clopper_pearson_agrees_with_scipy(pair: tuple[int, int]) -> None:
+    from scipy.stats import binomtest
+
     theirs = binomtest(*pair).proportion_ci(0.95, method="exact")
     assert th.clopper_pearson(*pair) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 

@@ -25,7 +25,6 @@ from pickaxe.kernel.access import passwords
 from tests.postgres import lay_out, new_server
 from tests.server.two_tenants import MARK, TRACE, Server, start
 
-schemathesis = pytest.importorskip("schemathesis")
 pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
@@ -123,6 +122,7 @@ def beside(folder: Path) -> dict[str, bytes]:
 
 
 def test_nothing_breaks_and_nothing_leaks(server: Server) -> None:
+    schemathesis = pytest.importorskip("schemathesis")
     folder = server.workspace.path.parent
     files = beside(folder)
     findings, until = Findings(), time.monotonic() + SECONDS
@@ -146,6 +146,8 @@ def test_nothing_breaks_and_nothing_leaks(server: Server) -> None:
 
 def generated(server: Server, findings: Findings, operation: Any, number: int, until: float) -> None:
     """A few requests that follow the schema, and some that break it on purpose."""
+    import schemathesis
+
     for mode in schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE:
         if time.monotonic() > until:  # making a request from a large schema takes its time too
             return

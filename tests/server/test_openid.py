@@ -32,9 +32,6 @@ from pickaxe.server.up import whole_app
 
 pytestmark = pytest.mark.slow
 
-mock = pytest.importorskip("oidc_provider_mock")
-werkzeug_serving = pytest.importorskip("werkzeug.serving")
-
 PEOPLE = {
     "eve": {"email": "eve@example.org", "email_verified": True},
     "mallory": {"email": "eve@example.org", "email_verified": False},
@@ -78,6 +75,7 @@ class Pkce:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[tuple[str, Pkce]]:
+    mock, werkzeug_serving = pytest.importorskip("oidc_provider_mock"), pytest.importorskip("werkzeug.serving")
     users = [mock.User(sub=sub, claims=claims) for sub, claims in PEOPLE.items()]
     layer = Pkce(mock.app(require_nonce=True, user_claims=users))
     listener = werkzeug_serving.make_server("localhost", 0, layer, threaded=True)
