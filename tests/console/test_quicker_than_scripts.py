@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from pickaxe.flows import job_carrier
 from pickaxe.flows.job_view import jobs_page
 from pickaxe.kernel.workspace import Workspace
 from tests.console.held import Held
-from tests.console.tabs import Tab, tab, until
+from tests.console.tabs import Tab, tab
 from tests.console.test_jobs import until_cancelled
 
 if TYPE_CHECKING:
@@ -124,6 +125,29 @@ def test_a_demo_that_was_pressed_twice_starts_once(
     assert len(jobs_page(served[0])) == 1
 
 
+def test_whoever_goes_back_finds_the_page_ready(chromium: Browser, served: tuple[Workspace, str]) -> None:
+    """As a browser does that keeps the page: the driver's own does not."""
+    kept = chromium.browser_type.launch(
+        executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+        args=["--no-sandbox"],
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    with tab(kept, served[1]) as opened:
+        page = opened.open("/tasks/-/new")
+        page.evaluate("window.kept = true")
+        page.route("**/v1/jobs", lambda route: route.fulfill(status=202, json={"data": {"id": "job-0"}}))
+        start = page.get_by_role("button", name="Start headlines")
+        start.click()
+        page.wait_for_url("**/tasks/headlines")
+        page.go_back(wait_until="commit")
+        assert page.evaluate("window.kept"), "it was not kept"
+        assert start.get_attribute("aria-busy") is None
+        start.click()
+        page.wait_for_url("**/tasks/headlines")
+        opened.complaints[:] = [said for said in opened.complaints if "404" not in said]  # there is no such task
+    kept.close()
+
+
 def test_scripts_that_never_come_are_said(at: Tab) -> None:
     at.page.route("**/live.js", lambda route: route.abort())
     page = at.page
@@ -131,6 +155,6 @@ def test_scripts_that_never_come_are_said(at: Tab) -> None:
     page.get_by_text("A part of this page did not come").wait_for()
     page.unroute("**/live.js")
     page.get_by_role("link", name="Load it again").click()
-    until(page, "document.documentElement.dataset.ready === 'yes'")
+    page.wait_for_selector("html[data-ready]", state="attached")
     assert not page.locator("#broken").is_visible()
     at.complaints[:] = [said for said in at.complaints if "ERR_FAILED" not in said]
