@@ -137,5 +137,11 @@ def test_refusals_say_what_was_perhaps_meant(kind: str, change: dict[str, Any], 
         plan(kind, {name: value for name, value in {**start, **change}.items() if value is not None})
 
 
+def test_a_pool_that_sells_for_nothing_has_no_margin_and_says_so() -> None:
+    found = plan("pool", {"device": "H100", "sale_price": 0, "on": "2025-09-01"})["cases"]["pool"]
+    assert {row["margin"] for row in found["curve"]} == {None}
+    json.dumps(found, allow_nan=False)
+
+
 def test_a_rate_of_interest_that_is_hardly_there() -> None:
     assert plan("pool", {"device": "H100", "interest": 1e-320, "on": "2025-09-01"})["cases"]

@@ -158,6 +158,8 @@ def test_the_models_of_a_workspace_by_what_they_cost(tmp_path: Path) -> None:
         ("app", {"mix": "gpt-4o"}, "mix"),
         ("claim", {"id": 7}, "claim"),
         ("claim", {"id": "nothing"}, "claim"),
+        ("claim", {"id": ["gpt3-compute"]}, "claim"),
+        ("claim", {"id": {"low": 1}}, "claim"),
         ("claim", {"title": {"en": "x"}}, "claim"),
         ("payback", EXAMPLES["payback"] | {"distil_cost": None}, "distil_cost"),
         ("payback", EXAMPLES["payback"] | {"distil_cost": {"lo": 1}}, "distil_cost"),

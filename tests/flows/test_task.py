@@ -57,7 +57,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, text: str, said: tuple[str, ...]
 def test_what_is_not_toml_is_refused_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="line 2") as caught:
         load(tmp_path, 'name = "mail"\ndata = \n')
-    assert "task.toml is not TOML" in caught.value.message
+    assert "task.toml cannot be read as TOML" in caught.value.message
     (tmp_path / "latin.toml").write_bytes('name = "café"'.encode("latin-1"))
     with pytest.raises(BadInput, match=r"latin\.toml is not TOML"):
         Task.load(tmp_path / "latin.toml")

@@ -200,7 +200,7 @@ def _with_own_device(values: dict[str, Any], workspace: str | None) -> dict[str,
 
     name = values.get("device")
     own = load_own(own_catalogue(workspace)) if isinstance(name, str) else {}
-    if name not in own:
+    if not isinstance(name, str) or name not in own:
         return values
     return values | {"device": tomllib.loads(as_toml(own[name]))[name] | {"name": name}}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.flows.task import DEMO, Task
+from pickaxe.flows.task import DEMO, Task, files_of, with_files
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput
 from pickaxe.serve.errors import Forbidden
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
 
 ARTIFACT = "artifact:"
-"""What `data`, `encoder` and `traffic.foreign` of a job's task begin with when they mean an uploaded file of the workspace."""
+"""What the files of a job's task begin with when they mean an uploaded file of the workspace."""
 
 
 def checked_task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
@@ -29,11 +29,7 @@ def checked_task(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
 
 def task_of(workspace: Workspace, spec: Mapping[str, Any]) -> Task:
     """The task, with what it names as ``artifact:REF`` given a path."""
-    values = dict(spec)
-    for key in ("data", "encoder"):
-        values[key] = _placed(workspace, values.get(key))
-    if isinstance(traffic := values.get("traffic"), dict) and "foreign" in traffic:
-        values["traffic"] = traffic | {"foreign": _placed(workspace, traffic["foreign"])}
+    values = with_files(spec, lambda named: _placed(workspace, named))
     return Task.parse({key: value for key, value in values.items() if value is not None}, where="task")
 
 
@@ -42,10 +38,8 @@ def refuse_paths(caller: Caller, values: Mapping[str, Any]) -> None:
 
     Raises `Forbidden`, and `BadInput` for a path that is not whole.
     """
-    traffic = values.get("traffic")
-    named = [values.get("data"), values.get("encoder"), traffic.get("foreign") if isinstance(traffic, dict) else None]
-    for value in named:
-        if not isinstance(value, str) or value.startswith((DEMO, ARTIFACT)):
+    for value in files_of(values):
+        if value.startswith((DEMO, ARTIFACT)):
             continue
         if caller.kind != "local":
             raise Forbidden(
@@ -58,7 +52,7 @@ def refuse_paths(caller: Caller, values: Mapping[str, Any]) -> None:
             raise BadInput(f"{value!r:.100} is not a whole path", expected="an absolute path, demo:NAME or artifact:REF")
 
 
-def _placed(workspace: Workspace, value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(ARTIFACT):
+def _placed(workspace: Workspace, value: str) -> str:
+    if value.startswith(ARTIFACT):
         return str(workspace.files(workspace.artifact(value.removeprefix(ARTIFACT))))
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,10 +20,13 @@ from pickaxe.flows.ceiling import LimitsConfig
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.toml_text import values_in
 from pickaxe.monitor.config import ReferenceConfig, WatchConfig
 from pickaxe.train.config import PredictConfig, TeacherConfig
 
 DEMO = "demo:"
+FILES = (("data",), ("encoder",), ("traffic", "foreign"))
+"""Where a task names files: each a place in its values."""
 MOST_ROUNDS = 10
 
 
@@ -85,19 +88,10 @@ class Task(Config):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a TOML task file; relative paths in it are relative to the file. Raises `BadInput` with the line or the field."""
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise BadInput(f"there is no task file {path}", remedy="check the path, or use --data FILE") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadInput(f"{path} is not TOML: {error}", expected="a task file, see docs/guides/produce.md") from None
-        for key in ("data", "encoder"):
-            if isinstance(values.get(key), str):
-                values[key] = _resolved(values[key], path.parent)
-        traffic = values.get("traffic")
-        if isinstance(traffic, dict) and isinstance(traffic.get("foreign"), str):
-            traffic["foreign"] = _resolved(traffic["foreign"], path.parent)
-        return cls.parse(values, where=path.name)
+        if not path.exists():
+            raise BadInput(f"there is no task file {path}", remedy="check the path, or use --data FILE")
+        values = values_in(path, expected="a task file, see docs/guides/produce.md")
+        return cls.parse(with_files(values, lambda named: _resolved(named, path.parent)), where=path.name)
 
     @classmethod
     def shipped(cls, name: str) -> Self:
@@ -114,8 +108,35 @@ class Task(Config):
 
     def missing(self) -> list[str]:
         """Paths that the task names and that are not there."""
-        named = (self.data, self.encoder, self.traffic.foreign if self.traffic is not None else None)
-        return [path for path in named if path is not None and not path.startswith(DEMO) and not Path(path).exists()]
+        return [path for path in files_of(self.model_dump()) if not path.startswith(DEMO) and not Path(path).exists()]
+
+
+def files_of(values: Mapping[str, Any]) -> list[str]:
+    """The files that a task's values name."""
+    named: list[str] = []
+
+    def noted(file: str) -> str:
+        named.append(file)
+        return file
+
+    with_files(values, noted)
+    return named
+
+
+def with_files(values: Mapping[str, Any], placed: Callable[[str], str]) -> dict[str, Any]:
+    """A copy of a task's values with each file that they name replaced by what `placed` makes of it."""
+    found = dict(values)
+    for *sections, key in FILES:
+        place = found
+        for section in sections:
+            inner = place.get(section)
+            if not isinstance(inner, Mapping):
+                place = {}
+                break
+            place[section] = place = dict(inner)
+        if isinstance(place.get(key), str):
+            place[key] = placed(place[key])
+    return found
 
 
 def name_from(title: str) -> str:
@@ -159,5 +180,5 @@ def with_settings(task: Task, settings: Sequence[str]) -> Task:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()

@@ -83,7 +83,7 @@ def _from_file(path: Path) -> dict[str, str]:
         return {}
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path} is not TOML", got=str(error), remedy=f'lines such as catalog = "postgresql://…"; keys: {", ".join(_NAMES)}'
         ) from None

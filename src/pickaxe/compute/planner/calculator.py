@@ -156,7 +156,7 @@ class Forecast:
             },
             "tornado": {name: [self._bar(name, bar, language) for bar in bars] for name, bars in self.tornado.items()},
             "notes": said(self.notes, language),
-            **said(self.extra, language),
+            **_finite(said(self.extra, language)),
         }
 
     def _rate(self) -> dict[str, Any] | None:
@@ -176,6 +176,15 @@ class Forecast:
         texts = {key: in_units(self.text(name, value), language) for key, value in ends_text.items()}
         finite = {key: value if math.isfinite(value) else None for key, value in ends.items()}
         return {"field": bar.field, "title": _title("fields", bar.field, language)} | finite | texts
+
+
+def _finite(value: Any) -> Any:
+    """Plain data as JSON has it: null where there is no number."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_inputs(

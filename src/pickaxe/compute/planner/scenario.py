@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -22,6 +21,7 @@ from pickaxe.compute.planner.serving import traffic
 from pickaxe.compute.planner.training import plan as train
 from pickaxe.compute.planner.words import LANGUAGES, word
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.toml_text import values_in
 
 if TYPE_CHECKING:
     from pickaxe.kernel.nouns import Artifact
@@ -89,12 +89,7 @@ def forecasts(kind: str, scenario: Mapping[str, Any]) -> dict[str, Forecast]:
 
 def read_scenario(path: Path, default: str) -> tuple[str, dict[str, Any]]:
     """Kind and fields of a scenario file; `kind` in it is optional. Raises `BadInput` with the line."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", expected="a scenario, see docs/guides/planner-business.md") from None
+    values = values_in(path, expected="a scenario, see docs/guides/planner-business.md")
     return one_of("kind", values.pop("kind", default), KINDS), values
 
 

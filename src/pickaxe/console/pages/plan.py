@@ -268,7 +268,10 @@ def _curve(kind: str, case: Mapping[str, Any], t: Translate) -> charts.Spec | No
     """Margin by use of a pool, or the day's money of an own and a bought model by traffic; None for other kinds."""
     rows, results = case.get("curve") or [], case["results"]
     if kind == "pool" and rows:
-        points = [(float(row["utilisation"]), float(row["margin"])) for row in rows if row["utilisation"] >= _LEAST_USE]
+        shown = [row for row in rows if row["margin"] is not None and row["utilisation"] >= _LEAST_USE]
+        if not shown:
+            return None
+        points = [(float(row["utilisation"]), float(row["margin"])) for row in shown]
         even = results["break_even"]["centre"]
         marks = [(even, t("plan.even", at=results["break_even"]["text"]))] if even is not None and _LEAST_USE <= even <= 1 else []
         return charts.amounts({results["margin"]["title"]: points}, x=".0%", y=".0%", marks=marks)

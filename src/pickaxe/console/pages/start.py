@@ -32,9 +32,9 @@ from pickaxe.flows.starting import (
     uploads,
 )
 from pickaxe.flows.task import Task, name_from
-from pickaxe.flows.task_text import values_of
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
+from pickaxe.kernel.toml_text import values_of
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of
 

@@ -14,8 +14,8 @@ from pickaxe.flows.job_spec import checked_task, refuse_paths
 from pickaxe.flows.job_view import JOB, STAGE, final_state, job_of, jobs_page
 from pickaxe.flows.preview import preview
 from pickaxe.flows.task import Task
-from pickaxe.flows.task_text import LONGEST, values_of
 from pickaxe.kernel.nouns import Event
+from pickaxe.kernel.toml_text import LONGEST, values_of
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import ErrorBody, RequestBody, reply

@@ -17,6 +17,7 @@ from typing import Any
 from pickaxe.compute.planner.quantities.checks import amount, count, named, one_of, only_keys
 from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, FlopRate, Watts
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.toml_text import values_in
 
 DTYPES = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
 KINDS = ("gpu", "tpu", "npu", "cpu")
@@ -90,10 +91,7 @@ def load_own(path: Path) -> dict[str, Accelerator]:
     """A user's own entries; none where the file does not exist. Raises `BadInput` for a file that is not of the form."""
     if not path.exists():
         return {}
-    try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path.name} cannot be read: {error}", expected="a TOML file of accelerators") from None
+    return parse(values_in(path, expected="a TOML file of accelerators"), where=path.name)
 
 
 def load_with(path: Path) -> dict[str, Accelerator]:

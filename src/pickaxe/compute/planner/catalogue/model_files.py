@@ -95,7 +95,7 @@ def from_config_file(path: Path) -> Architecture:
         raise BadInput(f"{path.name} is too large for a configuration", expected=f"at most {_MOST_CONFIG} bytes")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}", expected="JSON") from None
     return from_config(document, name=path.resolve().parent.name or path.stem)
 
@@ -191,7 +191,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
                     f"{path.name} is no safetensors file", expected=f"a header of 2 to {_MOST_HEADER} bytes", got=str(length)
                 )
             document = json.loads(file.read(length))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}", expected="a safetensors file") from None
     if not isinstance(document, dict):
         raise BadInput(f"{path.name} is no safetensors file", expected="a JSON object as header")

@@ -19,6 +19,7 @@ from pickaxe.compute.planner.quantities.checks import amount, one_of, only_keys
 from pickaxe.compute.planner.quantities.units import DevicePrice
 from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.toml_text import values_in
 
 KINDS = ("on demand", "reserved", "spot")
 _UNCONFIRMED = "Unconfirmed"
@@ -93,10 +94,7 @@ def prices_with(path: Path | None) -> tuple[PriceRow, ...]:
     """The shipped rows, those of a user's file instead of them for every device that the file prices. Raises `BadInput`."""
     if path is None:
         return shipped_prices()
-    try:
-        own = parse_prices(tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path.name} cannot be read: {error}", expected="a TOML file of [[price]] rows") from None
+    own = parse_prices(values_in(path, expected="a TOML file of [[price]] rows"), where=path.name)
     replaced = {row.hardware for row in own}
     return (*own, *(row for row in shipped_prices() if row.hardware not in replaced))
 

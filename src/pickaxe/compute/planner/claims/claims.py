@@ -20,6 +20,7 @@ from pickaxe.compute.planner.quantities.formula import Formula, Interval
 from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.toml_text import values_in
 
 Verdict = Literal["true", "possible", "impossible", "undecided"]
 """True with the values it names (or the usual ones); true with others that are plausible; with none; not settled by the search."""
@@ -198,12 +199,8 @@ def claim_from(values: dict[str, Any], *, where: str = "claim") -> Claim:
 
 def read_claim(path: Path) -> Claim:
     """A claim file of one's own. Raises `BadInput` with the line or the field."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path, or name a claim that ships") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", expected="a claim, see docs/guides/planner-business.md") from None
+    expected, remedy = "a claim, see docs/guides/planner-business.md", "check the path, or name a claim that ships"
+    values = values_in(path, expected=expected, remedy=remedy)
     return claim_from({"id": "own", "source": str(path.name)} | values, where=path.name)
 
 
@@ -218,9 +215,9 @@ def shipped_claims() -> dict[str, Claim]:
 def claim_named(name: Any) -> Claim:
     """A claim that ships. Raises `BadInput` with the nearest known name."""
     known = shipped_claims()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise BadInput(
-            f"no claim is called {name!r}",
+            f"no claim is called {repr(name)[:80]}",
             expected=f"one of {', '.join(known)}",
             remedy=nearest(name, known) or "list them: pickaxe plan claim",
         )
