@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pickaxe.kernel.errors import Unavailable
@@ -118,6 +120,41 @@ def test_tables_that_are_larger_than_they_look(http: httpx.Client, trap: str) ->
     table, options = TRAPS[trap]
     answer = http.post("/v1/imports", params={"name": "trap"}, content=stream(table, **options), headers=ARROW)
     assert answer.status_code == 422, answer.text[:500]
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _one_text_in_every_row() -> pa.Table:
+    codes = pa.array([0] * 8192, pa.int32())
+    return pa.table({"text": pa.DictionaryArray.from_arrays(codes, pa.array(["a " * 2_000_000])), "label": ["x"] * 8192})
+
+
+PARQUET = {
+    "one text in every row": _one_text_in_every_row,
+    "one text of a gigabyte": lambda: pa.table({"text": ["b" * 900_000_000], "label": ["x"]}),
+    "a year that no calendar has": lambda: pa.table({"text": pa.array([2**62]).cast(pa.timestamp("us")), "label": ["x"]}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trap", PARQUET)
+def test_parquet_that_is_larger_than_it_looks(http: httpx.Client, trap: str) -> None:
+    body = _parquet(PARQUET[trap]())
+    assert len(body) < 200_000
+    before = psutil.Process().memory_info().rss
+    said = http.post("/v1/imports", params={"name": "trap", "filename": "trap.parquet", "texts": True}, content=body)
+    assert said.status_code == 422, said.text[:500]
+    kept = http.post(
+        "/v1/imports", params={"name": f"uploads/{trap.replace(' ', '-')}", "filename": "trap.parquet"}, content=body
+    )
+    assert kept.status_code == 201
+    assert http.get(f"/v1/looks/{kept.json()['data']['id']}").status_code == 422
+    assert http.get("/tasks/-/new", params={"source": kept.json()["data"]["id"]}).status_code == 422
+    assert psutil.Process().memory_info().rss - before < 300_000_000, "the server is this process"
 
 
 def test_plain_tables_of_many_types_are_taken(http: httpx.Client) -> None:

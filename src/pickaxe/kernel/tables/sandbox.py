@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, Unavailable, from_dict
+from pickaxe.kernel.system.confined import bare_environment
 from pickaxe.kernel.tables.frames import Frame, receive, send
 from pickaxe.kernel.tables.sql_errors import too_long, too_much_memory
 from pickaxe.kernel.tables.streamed import Streamed, Wanted
@@ -35,7 +35,6 @@ _GRACE_SECONDS = 1.0
 _IDLE_SECONDS = 60.0
 _MOST_IDLE = 2
 _PART = 1 << 20
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TZ")
 
 
 class Sandbox:
@@ -43,7 +42,6 @@ class Sandbox:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        search = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pickaxe.kernel.tables.sandboxed", str(theirs.fileno())],
@@ -52,7 +50,7 @@ class Sandbox:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
-                env={"PYTHONPATH": search} | {name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                env=bare_environment(),
             )
         self.socket = ours
         self.started_by = os.getpid()

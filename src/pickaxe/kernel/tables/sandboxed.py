@@ -8,17 +8,15 @@ call of ``repeat`` or ``levenshtein`` sees neither. So the system limits what th
 from __future__ import annotations
 
 import os
-import re
 import resource
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, PickaxeError, Unavailable
+from pickaxe.kernel.system.confined import limit_memory
 from pickaxe.kernel.tables.frames import Frame, receive, send
 from pickaxe.kernel.tables.sql import SqlLimits, refuse_all_but_select
 from pickaxe.kernel.tables.sql_errors import mistake, too_long, too_much_memory
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROOM = 256 << 20
-"""Memory beside what DuckDB counts."""
+"""Memory beside twice what DuckDB may count: it also reserves that much before it uses any."""
 
 
 def main() -> None:
@@ -50,7 +48,7 @@ def _outcome(parent: socket.socket, job: Frame) -> dict[str, Any]:
     limits = SqlLimits(**job.said["limits"])
     try:
         with os.fdopen(job.descriptors[0], "wb") as sink:
-            _limit_memory(limits)
+            limit_memory(2 * limits.memory_bytes + _ROOM)
             _answer(parent, job, limits, sink)
     except PickaxeError as error:
         return {"error": error.as_dict()}
@@ -174,15 +172,6 @@ def _database(limits: SqlLimits) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     return connection
-
-
-def _limit_memory(limits: SqlLimits) -> None:
-    """What the process has, and beyond it twice what DuckDB may count: it also reserves that much before it uses any."""
-    with suppress(OSError, ValueError, AttributeError):  # where the system does not tell or limit, DuckDB's own limit is the one
-        told = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if told is not None:
-            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            resource.setrlimit(resource.RLIMIT_DATA, (int(told[1]) * 1024 + 2 * limits.memory_bytes + _ROOM, hard))
 
 
 if __name__ == "__main__":

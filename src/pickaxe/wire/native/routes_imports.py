@@ -14,15 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from pickaxe.data.look import look
-from pickaxe.flows.starting import MOST_UPLOADED, look_at
+from pickaxe.flows.starting import MOST_UPLOADED, look_at, looked
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.system.disk import storage_errors
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.auditing import note
-from pickaxe.serve.errors import SlowClient, TooLarge
+from pickaxe.serve.errors import SlowClient, TooLarge, UnsupportedMedia
 from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.arrow import MEDIA
@@ -97,6 +96,13 @@ def router(door: Door) -> APIRouter:
         workspace = await run_in_threadpool(door.seen, request)
         _refuse_length(request.headers.get("content-length", "0"))
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media == "multipart/form-data":
+            raise UnsupportedMedia(
+                "a form with a file in it is not read here",
+                expected="the file itself as the body",
+                got=media,
+                remedy="curl: --data-binary @FILE instead of -F",
+            )
         with storage_errors(workspace.path), tempfile.TemporaryFile(dir=workspace.scratch) as spool:
             await _received(request, spool)
             spool.seek(0)
@@ -160,5 +166,5 @@ def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind
             while part := spool.read(_PART):
                 sink.write(part)
         if texts:
-            look(file, filename)
+            looked(file, filename)
         return workspace.import_files(file, name, kind=kind)
