@@ -1,4 +1,4 @@
-"""One thread per process, nothing fetched and migrations run once, whoever starts the tests and however."""
+"""One thread per process, nothing fetched, migrations run once and passwords cost little, whoever starts the tests and however."""
 
 from __future__ import annotations
 
@@ -52,6 +52,24 @@ def _migrations_run_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Catalog, "_upgrade", upgrade)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _usual_password_cost() -> Iterator[int]:
+    """Passwords are hashed in a thousandth of the time."""
+    from pickaxe.kernel.access import passwords
+
+    usual, passwords._LOG_N = passwords._LOG_N, 5
+    yield usual
+    passwords._LOG_N = usual
+
+
+@pytest.fixture
+def passwords_at_full_cost(_usual_password_cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that the cost itself matters to."""
+    from pickaxe.kernel.access import passwords
+
+    monkeypatch.setattr(passwords, "_LOG_N", _usual_password_cost)
 
 
 def _tables_and_indexes(catalog: Catalog) -> list[str]:

@@ -30,6 +30,7 @@ def test_every_reading_is_plausible(machine: probe.Machine) -> None:
     assert machine.missing
 
 
+@pytest.mark.slow
 def test_entry_reads_back(machine: probe.Machine, tmp_path: Path) -> None:
     path = tmp_path / "hardware.toml"
     path.write_text(probe.as_toml(machine.devices[0]), encoding="utf-8")

@@ -21,7 +21,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import pickaxe
-from pickaxe.kernel.access import passwords
 from tests.postgres import lay_out, new_server
 from tests.server.two_tenants import MARK, TRACE, Server, start
 
@@ -94,7 +93,6 @@ class Findings:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
-    before, passwords._LOG_N = passwords._LOG_N, 5
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "outside").mkdir()
     (folder / "outside" / "secret").write_text(OUTSIDE, encoding="utf-8")
@@ -107,7 +105,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
             with server.client:
                 yield server
     finally:
-        passwords._LOG_N = before
         if database is not None:
             database.remove()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.passwords import hashed, matches
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, SCOPES, Role
@@ -21,13 +20,6 @@ from pickaxe.kernel.catalog.schema import keys, principals
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def _cheaper(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """The same hash at a thousandth of its cost, but where the cost itself matters."""
-    if request.node.name not in ("test_passwords", "test_an_unknown_name_takes_the_time_of_a_wrong_password"):
-        monkeypatch.setattr(passwords, "_LOG_N", 5)
 
 
 @pytest.fixture
@@ -197,6 +189,7 @@ def test_secrets_are_kept_as_hashes_only(access: Access, catalog: Catalog, tmp_p
         assert secret.encode() not in everything
 
 
+@pytest.mark.usefixtures("passwords_at_full_cost")
 def test_passwords() -> None:
     stored = hashed(PASSWORD)
     assert stored.startswith("scrypt$15$8$3$")
@@ -213,6 +206,7 @@ def test_passwords() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("passwords_at_full_cost")
 def test_an_unknown_name_takes_the_time_of_a_wrong_password(access: Access) -> None:
     def median(name: str) -> float:
         taken: list[float] = []

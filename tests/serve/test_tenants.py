@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import pickaxe
-from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import NotFound
@@ -21,8 +20,7 @@ from tests.serve.fakes import write_model
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setattr(passwords, "_LOG_N", 5)
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with pickaxe.open(tmp_path / "workspace") as workspace:
         access = Access.of(workspace.catalog)
         access.add_person(LOCAL_TENANT, "ada", Role.ADMIN, password="a long password")

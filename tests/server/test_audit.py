@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import pickaxe
 from pickaxe.cli import group
-from pickaxe.kernel.access import audit, passwords
+from pickaxe.kernel.access import audit
 from pickaxe.kernel.access.audit import Asked
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
@@ -29,7 +29,6 @@ TAKE, CANCEL = "POST /v1/queues/{name:path}/take", "POST /v1/runs/{run_id}/cance
 @pytest.fixture(params=["plain", "encrypted"])
 def workspace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """Ada cancels, grace takes items and is added; five each, one after the other."""
-    monkeypatch.setattr(passwords, "_LOG_N", 5)
     monkeypatch.delenv("PICKAXE_URL", raising=False)
     if request.param == "encrypted":
         monkeypatch.setenv("THE_KEY", new_master_key())

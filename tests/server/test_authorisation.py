@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import pickaxe
-from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.server.declared import Declared
 from tests.server.two_tenants import MARK, ROW, TRACE, Server, start
@@ -23,16 +22,12 @@ CLOSED = ("revoked key", "expired key", "key of somebody disabled", "stranger wi
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    before, passwords._LOG_N = passwords._LOG_N, 5
     folder = tmp_path_factory.mktemp("server")
-    try:
-        with pickaxe.open(folder / "workspace") as workspace:
-            server = start(workspace, folder)
-            with server.client:
-                time.sleep(1.1)  # for the key that lasts a second
-                yield server
-    finally:
-        passwords._LOG_N = before
+    with pickaxe.open(folder / "workspace") as workspace:
+        server = start(workspace, folder)
+        with server.client:
+            time.sleep(1.1)  # for the key that lasts a second
+            yield server
 
 
 def calls(routes: list[Declared]) -> Iterator[tuple[Declared, str]]:

@@ -22,7 +22,6 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import BadInput, PickaxeError
@@ -87,8 +86,7 @@ def provider() -> Iterator[tuple[str, Pkce]]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setattr(passwords, "_LOG_N", 5)
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with pickaxe.open(tmp_path / "workspace") as workspace:
         access = Access.of(workspace.catalog)
         access.add_person(LOCAL_TENANT, "ada", Role.ADMIN, password="a long password")

@@ -9,7 +9,6 @@ import pytest
 from starlette.testclient import TestClient
 
 import pickaxe
-from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.workspace import Workspace
@@ -116,8 +115,7 @@ def test_a_broken_page_of_errors_still_refuses(client: TestClient, monkeypatch: 
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setattr(passwords, "_LOG_N", 5)
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with pickaxe.open(tmp_path / "workspace") as workspace:
         yield workspace
 
