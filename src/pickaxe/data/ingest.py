@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -20,7 +19,7 @@ from pickaxe.data.profile import profile
 from pickaxe.data.readers.base import Reader, Record, Reject, shown
 from pickaxe.data.readers.jsonl import MISSING
 from pickaxe.data.readers.lines import NUL, TOO_LONG
-from pickaxe.data.readers.sniff import open_reader
+from pickaxe.data.readers.sniff import open_reader, settled
 from pickaxe.data.spool import Spool
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
@@ -43,13 +42,21 @@ class IngestConfig(Config):
         default=None, description="column of the text; JSON paths such as input[-1].content; None: found by itself"
     )
     label: str | None = Field(default=None, description="column of the label, if the source has one")
-    encoding: str = Field(default="auto", description="auto (UTF-8, or UTF-16/32 by its mark) or a Python codec such as cp1252")
+    encoding: str = Field(
+        default="auto", max_length=100, description="auto (UTF-8, what a mark says, or a guess) or a Python codec such as cp1252"
+    )
+    encoding_from: Literal["given", "found", "guessed"] = Field(
+        default="given", description="set by the line when it has found the encoding by itself, or guessed it"
+    )
     max_line_bytes: int = Field(
         default=1_000_000, ge=100, le=100_000_000, description="longer lines are quarantined, never held in memory"
     )
     delimiter: str | None = Field(default=None, description="one character; None: found by itself")
     quote: str = Field(default='"', max_length=1, description="quote character; empty for a file without quoting")
     header: bool = Field(default=True, description="whether the first line names the columns (else column1, column2…)")
+    skip_before_header: int | None = Field(
+        default=None, ge=0, le=1000, description="lines above the header, such as a title; None: found by themselves"
+    )
     skip_after_header: int = Field(default=0, ge=0, description="lines to skip below the header (2 for Orange .tab files)")
     language_sample: int = Field(default=200, ge=0, description="rows whose language is guessed for the profile; 0 for none")
 
@@ -74,6 +81,7 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
     """
     source = ctx.inputs["source"]
     path, name = source.path(), _name(source)
+    config = settled(path, name, config)
     reader = open_reader(path, name, config)
     stream = reader.records()
     head = list(islice(stream, _SAMPLE))
@@ -99,6 +107,10 @@ def ingest(ctx: StepContext, config: IngestConfig) -> None:
     quarantine = bad.table()
     if bad.rows > _MANY_BAD * (kept.rows + bad.rows):
         ctx.log(f"{bad.rows:,} of {kept.rows + bad.rows:,} records are in quarantine: {dict(sorter.reasons)}", level="warning")
+    if config.encoding_from == "guessed":
+        ctx.log(
+            f"{name} was read as {config.encoding}, which is a guess: set ingest.encoding if texts look wrong", level="warning"
+        )
     ctx.save_table("rows", rows, meta={"text": text, "label": label, "source": name})
     ctx.save_table("quarantine", quarantine, kind="quarantine")
     ctx.save_json("profile", _profile(reader, config, sorter, rows, quarantine, columns_of(sample)))
@@ -204,7 +216,9 @@ def _profile(
         "name": sorter.source,
         "format": reader.format,
         "encoding": reader.encoding,
+        "encoding_from": config.encoding_from,
         "delimiter": reader.delimiter,
+        "lines_above": config.skip_before_header or 0,
         "columns": columns,
         "text_column": sorter.text,
         "label_column": sorter.label,
@@ -217,8 +231,8 @@ def _profile(
 
 
 def _name(source: Input) -> str:
-    """What the file is called: stores may keep it under its digest and its name beside it."""
-    return str(source.artifact.meta.get("filename") or Path(source.path()).name)
+    """What the file is called: as whoever brought it did, whatever the store calls it."""
+    return str(source.artifact.meta.get("file") or source.path().name)
 
 
 def nothing_usable(name: str, reasons: Counter[str]) -> BadInput:

@@ -5,6 +5,7 @@ Only the beginning is read, so the look is quick at any size. What `pickaxe.data
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,7 +16,7 @@ from pickaxe.data.columns import columns_of, getter, text_column
 from pickaxe.data.ingest import IngestConfig, label_name, nothing_usable
 from pickaxe.data.readers.base import Record, shown
 from pickaxe.data.readers.jsonl import MISSING
-from pickaxe.data.readers.sniff import open_reader
+from pickaxe.data.readers.sniff import open_reader, settled
 from pickaxe.kernel.errors import BadInput
 
 _MOST_RECORDS = 5_000
@@ -24,6 +25,8 @@ _SHOWN_ROWS = 8
 _SHOWN_CHARS = 300
 _MOST_COLUMNS = 40
 _MOST_CLASSES = 30
+_NAMELESS = re.compile(r"column\d+")
+"""What readers call a column without a name, such as the one behind a delimiter at the end of each line."""
 _ROWS_A_CLASS = 5
 """Rows that a class has on average in a column that may be the label's."""
 _LABEL_NAMES = (
@@ -49,6 +52,8 @@ class Look:
     Attributes:
         rejected: records that cannot be read, by reason, as far as the file was read.
         text, label: likely columns, None where nothing speaks for one.
+        encoding, delimiter: None for a format that has none; `encoding_from` is ``guessed`` where another one may be meant.
+        lines_above: above the header.
     """
 
     name: str
@@ -61,19 +66,24 @@ class Look:
     sample: tuple[tuple[str | None, ...], ...]
     text: str | None
     label: str | None
+    encoding: str | None = None
+    encoding_from: str = "given"
+    delimiter: str | None = None
+    lines_above: int = 0
 
     def column(self, name: str | None) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
 
 
-def look(path: Path, name: str) -> Look:
-    """Look at the file at `path`, which its owner calls `name`.
+def look(path: Path, name: str, config: IngestConfig | None = None) -> Look:
+    """Look at the file at `path`, which its owner calls `name`, as `config` has it read.
 
     Raises `BadInput` for a folder, an empty file, a format that is not read, and a file without one readable record.
     """
     if path.is_dir():
         raise BadInput(f"{name} is a folder", expected="one file: CSV, TSV, JSON Lines or Parquet")
-    reader = open_reader(path, name, IngestConfig())
+    config = settled(path, name, config or IngestConfig())
+    reader = open_reader(path, name, config)
     size, records, rejected, whole = path.stat().st_size, list[Record](), Counter[str](), True
     for count, item in enumerate(reader.records(), start=1):
         if isinstance(item, Record):
@@ -85,9 +95,10 @@ def look(path: Path, name: str) -> Look:
             break
     if not records:
         raise nothing_usable(name, rejected)
-    share = 1.0 if whole else reader.position() if reader.format == "parquet" else _share_of_lines(path, records[-1].line)
+    share = 1.0 if whole else min(1.0, reader.bytes_read() / size)
     names = [name for name in columns_of(records[:_SHOWN_ROWS]) if shown(name) == name][:_MOST_COLUMNS]
     columns = tuple(_column(records, name) for name in names)
+    columns = tuple(column for column in columns if column.filled or not _NAMELESS.fullmatch(column.name))
     text = _likely_text(records, columns, name)
     return Look(
         name=name,
@@ -102,13 +113,11 @@ def look(path: Path, name: str) -> Look:
         ),
         text=text,
         label=_likely_label(columns, text),
+        encoding=reader.encoding,
+        encoding_from=config.encoding_from,
+        delimiter=reader.delimiter,
+        lines_above=config.skip_before_header or 0,
     )
-
-
-def _share_of_lines(path: Path, lines: int) -> float:
-    """Share of the file's bytes that its first lines are; a reader's own position is ahead of what it gave."""
-    with path.open("rb") as file:
-        return sum(map(len, islice(file, lines))) / path.stat().st_size
 
 
 def _column(records: list[Record], name: str) -> Column:

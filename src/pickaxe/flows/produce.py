@@ -12,6 +12,7 @@ from pickaxe.compress.config import TargetConfig, TrainStudentConfig
 from pickaxe.compress.service import export_onnx, search_students, train_student
 from pickaxe.data.curate import SPLITS, curate
 from pickaxe.data.ingest import ingest
+from pickaxe.data.readers.sniff import settled
 from pickaxe.evaluate.accept import accept
 from pickaxe.evaluate.gate import gate, require_passed
 from pickaxe.flows.feedback import collect_feedback
@@ -113,8 +114,10 @@ def label_only(task: Task, workspace: Workspace, *, watcher: LineWatcher | None 
 def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     """Raw file -> rows -> pool, frozen test, held-out traffic."""
     refuse_early(task)
-    source = line.workspace.import_files(located(task.data, line.watcher), f"{task.name}/source")
-    taken = line.stage("ingest", ingest, task.ingest, {"source": source}, counts="rows", cores=1)
+    file = located(task.data, line.watcher)
+    source = line.workspace.import_files(file, f"{task.name}/source")
+    reading = settled(file, file.name, task.ingest) if file.is_file() else task.ingest
+    taken = line.stage("ingest", ingest, reading, {"source": source}, counts="rows", cores=1)
     if task.annotators != "people":
         _refuse_one_class(line.workspace.read_json(taken["profile"])["classes"])
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)

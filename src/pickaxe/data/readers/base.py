@@ -42,6 +42,10 @@ class Reader(Protocol):
         """Records in file order. Raises `BadInput` when the file as a whole cannot be read."""
         ...
 
+    def bytes_read(self) -> float:
+        """Bytes of the file that the records so far were, about."""
+        ...
+
     def position(self) -> float:
         """Share of the file read so far, 0 to 1."""
         ...

@@ -24,17 +24,30 @@ class DelimitedReader:
         form: ``csv`` or ``tsv``, for the profile.
         delimiter: one character.
         quote: one character, or empty for a file without quoting.
+        skip_before_header: lines above the header, such as a title.
         header: whether the first record names the columns; without it, and where a name is blank, they are ``column1``, ``column2``…
         skip_after_header: lines between the header and the data (Orange ``.tab`` files have 2).
     """
 
     def __init__(
-        self, lines: LineReader, *, form: str, delimiter: str, quote: str, header: bool = True, skip_after_header: int = 0
+        self,
+        lines: LineReader,
+        *,
+        form: str,
+        delimiter: str,
+        quote: str,
+        header: bool = True,
+        skip_before_header: int = 0,
+        skip_after_header: int = 0,
     ) -> None:
         self.format, self.encoding, self.delimiter = form, lines.encoding, delimiter
         self.blank_lines = 0
         self._lines, self._quote = lines, quote
-        self._header, self._skip = header, skip_after_header
+        self._header, self._above, self._below = header, skip_before_header, skip_after_header
+        self._ends_nameless = False
+
+    def bytes_read(self) -> float:
+        return self._lines.bytes
 
     def position(self) -> float:
         return self._lines.position()
@@ -49,6 +62,7 @@ class DelimitedReader:
             quoting=csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE,
             strict=True,
         )
+        feed.skip(self._above)
         columns = self._columns(feed, parser) if self._header else None
         while True:
             feed.begin()
@@ -65,10 +79,17 @@ class DelimitedReader:
                 self.blank_lines += 1
             else:
                 columns = columns or [f"column{number}" for number in range(1, len(row) + 1)]
+                row = self._without_trailing(row, len(columns))
                 if len(row) == len(columns):
                     yield Record(feed.first, dict(zip(columns, row, strict=True)))
                 else:
                     yield Reject(feed.first, "ragged row", shown(f"{len(row)} of {len(columns)} columns: {feed.raw()}"))
+
+    def _without_trailing(self, row: list[str], columns: int) -> list[str]:
+        """A delimiter at the end of a row, and not of the header, ends the last cell and begins no other; or the other way round."""
+        if len(row) == columns + 1 and not row[-1]:
+            return row[:-1]
+        return [*row, ""] if self._ends_nameless and len(row) == columns - 1 else row
 
     def _columns(self, feed: _Feed, parser: Iterator[list[str]]) -> list[str]:
         feed.begin()
@@ -77,12 +98,13 @@ class DelimitedReader:
         except StopIteration:
             raise _no_header(self._lines, "the end of the file") from None
         except (csv.Error, _Runaway) as error:
-            raise _no_header(self._lines, f"line 1 cannot be parsed: {error}") from None
+            raise _no_header(self._lines, f"line {self._above + 1} cannot be parsed: {error}") from None
         problem = feed.problem()
-        if problem == UNDECODABLE and self._lines.asked == "auto":
+        if problem == UNDECODABLE:
             self._lines.judge()  # the header alone may tell a wrong encoding
         if problem or not any(name.strip() for name in names):
             raise _no_header(self._lines, problem or "a blank line")
+        self._ends_nameless = not names[-1].strip()
         names = [name.strip() or f"column{number}" for number, name in enumerate(names, start=1)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BadInput(
@@ -93,7 +115,7 @@ class DelimitedReader:
                 name=self._lines.path.name,
                 columns=", ".join(map(repr, twice)),
             )
-        feed.skip(self._skip)
+        feed.skip(self._below)
         return names
 
     def _set_aside(self, feed: _Feed, error: Exception) -> Reject:

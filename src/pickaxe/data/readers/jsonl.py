@@ -25,6 +25,9 @@ class JsonlReader:
         self.blank_lines = 0
         self._lines = lines
 
+    def bytes_read(self) -> float:
+        return self._lines.bytes
+
     def position(self) -> float:
         return self._lines.position()
 

@@ -1,33 +1,28 @@
 """Lines of a text file: decoded one by one, in bounded memory, with what is wrong about each.
 
-A file is read as UTF-8 unless a byte-order mark or the caller says otherwise. A line that cannot be decoded is set aside; when
-so many lines fail that the file must be in another encoding, reading stops with `BadInput` and the byte offset of the first.
+A line that cannot be decoded is set aside. When the encoding was found and not given, and so many lines fail that it must be another
+one, reading stops with `BadInput` and the place of the first; a mere guess is given up at the first.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
+from pickaxe.data.readers.encoding import fitting
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.nearest import nearest
 
 UNDECODABLE = "undecodable line"
 NUL = "NUL byte"
 TOO_LONG = "line too long"
 
-_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_SUGGESTED = ("cp1252", "cp1251", "shift_jis", "gb18030", "euc-kr", "big5")
 _JUDGED_EVERY = 10_000
+_HEAD = 1 << 16
+_FIRST_END = re.compile(r'(?:[^"\r\n]|"[^"]*")*?(\r\n|\r|\n)')
 
 
 class Line(NamedTuple):
@@ -45,19 +40,30 @@ class LineReader:
 
     Args:
         path: the file.
-        encoding: ``auto`` or a Python codec name.
+        encoding: a Python codec name.
+        encoding_from: whether somebody gave that name, it was found by itself, or guessed.
         limit: longest line in bytes; longer ones are thrown away while reading and reported as a problem.
         quote: the quote character whose parity is kept for over-long lines.
 
-    Raises `BadInput` for an unknown encoding, UTF-16 without a mark, and a file that is not in the encoding.
+    Raises `BadInput` for a file that is not in an encoding that was found or guessed.
     """
 
-    def __init__(self, path: Path, *, encoding: str, limit: int, quote: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        encoding: str,
+        limit: int,
+        quote: str = "",
+        encoding_from: Literal["given", "found", "guessed"] = "given",
+    ) -> None:
         self.path, self.limit, self.quote = path, limit, quote.encode("ascii")
         self.size = max(path.stat().st_size, 1)
-        self.asked = encoding
-        self.encoding = _detected(path) if encoding == "auto" else _known(encoding)
+        self.encoding, self.encoding_from = encoding, encoding_from
         self.lines = 0
+        self.bytes = 0
+        """Of the file, that the lines so far were: of UTF-16 and UTF-32 about so many."""
+        self._width = {"utf-16": 2, "utf-32": 4}.get(encoding[:6], 0)
         self._non_ascii = self._undecodable = 0
         self._first_bad: tuple[int, int, bytes] | None = None
         self._file: IO[bytes] | None = None
@@ -71,17 +77,27 @@ class LineReader:
         with self.path.open("rb") as file:
             self._file = file
             stream, codec, offset = self._stream(file)
-            for number, (data, length, odd) in enumerate(_pieces(stream, self.limit, self.quote), start=1):
+            source = _AtReturns(stream) if self._ends_at_returns() else stream
+            for number, (data, length, odd) in enumerate(_pieces(source, self.limit, self.quote), start=1):
                 self.lines = number
-                yield (
+                line = (
                     self._line(number, offset, data, codec, odd)
                     if length <= self.limit
                     else Line(number, data.decode(codec, errors="backslashreplace"), TOO_LONG, odd)
                 )
                 offset += length
+                self.bytes += self._width * len(line.text) if self._width and length <= self.limit else length
+                yield line
                 if number % _JUDGED_EVERY == 0:
                     self.judge()
             self.judge()
+
+    def _ends_at_returns(self) -> bool:
+        """Whether lines end with a carriage return alone, as old spreadsheets write them."""
+        with self.path.open("rb") as file:
+            head = codecs.getincrementaldecoder(self.encoding)(errors="replace").decode(file.read(_HEAD), final=False)
+        end = _FIRST_END.match(head) if self.quote == b'"' else re.search(r"(\r\n|\r|\n)", head)
+        return end is not None and end[1] == "\r" and not (end.end() == len(head) and self.size > _HEAD)
 
     def _stream(self, file: IO[bytes]) -> tuple[IO[bytes], str, int]:
         """The bytes to split into lines, the codec of each line, and the offset of the first byte."""
@@ -105,6 +121,8 @@ class LineReader:
             self._undecodable += 1
             if self._first_bad is None:
                 self._first_bad = (number, offset + error.start, data[error.start : error.start + 1])
+            if self.encoding_from == "guessed":
+                raise self._another(fitting(data)) from None
             return Line(number, data.decode(codec, errors="backslashreplace"), UNDECODABLE, odd)
         return Line(number, text, NUL if b"\x00" in data else None)
 
@@ -113,30 +131,47 @@ class LineReader:
 
         It is another encoding when most of the lines with non-ASCII bytes fail, and they are more than one line in a hundred.
         """
-        if self.asked != "auto" or self._first_bad is None:
+        if self.encoding_from != "found" or self._first_bad is None:
             return
         if self._undecodable * 2 <= self._non_ascii or self._undecodable * 100 <= self.lines:
             return
+        with self.path.open("rb") as file:
+            raise self._another(fitting(file.read(_HEAD)))
+
+    def _another(self, fit: list[str]) -> BadInput:
+        assert self._first_bad is not None
         number, offset, byte = self._first_bad
-        utf8 = self.encoding.startswith("utf-8")
-        place = f"byte offset {offset} (line {number})" if utf8 else f"line {number}"
-        fits = ", ".join(_fitting(self.path))
-        leads = f" ({fits} would decode its beginning)" if fits else ""
-        raise BadInput(
+        place = f"line {number}" if self._width else f"byte offset {offset} (line {number})"
+        lead = f" ({', '.join(fit)} would decode it)" if fit else ""
+        return BadInput(
             f"{self.path.name} is not {self.encoding}",
-            expected="UTF-8, or UTF-16 with a byte-order mark",
+            expected=f"what the beginning of the file looks like: {self.encoding}",
             got=f"byte 0x{byte.hex()} at {place}; {self._undecodable} of {self.lines} lines read cannot be decoded",
-            remedy=f'say which encoding it is, e.g. encoding = "cp1252"{leads}, or convert the file to UTF-8',
+            remedy=f'say which encoding it is, e.g. encoding = "cp1252"{lead}, or convert the file to UTF-8',
             line=number,
-            byte_offset=offset if utf8 else None,
-            reason="file_encoding_fits" if fits else "file_encoding",
-            fits=fits,
-            name=self.path.name,
-            encoding=self.encoding,
+            byte_offset=None if self._width else offset,
         )
 
 
-def _pieces(stream: IO[bytes], limit: int, quote: bytes) -> Iterator[tuple[bytes, int, bool]]:
+class _AtReturns:
+    """Reads lines that end with a carriage return."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._ready = stream, bytearray()
+
+    def readline(self, limit: int) -> bytes:
+        end = self._ready.find(b"\r")
+        while end < 0 and len(self._ready) < limit and (part := self._stream.read(_HEAD)):
+            begin = len(self._ready)
+            self._ready += part
+            end = self._ready.find(b"\r", begin)
+        length = min(limit, end + 1 if end >= 0 else len(self._ready))
+        line = bytes(self._ready[:length])
+        del self._ready[:length]
+        return line
+
+
+def _pieces(stream: IO[bytes] | _AtReturns, limit: int, quote: bytes) -> Iterator[tuple[bytes, int, bool]]:
     """(bytes, full length, odd quotes) of each line; what exceeds the limit is read and dropped in small pieces."""
     while data := stream.readline(limit + 1):
         length = len(data)
@@ -144,7 +179,7 @@ def _pieces(stream: IO[bytes], limit: int, quote: bytes) -> Iterator[tuple[bytes
             yield data, length, False
             continue
         quotes, tail = (data.count(quote) if quote else 0), data
-        while not tail.endswith(b"\n") and (tail := stream.readline(1 << 16)):
+        while not tail.endswith((b"\n", b"\r")) and (tail := stream.readline(1 << 16)):
             length += len(tail)
             quotes += tail.count(quote) if quote else 0
         yield data[:2000], length, quotes % 2 == 1
@@ -173,52 +208,3 @@ class _Transcoder(io.RawIOBase):
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
-
-
-def _detected(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    for mark, encoding in _BOMS:
-        if head.startswith(mark):
-            return encoding
-    nuls = head.count(b"\x00")
-    if nuls * 4 > len(head):
-        order = "le" if head[1::2].count(b"\x00") * 2 > nuls else "be"
-        raise BadInput(
-            f"{path.name} looks like UTF-16 without a byte-order mark",
-            expected="UTF-8, or UTF-16 with a byte-order mark",
-            got=f"{nuls} NUL bytes in the first {len(head)}, the first at byte offset {head.index(0)}",
-            remedy=f'set encoding = "utf-16-{order}", or convert the file to UTF-8',
-            byte_offset=head.index(0),
-        )
-    return "utf-8"
-
-
-def _known(encoding: str) -> str:
-    try:
-        found = codecs.lookup(encoding)
-    except LookupError:
-        found = None
-    if found is None or not getattr(found, "_is_text_encoding", True):
-        near = nearest(encoding, ["utf-8", "utf-16", "latin-1", *_SUGGESTED], most=1)
-        raise BadInput(
-            f"unknown encoding {encoding!r}",
-            expected="auto, or a codec that Python knows, such as utf-8, utf-16, cp1252 or shift_jis",
-            remedy=f"did you mean {near[0]!r}?" if near else 'use encoding = "auto" to find out what is wrong with the file',
-        )
-    return found.name
-
-
-def _fitting(path: Path) -> list[str]:
-    """Which common encodings decode the first 64 KB: a lead for the reader of the message, not a verdict."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    return [name for name in _SUGGESTED if _decodes(head, name)]
-
-
-def _decodes(head: bytes, encoding: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(encoding)().decode(head, final=False)
-    except UnicodeDecodeError:
-        return False
-    return True

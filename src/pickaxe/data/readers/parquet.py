@@ -36,6 +36,9 @@ class ParquetReader:
         self._rows = max(self._file.metadata.num_rows, 1)
         self._done = 0
 
+    def bytes_read(self) -> float:
+        return self.position() * self._path.stat().st_size
+
     def position(self) -> float:
         return self._done / self._rows
 
