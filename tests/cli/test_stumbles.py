@@ -13,7 +13,7 @@ from rich.console import Console
 from pickaxe.cli.live import TerminalLine, print_stages
 from pickaxe.flows.line import StageRecord
 from pickaxe.flows.task import Task
-from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.errors import BadInput, WriterBusy
 from pickaxe.kernel.workspace import Workspace
 from tests.cli.conftest import Pickaxe
 from tests.flows.tiny import Files, as_toml, merged, read
@@ -148,3 +148,29 @@ def test_quitting_ends_the_command_and_the_same_one_goes_on(
     said = pickaxe("-w", workspace, "label", task)
     assert said.code == 0, said.err
     assert "11 answers on record" in said.out, "10 and the one that was corrected"
+
+
+def test_a_forecast_before_the_first_line_is_no_mistake(
+    pickaxe: Pickaxe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mail.csv").write_text("text,kind\nprinter on fire,urgent\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = pickaxe("produce", "--data", "mail.csv", "--text", "text", "--label", "kind", "--encoder", str(tmp_path), "--dry-run")
+    assert said.code == 0, said.err
+    assert "The first run is the first measurement" in said.out
+    assert not (tmp_path / ".pickaxe").exists()
+
+
+def test_the_machines_own_user_was_not_added_in_1970(pickaxe: Pickaxe, tmp_path: Path) -> None:
+    with Workspace(tmp_path / "w"):
+        pass
+    said = pickaxe("-w", tmp_path / "w", "user", "list")
+    assert "admin" in said.out
+    assert "1970" not in said.out
+
+
+def test_a_folder_that_a_server_has_says_how_to_go_through_it(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "w") as workspace:
+        workspace.stores.announce("http://127.0.0.1:8080")
+        with pytest.raises(WriterBusy, match=r'pickaxe\.connect\("http://127\.0\.0\.1:8080"\)'):
+            Workspace(tmp_path / "w")

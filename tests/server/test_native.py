@@ -80,6 +80,7 @@ def _has_field_examples(schema: dict[str, Any], told: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "path",
     [
+        "/v1",
         "/v1/runs",
         "/v1/artifacts",
         "/v1/events",
@@ -245,6 +246,8 @@ def test_links_and_junk_are_refused(served: Served) -> None:
             f"{served[1]}/v1/imports", params={"name": "up/load"}, content=content, headers={"content-type": media}
         )
         assert answer.status_code == 422, answer.text
+    form = httpx.post(f"{served[1]}/v1/imports", params={"name": "up/load"}, files={"file": b"text\na\n"})
+    assert (form.status_code, form.json()["error"]["code"]) == (415, "unsupported_media")
     assert not list(served[0].scratch.iterdir())
 
 

@@ -148,7 +148,11 @@ def list_keys(workspace: str | None) -> None:
         [key.id, key.name, " ".join(key.scopes), key.principal_id, _day(key.expires_at) or "never", _day(key.revoked_at)]
         for key in found
     ]
-    print_table(["key", "name", "may", "whose", "expires", "revoked"], lines, empty="no keys yet: pickaxe api-key create NAME")
+    print_table(
+        ["key", "name", "may", "whose", "expires", "revoked"],
+        lines,
+        empty="no keys yet: pickaxe api-key create NAME --scope read",
+    )
 
 
 @api_key.command("revoke")
@@ -201,4 +205,5 @@ def _password(prompt: str) -> str:
 
 
 def _day(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" if at else ""
+    """Nothing for the user of this machine, who was not added by anybody."""
+    return f"{at:%Y-%m-%d %H:%M}" if at and at.timestamp() else ""

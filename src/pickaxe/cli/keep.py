@@ -43,6 +43,7 @@ def doctor(workspace: str | None, quick: bool) -> None:
     """
     from pickaxe.kernel.errors import Corrupted
     from pickaxe.kernel.upkeep.doctor import examine
+    from pickaxe.kernel.wording import counted
     from pickaxe.kernel.workspace import Workspace
 
     with Workspace(_folder(workspace), mode="r") as ws:
@@ -50,7 +51,8 @@ def doctor(workspace: str | None, quick: bool) -> None:
     for finding in found.findings:
         click.echo(f"{finding.severity}: {finding.what}\n  what to do: {finding.mend}")
     click.echo(
-        f"{found.artifacts:,} artifacts, {found.blobs:,} blobs, {found.tables:,} tables, {found.pools:,} pools looked at"
+        ", ".join(counted(getattr(found, f"{noun}s"), noun) for noun in ("artifact", "blob", "table", "pool"))
+        + " looked at"
         + (", content not read" if quick else "")
     )
     if not found.sound:

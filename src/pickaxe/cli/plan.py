@@ -38,7 +38,7 @@ def own_catalogue(workspace: str | None) -> Path:
     return (Path(workspace) if workspace else Settings.from_environment().workspace) / CATALOGUE
 
 
-@plan.command("probe")
+@plan.command("probe", short_help="Measure this machine, so that forecasts know it.")
 @click.option("--seconds", type=float, default=0.5, show_default=True, help="Time spent on each figure.")
 @click.option(
     "--disk", type=click.Path(file_okay=False, path_type=Path), help="Folder whose disk is measured.  [default: temporary files]"

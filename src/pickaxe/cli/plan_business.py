@@ -36,7 +36,7 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     return click.pass_obj(command)
 
 
-@click.command("serve")
+@click.command("serve", short_help="Serving a model for a stated traffic: cost, speed, devices.")
 @SCENARIOS
 @click.option("--model", help="Preset, or a config.json, GGUF or safetensors file.")
 @click.option("--device", help="Accelerator of the catalogue.")
@@ -67,7 +67,7 @@ def serve(
     print_forecast("serve", workspace_, scenarios, {"model": described_model(model), "device": device}, **options)
 
 
-@click.command("pool")
+@click.command("pool", short_help="Owning, renting, reserving accelerators: margin, break-even.")
 @SCENARIOS
 @click.option("--device", help="Accelerator of the catalogue.")
 @click.option("--idle", is_flag=True, help="The workspace's own pools instead: how much was used, and why the rest was idle.")
@@ -80,7 +80,7 @@ def pool(workspace_: str | None, scenarios: tuple[Path, ...], device: str | None
     print_forecast("pool", workspace_, scenarios, {"device": device}, **options)
 
 
-@click.command("app")
+@click.command("app", short_help="An application: cost a day and a user, margin under a price.")
 @SCENARIOS
 @click.option("--models", is_flag=True, help="The cost of model N and N+1 from the workspace's ledger instead.")
 @click.option(
@@ -99,7 +99,7 @@ def app(workspace_: str | None, scenarios: tuple[Path, ...], models: bool, spent
     print_forecast("app", workspace_, scenarios, known, **options)
 
 
-@click.command("claim")
+@click.command("claim", short_help="Under which assumptions a published statement is true.")
 @click.argument("claim", required=False)
 @click.option(
     "--set",

@@ -10,7 +10,7 @@ import click
 from pickaxe.cli.plan_business import SCENARIOS, described_model, print_forecast, shared_options
 
 
-@click.command("train")
+@click.command("train", short_help="A training: cost, time, memory, energy, the cheapest layout.")
 @SCENARIOS
 @click.option("--model", help="Preset, or a config.json, GGUF or safetensors file.")
 @click.option("--device", help="Accelerator of the catalogue, or local-cpu after a probe.")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pickaxe.flows.task import Task
 
 
+_NOTHING_RAN = "no line has run in this workspace yet: there is nothing to forecast from. The first run is the first measurement."
+
 _WITHOUT = click.option(
     "--without",
     multiple=True,
@@ -89,12 +91,17 @@ def produce(
 
     Killed at any moment, the same command goes on where it stopped; an identical one ends in seconds.
     """
+    import shlex
+
+    from pickaxe import RemoteWorkspace
     from pickaxe.cli.screen import writing
     from pickaxe.flows.people import refuse_early
     from pickaxe.flows.task import Task, overridden, with_settings
 
     if (task is None) == (data is None):
-        raise click.UsageError("expected a task file, or --data FILE (not both)")
+        raise click.UsageError(
+            "expected a task file, or --data FILE (not both), for example: pickaxe produce --data rows.csv --text title --label kind"
+        )
     for option, value in (
         ("--text", text),
         ("--label", label),
@@ -115,6 +122,9 @@ def produce(
         return
     with writing(workspace) as ws:
         _run(ws, [job], report or Path(f"{job.name}.html"))
+        here = f"pickaxe -w {shlex.quote(workspace)}" if workspace else "pickaxe"
+        click.echo(f"what it cost: {here} cost {job.name}/model@production")
+        click.echo(f"it answers at {ws.url}" if isinstance(ws, RemoteWorkspace) else f"to serve it: {here} up")
 
 
 @click.command()
@@ -186,12 +196,16 @@ def _preview(workspace: str | None, job: Task) -> None:
     from pickaxe.cli.screen import asking, print_table
     from pickaxe.flows.preview import preview
     from pickaxe.flows.report.markup import duration, size
-    from pickaxe.kernel.errors import from_dict
+    from pickaxe.kernel.errors import NoWorkspace, from_dict
     from pickaxe.kernel.ledger.cost import as_money
     from pickaxe.kernel.workspace import Workspace
 
-    with asking(workspace) as ws:
-        found = preview(ws, job).body() if isinstance(ws, Workspace) else ws.jobs.forecast(job)
+    try:
+        with asking(workspace) as ws:
+            found = preview(ws, job).body() if isinstance(ws, Workspace) else ws.jobs.forecast(job)
+    except NoWorkspace:
+        click.echo(_NOTHING_RAN)
+        return
 
     def amounts(told: dict[str, Any], times: int = 1) -> list[str]:
         memory, tokens = told["memory_bytes"], told["tokens"]
@@ -214,7 +228,7 @@ def _preview(workspace: str | None, job: Task) -> None:
         ["stage", "times", "time of one", "90%", "peak memory", "tokens", "money", "from runs"],
         lines,
         right=range(1, 8),
-        empty="no line has run in this workspace yet: there is nothing to forecast from. The first run is the first measurement.",
+        empty=_NOTHING_RAN,
     )
     if found["refused"]:
         raise from_dict(found["refused"])

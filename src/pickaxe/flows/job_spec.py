@@ -49,7 +49,11 @@ def refuse_paths(caller: Caller, values: Mapping[str, Any]) -> None:
                 remedy="upload the file first: POST /v1/imports",
             )
         if not PurePath(value).is_absolute():
-            raise BadInput(f"{value!r:.100} is not a whole path", expected="an absolute path, demo:NAME or artifact:REF")
+            raise BadInput(
+                f"{value!r:.100} is not a whole path",
+                expected="an absolute path, demo:NAME or artifact:REF",
+                remedy="name it from the root on, or upload the file (POST /v1/imports) and say artifact:REF",
+            )
 
 
 def _placed(workspace: Workspace, value: str) -> str:

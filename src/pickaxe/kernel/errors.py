@@ -109,6 +109,10 @@ class NotFound(PickaxeError):
     code, status, exit_code = "not_found", 404, 3
 
 
+class NoWorkspace(NotFound):
+    """There is no workspace where one was to be read."""
+
+
 class Conflict(PickaxeError):
     """The request is sound but the present state forbids it."""
 

@@ -30,7 +30,7 @@ LISTED: Mapping[str, Listed] = {
 }
 
 _SAID: Mapping[str, Listed] = {
-    "routes": Listed("see: pickaxe --help", "the routes are in /openapi.json", "/"),
+    "routes": Listed("see: pickaxe --help", "the routes: GET /v1, in full /openapi.json", "/"),
     "schema": Listed("correct what is named above", "correct the fields named in details; the schema is in /openapi.json", ""),
 }
 

@@ -204,9 +204,10 @@ class Workspace:
         """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
         return self.artifacts.get(reference)
 
-    def import_files(self, path: Path, name: str, *, kind: str = "source") -> Artifact:
+    def import_files(self, path: Path | str, name: str, *, kind: str = "source") -> Artifact:
         """Take a file or folder from outside into the workspace; the same content under the same name is taken once."""
         self._must_write()
+        path = Path(path)
         if not path.exists():
             raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
         return self._import(name, self.content.store_files(path, kind, {"file": path.name}))

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, PickaxeError, StorageFull, WriterBusy
+from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, NoWorkspace, PickaxeError, StorageFull, WriterBusy
 
 _BUSY_TIMEOUT_MS = 15_000
 
@@ -109,7 +109,7 @@ class SqliteDatabase:
         """Nothing: SQLite looks at the largest number itself."""
 
     def missing(self) -> NotFound:
-        return NotFound(f"no workspace at {self.path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")
+        return NoWorkspace(f"no workspace at {self.path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")
 
     def close(self) -> None:
         self._engine.dispose()

@@ -153,7 +153,9 @@ def _busy(path: Path, about: dict[str, Any]) -> WriterBusy:
         "another process is writing to this workspace",
         expected="one writer at a time",
         got=f"{path} is held by {who}",
-        remedy='wait for it, stop it, or open the workspace to read only (mode="r")',
+        remedy=f'go through it: pickaxe.connect("{about["url"]}"), or open the workspace to read only (mode="r")'
+        if about.get("url")
+        else 'wait for it, stop it, or open the workspace to read only (mode="r")',
         holder=about,
     )
 

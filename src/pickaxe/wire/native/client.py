@@ -85,8 +85,9 @@ class RemoteWorkspace:
         """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
         return self.artifacts.get(reference)
 
-    def import_files(self, path: Path, name: str, *, kind: str = "source") -> Artifact:
+    def import_files(self, path: Path | str, name: str, *, kind: str = "source") -> Artifact:
         """Upload a file or folder; the same content under the same name is taken once."""
+        path = Path(path)
         if not path.exists():
             raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
         if path.is_file():

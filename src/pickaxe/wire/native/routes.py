@@ -12,6 +12,7 @@ from pickaxe.wire.native import (
     routes_forecast,
     routes_graph,
     routes_imports,
+    routes_index,
     routes_jobs,
     routes_label,
     routes_money,
@@ -37,6 +38,7 @@ _NOUNS = (
     routes_plan,
     routes_sql,
     routes_tasks,
+    routes_index,
 )
 
 
