@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import platform
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,21 @@ def test_bands_widen_with_distance_and_narrow_with_runs() -> None:
     assert width(1150, runs) < width(1150, runs[:1])
 
 
+def test_each_machine_is_learnt_by_itself() -> None:
+    """A peer three times as slow: its runs are no forecast for here, and what is known of one only is a wide guess for the other."""
+
+    def run(host: str, rows: int, took: float) -> Past:
+        one = past(rows, took)
+        return replace(one, features={**one.features, f"machine:{host}": 1.0})
+
+    sizes = (1000, 1500, 2000, 2500, 3000, 3500)
+    here, there = [run("here", rows, rows / 100) for rows in sizes], [run("there", rows, rows / 33) for rows in sizes]
+    assert seconds(run("here", 2200, 0), here + there) == pytest.approx(22, rel=0.1)
+    assert seconds(run("there", 2200, 0), here + there) == pytest.approx(66, rel=0.1)
+    known, unknown = (foresee(run(host, 2200, 0).features, 1, here)["wall_ms"] for host in ("here", "there"))
+    assert unknown.high / unknown.low > 1.5 * known.high / known.low
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with Workspace(tmp_path / "w") as opened:
@@ -87,7 +104,9 @@ def test_every_stage_is_forecast_and_the_pairs_are_kept(workspace: Workspace) ->
     assert median_error(found, "memory_peak_bytes") is not None
     assert within(found, "wall_ms") is not None
     assert median_error(found, "human_ms") is None
-    assert len(past_runs(workspace, line.workspace.runs.list()[0].step)) == 4
+    known = past_runs(workspace, line.workspace.runs.list()[0].step)
+    assert len(known) == 4
+    assert all(f"machine:{platform.node()}" in one.features for one in known)
 
 
 def test_a_ceiling_refuses_before_anything_is_spent(workspace: Workspace) -> None:

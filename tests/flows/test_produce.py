@@ -68,6 +68,15 @@ def test_every_answer_has_a_trace(finished: Finished, made: Workspace) -> None:
     assert made.log.count("trace") == 2 * (HOME + 60)
 
 
+def test_what_answers_a_line_keeps_a_forecast_and_is_compared(finished: Finished, made: Workspace) -> None:
+    kept = [event for event in made.events(kind="forecast") if event.name == "serve:tiny"]
+    read = [event for event in made.events(kind="served") if event.name == "serve:tiny"]
+    assert [event.subject for event in kept] == [event.subject for event in read]
+    assert [event.body["readings"]["answers"] for event in read] == [HOME + 60] * len(finished.first.rounds)
+    assert all(event.body["calls_s"] > 0 for event in kept)
+    assert "answer_us" in kept[-1].body["meters"], "the second rests on the first"
+
+
 def test_the_alarm_is_raised_by_foreign_traffic_and_not_by_the_tasks_own(finished: Finished, made: Workspace) -> None:
     alerts = made.events(kind="alert")
     assert [alert.subject for alert in alerts] == [turn.artifacts["drift"].id for turn in finished.first.rounds]

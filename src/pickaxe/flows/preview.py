@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.compute.planner.here.foresight import Foresight, RunForecast, foresee, price
-from pickaxe.compute.planner.here.history import SIZE, Past, log_size, past_of
+from pickaxe.compute.planner.here.history import MACHINE, SIZE, Past, log_size, past_of, this_machine
 from pickaxe.flows.demo_data import at_hand
 from pickaxe.flows.line import Nobody
 from pickaxe.flows.sources import located
@@ -103,7 +103,8 @@ def preview(workspace: Workspace, task: Task, *, data_bytes: int | None = None) 
     With `data_bytes` the data itself is not looked for.
     """
     found = _past_by_stage(workspace)
-    features = {SIZE: log_size((data_size(task) if data_bytes is None else data_bytes) / _BYTES_A_TEXT)}
+    size = log_size((data_size(task) if data_bytes is None else data_bytes) / _BYTES_A_TEXT)
+    features = {SIZE: size} | this_machine(workspace)
     stages: list[StagePreview] = []
     for stage, past in found.items():
         often = Counter(run.run_id.partition("/")[0] for run in past)
@@ -129,7 +130,7 @@ def _refusal(task: Task, stages: Sequence[StagePreview]) -> BadInput | None:
 
 
 def _past_by_stage(workspace: Workspace) -> dict[str, list[Past]]:
-    """Runs of every stage, oldest first; their only feature is the size of the line's source. Ids begin with the line's name."""
+    """Runs of every stage, oldest first; of their features only the size of the line's source and the machine. Ids begin with the line's name."""
     sizes = {
         item.name.rpartition("/")[0]: item.size
         for item in workspace.artifacts.list(kind="source")
@@ -140,7 +141,8 @@ def _past_by_stage(workspace: Workspace) -> dict[str, list[Past]]:
     for past, run in reversed(past_of(workspace, runs)):
         line, _, stage = run.name.partition("/")
         if line in sizes:
-            features = {SIZE: log_size(sizes[line] / _BYTES_A_TEXT)}
+            where = {name: value for name, value in past.features.items() if name.startswith(MACHINE)}
+            features = {SIZE: log_size(sizes[line] / _BYTES_A_TEXT)} | where
             stages[stage].append(Past(f"{line}/{run.id}", past.step, features, past.cores, past.readings))
     return stages
 

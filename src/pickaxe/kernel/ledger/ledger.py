@@ -178,6 +178,14 @@ class Ledger:
                     nano += row.amount * tariffs[row.resource].held(start, end)
         return Held(unit_ns, nano)
 
+    @retried
+    def hosts(self, holders: Sequence[str]) -> dict[str, str]:
+        """On which machine the tenant's holders held what they held, by name; the last one of those that moved."""
+        query = sa.select(leases.c.holder, pools.c.machine).join(pools).order_by(leases.c.start_ns)
+        query = query.where(leases.c.tenant_id == self._tenant_id, leases.c.holder.in_(holders))
+        with self._catalog.read() as connection:
+            return {row.holder: row.machine.get("host", "") for row in connection.execute(query)}
+
     def lives(self) -> list[PoolLife]:
         """Every pool that ever was with its leases, whoever held them; an open pool up to now."""
         now = self._catalog.clock.now_ns()

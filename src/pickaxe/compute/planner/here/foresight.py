@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pickaxe.compute.planner.here.history import SIZE, Past, features_of, past_runs
+from pickaxe.compute.planner.here.history import SIZE, Past, features_of, past_runs, this_machine
 
 if TYPE_CHECKING:
     from pickaxe.kernel.ledger.tariff import Tariff
@@ -75,7 +75,7 @@ class RunForecast:
 def forecast_run(workspace: Workspace, spec: RunSpec, cores: int) -> RunForecast:
     """Forecast a run from this workspace's own ledger."""
     past = past_runs(workspace, spec.step)
-    meters = foresee(features_of(spec.config, spec.inputs), cores, past)
+    meters = foresee(features_of(spec.config, spec.inputs) | this_machine(workspace), cores, past)
     return RunForecast(spec.run_id, spec.step, cores, meters, price(meters, cores, workspace))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ METERS = ("wall_ms", "memory_peak_bytes", "tokens", "stored_bytes", "human_ms")
 
 SIZE = "size"
 """The feature that holds all rows that a step is given."""
+MACHINE = "machine:"
+"""What the feature begins with that says on which machine a run was; one that moved to another differs from those here in an unknown way."""
 BYTES_A_ROW = 1_000
 """What counts as a row of an input that has none, such as a model's files."""
 
@@ -50,6 +53,7 @@ def past_of(workspace: Workspace, runs: Sequence[Run]) -> list[tuple[Past, Run]]
     runs = [run for run in runs if run.attempt == 1]
     if not runs:
         return []
+    hosts = workspace.ledger.hosts([run.id for run in runs]) if _is_local(workspace) else {}
     inputs = workspace.artifacts.many(sorted({id for run in runs for id in run.inputs.values()}))
     readings: dict[str, dict[str, float]] = defaultdict(dict)
     cores: dict[str, int] = {}
@@ -63,7 +67,8 @@ def past_of(workspace: Workspace, runs: Sequence[Run]) -> list[tuple[Past, Run]]
             Past(
                 run.id,
                 run.step,
-                features_of(run.config, {role: inputs[id] for role, id in run.inputs.items() if id in inputs}),
+                features_of(run.config, {role: inputs[id] for role, id in run.inputs.items() if id in inputs})
+                | ({MACHINE + hosts[run.id]: 1.0} if run.id in hosts else {}),
                 _cores_of(run, cores.get(run.id, 0)),
                 readings[run.id],
             ),
@@ -88,6 +93,15 @@ def features_of(config: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> di
     for name, value in list(_numbers("", config))[:_BRANCHES]:
         found[f"config:{name}"] = math.log1p(value)
     return found
+
+
+def this_machine(workspace: Workspace) -> dict[str, float]:
+    """The feature of a run that is carried out here; none where it is not known beforehand which machine will."""
+    return {MACHINE + platform.node(): 1.0} if _is_local(workspace) else {}
+
+
+def _is_local(workspace: Workspace) -> bool:
+    return workspace.stores.location.engine == "local"
 
 
 def log_size(rows: float) -> float:
