@@ -6,6 +6,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,10 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+import pickaxe
+from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
+from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER
 from pickaxe.serve.http import TRACE
 from pickaxe.serve.tracecontext import trace_context
@@ -22,6 +27,7 @@ from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.crowd import MOST_REQUESTS, MOST_STREAMS, Crowd
 from pickaxe.server.openid import OpenId, OpenIdConfig
 from pickaxe.server.refusing import in_envelope
+from pickaxe.server.run import ServerThread
 from tests.server.native import Served, serving
 
 
@@ -214,3 +220,78 @@ def test_a_provider_that_is_down_is_not_asked_by_everybody(monkeypatch: pytest.M
         with pytest.raises(openid.Unavailable, match="cannot be reached"):
             provider._discovered()
     assert len(asked_for) == 1
+
+
+@pytest.fixture
+def signed_in(tmp_path: Path) -> Iterator[tuple[Workspace, str, str, str]]:
+    """A server with people; a viewer's key and its id."""
+    with pickaxe.open(tmp_path / "workspace") as workspace, ServerThread(workspace, whole=True) as server:
+        access = Access.of(workspace.catalog)
+        access.add_person(LOCAL_TENANT, "admin", Role.ADMIN, password="a long password")
+        viewer = access.add_person(LOCAL_TENANT, "viewer", Role.VIEWER, password="a long password")
+        key, secret = access.keys.create(LOCAL_TENANT, viewer.id, "k", ["read"])
+        yield workspace, server.url, secret, key.id
+
+
+@pytest.mark.parametrize("end", ["revoked", "disabled", "another role"])
+def test_a_stream_ends_with_the_key_that_opened_it(signed_in: tuple[Workspace, str, str, str], end: str) -> None:
+    workspace, url, secret, key_id = signed_in
+    access = Access.of(workspace.catalog)
+    with httpx.stream("GET", f"{url}/v1/events/stream", headers={"authorization": f"Bearer {secret}"}, timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert next(lines)
+        workspace.emit("note", "x", name="while it lasts")
+        assert any("while it lasts" in line for line in lines)
+        if end == "revoked":
+            access.keys.revoke(LOCAL_TENANT, key_id)
+        else:
+            role = Role.LABELLER if end == "another role" else None
+            access.change_person(LOCAL_TENANT, "viewer", disabled=True if end == "disabled" else None, role=role)
+        time.sleep(2.2)
+        workspace.emit("note", "x", name="not for you")
+        assert not any("not for you" in line for line in lines), "and the stream has ended"
+
+
+def test_a_stranger_at_this_machine_follows_no_longer_than_it_is_open(tmp_path: Path) -> None:
+    with (
+        pickaxe.open(tmp_path / "workspace") as workspace,
+        ServerThread(workspace, whole=True) as server,
+        httpx.stream("GET", f"{server.url}/v1/events/stream", timeout=30) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert next(lines)
+        Access.of(workspace.catalog).add_person(LOCAL_TENANT, "admin", Role.ADMIN, password="a long password")
+        time.sleep(2.2)
+        workspace.emit("note", "x", name="not for you")
+        assert not any("not for you" in line for line in lines)
+
+
+def test_streams_of_one_key_are_counted_by_the_server(signed_in: tuple[Workspace, str, str, str]) -> None:
+    _, url, secret, _ = signed_in
+    with ExitStack() as stack:
+        client = stack.enter_context(
+            httpx.Client(headers={"authorization": f"Bearer {secret}"}, limits=httpx.Limits(max_connections=99))
+        )
+        found = [
+            stack.enter_context(client.stream("GET", f"{url}/v1/events/stream", timeout=30)).status_code
+            for _ in range(MOST_STREAMS + 2)
+        ]
+        assert found == [200] * MOST_STREAMS + [429] * 2
+        assert client.get(f"{url}/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, 200),
+        ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, 200),
+        ({}, 200),
+    ],
+)
+def test_an_image_on_another_site_makes_nobody_work(served: Served, headers: dict[str, str], status: int) -> None:
+    answer = httpx.get(f"{served[1]}/data/-/sql", params={"q": "SELECT 1"}, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"

@@ -10,7 +10,9 @@ with the host, or ``Sec-Fetch-Site``), as every browser since 2020 does. A key i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +36,12 @@ from pickaxe.server.everybody import acting_for
 from pickaxe.server.refusing import Refuse
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOK_AGAIN_SECONDS = 2.0
+"""Of a stream, between two looks at who follows it; the stream says something at least every quarter of a minute."""
+
+
+class _NoLonger(Exception):
+    """A stream was ended, because who follows it lost a key, a session or a role."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +116,11 @@ class Authenticate:
             return
         if caller is not None:
             scope[CALLER] = caller
-            send = self._kept_private(send)
+            send = self._kept_private(self._still_allowed(headers, caller, send))
             if changes:
                 send = self._audited(scope, caller, send)
-        await self._app(scope, receive, send)
+        with suppress(_NoLonger):
+            await self._app(scope, receive, send)
 
     async def _caller(self, headers: Headers) -> Caller | None:
         shown = headers.getlist("authorization")
@@ -155,6 +164,29 @@ class Authenticate:
             await send(message)
 
         return private
+
+    def _still_allowed(self, headers: Headers, caller: Caller, send: Send) -> Send:
+        """`send` that ends a stream of events when who follows it may not any more: it would go on for ever."""
+        live, looked = False, time.monotonic()
+
+        async def allowed(message: Message) -> None:
+            nonlocal live, looked
+            if message["type"] == "http.response.start":
+                live = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
+            elif live and time.monotonic() - looked >= _LOOK_AGAIN_SECONDS:
+                looked = time.monotonic()
+                if await self._now(headers) != caller:
+                    await send({"type": "http.response.body", "body": b""})
+                    raise _NoLonger
+            await send(message)
+
+        return allowed
+
+    async def _now(self, headers: Headers) -> Caller | None:
+        try:
+            return await self._caller(headers)
+        except PickaxeError:
+            return None
 
     def _audited(self, scope: Scope, caller: Caller, send: Send) -> Send:
         """`send` that writes the log first: an answer that cannot be written down is not given."""

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 Counted = Callable[[Scope, int, float], None]
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
+"""What a browser says of a request that another origin's page makes (W3C Fetch Metadata). An image whose address is a long query
+would make this server work for whoever puts it on a page."""
 
 
 class Internal(PickaxeError):
@@ -57,6 +60,7 @@ class Guard:
                     (b"x-trace-id", context.trace_id.encode()),
                     (b"traceparent", context.header.encode()),
                     (b"x-content-type-options", b"nosniff"),
+                    (b"cross-origin-resource-policy", b"same-origin"),
                 ]
             await send(message)
 
@@ -66,7 +70,7 @@ class Guard:
             else:
                 await self._app(scope, receive, send_traced)
         except Exception:
-            log.exception("trace %s: unexpected error on %s", context.trace_id, scope["path"])
+            log.exception("trace %s: unexpected error on %r", context.trace_id, scope["path"])
             if status:  # the answer had begun; the connection is cut so that nobody takes it for a whole one
                 raise
             error = Internal("unexpected error", remedy=f"look for trace {context.trace_id} in the server's log, and report it")
@@ -84,6 +88,12 @@ class Guard:
                 remedy="to be reached by another name as well: pickaxe up --name NAME",
             )
         if method in _READS:
+            if headers.get(b"sec-fetch-site") in _ELSEWHERE and headers.get(b"sec-fetch-mode", b"navigate") != b"navigate":
+                return Forbidden(
+                    "another site's page may link to this one, and take nothing from it",
+                    expected="a request of this server's own pages, or of a program",
+                    got="Sec-Fetch-Site: " + headers[b"sec-fetch-site"].decode("latin-1"),
+                )
             return None
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
