@@ -12,7 +12,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Lock, Timer
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, PickaxeError, Unavailable
@@ -70,7 +70,8 @@ def _answer(parent: socket.socket, job: Frame, limits: SqlLimits, sink: Any) -> 
     schemas = {alias: pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(told))) for alias, told in job.said["tables"].items()}
     tables = {alias: _rows(parent, asking, alias, schema) for alias, schema in schemas.items()}
     connection = _database(limits)
-    timer = Timer(limits.seconds, _interrupt, [connection, list(tables.values())])
+    time_is_up = Event()
+    timer = Timer(limits.seconds, _interrupt, [time_is_up, connection, list(tables.values())])
     timer.daemon = True
     try:
         for number, (alias, table) in enumerate(tables.items()):
@@ -85,7 +86,7 @@ def _answer(parent: socket.socket, job: Frame, limits: SqlLimits, sink: Any) -> 
     except BrokenPipeError:
         raise
     except (duckdb.Error, OSError) as error:  # what breaks off while the answer is read comes from Arrow
-        if timer.finished.is_set() or "INTERRUPT" in str(error):
+        if time_is_up.is_set() or "INTERRUPT" in str(error):
             raise too_long(limits.seconds) from None
         raise mistake(error, query, {name: table.schema.names for name, table in tables.items()}, limits.memory) from None
     finally:
@@ -121,7 +122,8 @@ def _rows(parent: socket.socket, asking: Lock, alias: str, schema: pa.Schema) ->
     return Streamed(schema, read)
 
 
-def _interrupt(connection: duckdb.DuckDBPyConnection, tables: Sequence[Streamed]) -> None:
+def _interrupt(time_is_up: Event, connection: duckdb.DuckDBPyConnection, tables: Sequence[Streamed]) -> None:
+    time_is_up.set()  # first: what breaks off now breaks off for this reason
     connection.interrupt()  # heeded between rows that the query gets; a stream may yield none for long
     for table in tables:
         table.stop()
