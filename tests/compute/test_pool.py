@@ -100,10 +100,10 @@ def test_defaults_come_from_the_catalogues_and_are_ranges() -> None:
 
 
 def test_a_guessed_reserved_price_says_so() -> None:
-    known, guessed = (plan_pool({"device": device, "on": "2025-09-01", "samples": 20}) for device in ("H100", "L4"))
+    known, guessed = (plan_pool({"device": device, "on": "2025-09-01", "samples": 20}) for device in ("H100", "L40S"))
     assert not any("reserved" in str(item) for item in known.notes)
     assert "No reserved price" in str(guessed.notes[0])
-    given = plan_pool({"device": "L4", "on": "2025-09-01", "samples": 20, "reserved_price": "$0.4/GPU-h"})
+    given = plan_pool({"device": "L40S", "on": "2025-09-01", "samples": 20, "reserved_price": "$0.9/GPU-h"})
     assert not any("No reserved price" in str(item) for item in given.notes)
 
 
