@@ -84,10 +84,10 @@ def object_formats(code: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OBJECT_FORMATS:
             found.append(f"{node.lineno}: imports from {node.module}")
         elif isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            if keywords.get("allow_pickle", "False") != "False" or called.endswith((".read_pickle", ".to_pickle")):
-                found.append(f"{node.lineno}: {called} with pickle")
-            if called == "torch.load" and keywords.get("weights_only") != "True":
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            said = {key.arg: ast.unparse(key.value) for key in node.keywords if key.arg in ("allow_pickle", "weights_only")}
+            if said.get("allow_pickle", "False") != "False" or called in ("read_pickle", "to_pickle"):
+                found.append(f"{node.lineno}: {ast.unparse(node.func)} with pickle")
+            if called == "load" and ast.unparse(node.func) == "torch.load" and said.get("weights_only") != "True":
                 found.append(f"{node.lineno}: torch.load without weights_only=True")
     return found
