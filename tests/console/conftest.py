@@ -11,7 +11,7 @@ import pickaxe
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
 from tests.console.browser import Browser
-from tests.console.site import application
+from tests.console.site import application, looked_at
 
 
 @pytest.fixture
@@ -31,6 +31,19 @@ def client(empty: Workspace) -> Iterator[TestClient]:
     """A browser without scripts in front of an empty workspace."""
     with TestClient(application(empty), base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def _looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with looked_at(tmp_path_factory.mktemp("looked-at") / "empty", lambda workspace: workspace) as client:
+        yield client
+
+
+@pytest.fixture
+def reader(_looked_at: TestClient) -> TestClient:
+    """As `client`, for a test that changes nothing: its module's tests share the workspace."""
+    _looked_at.cookies.clear()
+    return _looked_at
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from starlette.testclient import TestClient
 
+import pickaxe
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.ledger.ledger import Usage
@@ -14,15 +16,16 @@ from pickaxe.kernel.workspace import Workspace
 from tests.console.site import application, caller
 
 
-@pytest.fixture
-def acme(empty: Workspace) -> str:
-    """Another tenant. People's time costs one unit of money a second: `local` was charged 2, `acme` 6."""
-    tenant = Access.of(empty.catalog).add_tenant("acme", admin="root", password="a long enough password")
-    empty.ledger.set_price("human_ms", 10**9, 1000, source="a test")
-    for view, milliseconds in ((empty, 2_000), (empty.for_tenant(tenant.id), 6_000)):
-        with view.catalog.write() as connection:
-            view.ledger.record(connection, "somebody", 1, [Usage("human_ms", milliseconds, "measured", "a watch")])
-    return tenant.id
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """With another tenant. People's time costs one unit of money a second: `local` was charged 2, `acme` 6."""
+    with pickaxe.open(tmp_path_factory.mktemp("two") / "workspace") as workspace:
+        tenant = Access.of(workspace.catalog).add_tenant("acme", admin="root", password="a long enough password")
+        workspace.ledger.set_price("human_ms", 10**9, 1000, source="a test")
+        for view, milliseconds in ((workspace, 2_000), (workspace.for_tenant(tenant.id), 6_000)):
+            with view.catalog.write() as connection:
+                view.ledger.record(connection, "somebody", 1, [Usage("human_ms", milliseconds, "measured", "a watch")])
+        yield workspace
 
 
 def page(workspace: Workspace, role: Role, tenant: str = LOCAL_TENANT) -> str:
@@ -32,8 +35,8 @@ def page(workspace: Workspace, role: Role, tenant: str = LOCAL_TENANT) -> str:
     return answer.text
 
 
-def test_an_admin_of_the_first_tenant_sees_what_each_was_charged(empty: Workspace, acme: str) -> None:
-    shown = page(empty, Role.ADMIN)
+def test_an_admin_of_the_first_tenant_sees_what_each_was_charged(two: Workspace) -> None:
+    shown = page(two, Role.ADMIN)
     table = shown.partition('id="tenants-title"')[2].partition("</section>")[0]
     assert table.index("acme") < table.index("local")
     assert "$6.00" in table
@@ -41,9 +44,9 @@ def test_an_admin_of_the_first_tenant_sees_what_each_was_charged(empty: Workspac
     assert "75%" in table
 
 
-def test_nobody_else_does(empty: Workspace, acme: str) -> None:
-    assert "tenants-title" not in page(empty, Role.EDITOR)
-    theirs = page(empty, Role.ADMIN, acme)
+def test_nobody_else_does(two: Workspace) -> None:
+    assert "tenants-title" not in page(two, Role.EDITOR)
+    theirs = page(two, Role.ADMIN, Access.of(two.catalog).tenant("acme").id)
     assert "tenants-title" not in theirs
     assert "$2.00" not in theirs
 
@@ -52,8 +55,8 @@ def test_one_tenant_alone_is_no_table(empty: Workspace) -> None:
     assert "tenants-title" not in page(empty, Role.ADMIN)
 
 
-def test_readers_of_chinese_see_what_it_is_about_in_yuan(empty: Workspace, acme: str) -> None:
-    with TestClient(application(empty, caller()), base_url="http://localhost") as client:
+def test_readers_of_chinese_see_what_it_is_about_in_yuan(two: Workspace) -> None:
+    with TestClient(application(two, caller()), base_url="http://localhost") as client:
         chinese = client.get("/bill?sums=1", headers={"accept-language": "zh"}).text
         english = client.get("/bill?sums=1").text
     assert re.search(r"约 ¥14\.\d\d（1 美元 = 7\.\d+", chinese), "two dollars and a little of the pool"

@@ -29,7 +29,7 @@ def tables(empty: Workspace) -> Workspace:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """One for all who only ask."""
+    """One for all who ask; what they save has names of its own."""
     with looked_at(tmp_path_factory.mktemp("asked"), fill) as client:
         yield client
 
@@ -41,76 +41,76 @@ def fill(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def test_an_empty_workspace_is_taught(client: TestClient) -> None:
-    assert "No tables yet" in client.get("/data").text
+def test_an_empty_workspace_is_taught(reader: TestClient) -> None:
+    assert "No tables yet" in reader.get("/data").text
 
 
-def test_tables_rows_and_versions(tables: Workspace, client: TestClient) -> None:
-    assert "shop/rows" in client.get("/data").text
-    first = client.get("/data/shop/rows").text
+def test_tables_rows_and_versions(asked: TestClient) -> None:
+    assert "shop/rows" in asked.get("/data").text
+    first = asked.get("/data/shop/rows").text
     assert "240" in first
     assert HOSTILE not in first
     assert HOSTILE in unescape(first)
     assert ">49<" in first
     assert ">50<" not in first
-    assert ">119<" in client.get("/data/shop/rows:1?begin=100").text
+    assert ">119<" in asked.get("/data/shop/rows:1?begin=100").text
     for beyond in ("100", "119", "120", "100000", str(2**63 - 1)):  # the last page
-        assert "101–120 / 120" in client.get(f"/data/shop/rows:1?begin={beyond}").text
-    assert client.get("/data/shop/rows:3").status_code == 404
+        assert "101–120 / 120" in asked.get(f"/data/shop/rows:1?begin={beyond}").text
+    assert asked.get("/data/shop/rows:3").status_code == 404
 
 
-def test_columns_come_with_their_spread(tables: Workspace, client: TestClient) -> None:
-    shown = client.get("/data/-/columns/shop/rows").text
+def test_columns_come_with_their_spread(asked: TestClient) -> None:
+    shown = asked.get("/data/-/columns/shop/rows").text
     assert "<svg" in shown
     assert "Of the first 240 rows" in shown
 
 
-def test_sql_answers_draws_and_is_saved(tables: Workspace, client: TestClient) -> None:
+def test_sql_answers_draws_and_is_saved(asked: TestClient) -> None:
     text = 'SELECT n % 3 AS k, count(*) AS c FROM "shop/rows" GROUP BY k ORDER BY k'
-    answered = client.get("/data/-/sql", params={"q": text, "chart": "bar", "x": "k", "y": "c"}).text
+    answered = asked.get("/data/-/sql", params={"q": text, "chart": "bar", "x": "k", "y": "c"}).text
     assert ">80<" in answered
     assert "data-chart" in answered
-    saved = client.post("/data/-/queries", data={"name": "by-three", "q": text})
+    saved = asked.post("/data/-/queries", data={"name": "by-three", "q": text})
     assert saved.status_code == 200
-    assert "by-three" in client.get("/data").text
+    assert "by-three" in asked.get("/data").text
 
 
-def test_a_saved_query_keeps_its_chart(tables: Workspace, client: TestClient) -> None:
+def test_a_saved_query_keeps_its_chart(asked: TestClient) -> None:
     text = 'SELECT n % 3 AS k, s, count(*) AS c FROM "shop/rows" GROUP BY ALL ORDER BY k'
     drawn = {"chart": "bar", "x": "k", "y": "c", "colour": "s"}
-    shown = client.get("/data/-/sql", params={"q": text, **drawn}).text
+    shown = asked.get("/data/-/sql", params={"q": text, **drawn}).text
     sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', shown))
-    client.post(
+    asked.post(
         "/data/-/queries", data={name: unescape(value) for name, value in sent.items() if name != "back"} | {"name": "shop/k"}
     )
-    link = re.search(r'<a href="([^"]*)">shop/k</a>', client.get("/data").text)
+    link = re.search(r'<a href="([^"]*)">shop/k</a>', asked.get("/data").text)
     assert link
     for address in (unescape(link[1]), "/data/-/queries/shop/k"):
-        again = client.get(address)
+        again = asked.get(address)
         assert dict(again.url.params) == {"q": text, **drawn}
         assert _spec(again.text)["encoding"]["color"]["scale"]["domain"] == [HOSTILE, "None"]
         assert "<option selected>s</option>" in again.text
-    client.post("/data/-/queries", data={"name": "shop/k", "q": "SELECT 1 AS one"})
-    assert dict(client.get("/data/-/queries/shop/k").url.params) == {"q": "SELECT 1 AS one"}
-    assert client.get("/data/-/queries/none").status_code == 404
+    asked.post("/data/-/queries", data={"name": "shop/k", "q": "SELECT 1 AS one"})
+    assert dict(asked.get("/data/-/queries/shop/k").url.params) == {"q": "SELECT 1 AS one"}
+    assert asked.get("/data/-/queries/none").status_code == 404
 
 
-def test_any_answer_can_be_drawn(tables: Workspace, client: TestClient) -> None:
+def test_any_answer_can_be_drawn(asked: TestClient) -> None:
     """What JSON has no value for is left out or written as text."""
     text = (
         "SELECT 1::HUGEINT AS i, 'nan'::DOUBLE AS f, 1.5::DECIMAL(9, 2) AS d, DATE '2024-01-01' AS t, '\\x01'::BLOB AS b, [1] AS l,"
         " NULL AS z, 1 AS dup, 2 AS dup UNION ALL SELECT 2, 1.0, 2.5, DATE '2024-01-02', 'x', [2], 1, 3, 4"
     )
     for kind, x in itertools.product(("bar", "line", "point"), ("i", "f", "d", "t", "b", "l", "z", "dup")):
-        answer = client.get("/data/-/sql", params={"q": text, "chart": kind, "x": x, "y": "f", "colour": "l"})
+        answer = asked.get("/data/-/sql", params={"q": text, "chart": kind, "x": x, "y": "f", "colour": "l"})
         assert answer.status_code == 200, (kind, x)
         spec = _spec(answer.text)
         assert [row["y"] for row in spec["datasets"]["values"]] == [None, 1.0], (kind, x)
 
 
-def test_a_chart_without_numbers_says_so(tables: Workspace, client: TestClient) -> None:
+def test_a_chart_without_numbers_says_so(asked: TestClient) -> None:
     for y in ("s", "gone"):
-        shown = client.get("/data/-/sql", params={"q": "SELECT 'a' AS s, 1 AS n", "chart": "bar", "x": "n", "y": y}).text
+        shown = asked.get("/data/-/sql", params={"q": "SELECT 'a' AS s, 1 AS n", "chart": "bar", "x": "n", "y": y}).text
         assert "cannot be drawn" in shown
         assert "data-chart" not in shown
 
@@ -170,9 +170,9 @@ def test_a_mistake_is_explained_to_whoever_reads_the_page(asked: TestClient, tex
         assert elsewhere not in shown
 
 
-def test_a_query_that_never_ends_is_stopped(tables: Workspace, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_never_ends_is_stopped(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("pickaxe.console.pages.data"), "_SECONDS", 0.5)
-    answer = client.get("/data/-/sql", params={"q": "SELECT count(*) FROM range(1000000000) a, range(1000000) b"})
+    answer = asked.get("/data/-/sql", params={"q": "SELECT count(*) FROM range(1000000000) a, range(1000000) b"})
     assert answer.status_code == 422
     assert "too long" in answer.text
 

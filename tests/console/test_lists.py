@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
 from pickaxe.kernel.workspace import Workspace
+from tests.console.site import looked_at
 from tests.kernel.sample_steps import Count, count
 
 ODD = [
@@ -48,13 +51,23 @@ LISTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with looked_at(tmp_path_factory.mktemp("filled"), fill) as client:
+        yield client
+
+
+def fill(workspace: Workspace) -> Workspace:
+    workspace.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
+    return workspace
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", LISTS)
-def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(empty: Workspace, client: TestClient, path: str) -> None:
-    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
+def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(filled: TestClient, path: str) -> None:
     for name in LISTS[path]:
         for value in ODD:
-            answer = client.get(path, params={name: value})
+            answer = filled.get(path, params={name: value})
             assert answer.status_code in (200, 404, 422), (name, value, answer.status_code)
             assert answer.headers["content-type"].startswith("text/html")
             assert "openapi.json" not in answer.text
@@ -70,11 +83,8 @@ def test_nonsense_is_refused_with_a_page_or_taken_for_the_nearest(empty: Workspa
         ("/traces?after=NaN", "after: ", "/traces"),
     ],
 )
-def test_the_page_of_an_error_leads_back_to_its_list(
-    empty: Workspace, client: TestClient, path: str, said: str, list_: str
-) -> None:
-    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
-    shown = client.get(path).text.partition("<main")[2]
+def test_the_page_of_an_error_leads_back_to_its_list(filled: TestClient, path: str, said: str, list_: str) -> None:
+    shown = filled.get(path).text.partition("<main")[2]
     assert said in shown
     assert "query." not in shown
     assert f'class="button" href="{list_}"' in shown
@@ -83,9 +93,8 @@ def test_the_page_of_an_error_leads_back_to_its_list(
 @pytest.mark.parametrize(
     ("path", "name"), [("/runs", "after"), ("/traces", "after"), ("/artifacts", "after"), ("/data/shop/rows", "begin")]
 )
-def test_a_field_left_empty_is_the_beginning(empty: Workspace, client: TestClient, path: str, name: str) -> None:
-    empty.import_table(pa.table({"n": [1, 2, 3]}), "shop/rows")
-    assert client.get(f"{path}?{name}=").status_code == 200
+def test_a_field_left_empty_is_the_beginning(filled: TestClient, path: str, name: str) -> None:
+    assert filled.get(f"{path}?{name}=").status_code == 200
 
 
 def test_runs_are_found_by_any_part_of_their_name(empty: Workspace, client: TestClient) -> None:

@@ -22,53 +22,53 @@ from tests.serve.fakes import write_model
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_works_out_from_its_start(client: TestClient, kind: str) -> None:
-    page = client.get(f"/plan/{kind}", headers={"accept-language": "zh"})
+def test_every_kind_works_out_from_its_start(reader: TestClient, kind: str) -> None:
+    page = reader.get(f"/plan/{kind}", headers={"accept-language": "zh"})
     assert page.status_code == 200
     assert 'role="alert"' not in page.text
     assert 'class="value"' in page.text
 
 
-def test_a_mistake_names_its_field(client: TestClient) -> None:
-    page = client.get("/plan/pool", params={"utilisation": "lots"})
+def test_a_mistake_names_its_field(reader: TestClient) -> None:
+    page = reader.get("/plan/pool", params={"utilisation": "lots"})
     assert page.status_code == 422
     assert "utilisation" in page.text
-    assert client.get("/plan/nonsense").status_code in (404, 422)
-    assert client.get("/plan/train", params={"device": "H10O"}).status_code in (404, 422)
+    assert reader.get("/plan/nonsense").status_code in (404, 422)
+    assert reader.get("/plan/train", params={"device": "H10O"}).status_code in (404, 422)
 
 
-def test_money_is_in_the_readers_currency_by_a_dated_rate(client: TestClient) -> None:
+def test_money_is_in_the_readers_currency_by_a_dated_rate(reader: TestClient) -> None:
     asked = {"on": "2024-06-30"}
-    chinese = client.get("/plan/pool", params=asked, headers={"accept-language": "zh"}).text
+    chinese = reader.get("/plan/pool", params=asked, headers={"accept-language": "zh"}).text
     assert "¥" in chinese
     assert "1 美元 = 7.189" in chinese
     assert "2024-01-01" in chinese
-    dollars = client.get("/plan/pool", params=asked | {"currency": "USD"}, headers={"accept-language": "zh"}).text
+    dollars = reader.get("/plan/pool", params=asked | {"currency": "USD"}, headers={"accept-language": "zh"}).text
     assert "¥" not in dollars
-    english = client.get("/plan/pool", params=asked).text
+    english = reader.get("/plan/pool", params=asked).text
     assert "$" in english
     assert "¥" not in english
-    euros = client.get("/plan/own", params={"currency": "EUR"}).text
+    euros = reader.get("/plan/own", params={"currency": "EUR"}).text
     assert "€" in euros
-    assert client.get("/plan/pool", params={"currency": "shells"}).status_code in (404, 422)
+    assert reader.get("/plan/pool", params={"currency": "shells"}).status_code in (404, 422)
 
 
-def test_layouts_that_fall_out_say_why_in_the_language(client: TestClient) -> None:
-    page = client.get("/plan/train", params={"deadline": "3 days"}, headers={"accept-language": "zh"}).text
+def test_layouts_that_fall_out_say_why_in_the_language(reader: TestClient) -> None:
+    page = reader.get("/plan/train", params={"deadline": "3 days"}, headers={"accept-language": "zh"}).text
     assert "放得下，但更贵" in page
     assert "为何落选" in page
 
 
-def test_choices_are_offered_and_every_field_has_its_words(client: TestClient) -> None:
+def test_choices_are_offered_and_every_field_has_its_words(reader: TestClient) -> None:
     chinese = {"accept-language": "zh"}
-    page = client.get("/plan/train", params={"method": "lora", "on": "2024-06-30", "seed": "7"}, headers=chinese).text
+    page = reader.get("/plan/train", params={"method": "lora", "on": "2024-06-30", "seed": "7"}, headers=chinese).text
     assert "<option selected>lora</option>" in page
     labels = re.findall(r'<label for="f-([\w.]+)">([^<]*)', page)
     assert {"deadline", "sequence", "dtype", "on", "seed"} <= {name for name, _ in labels}
     assert [name for name, said in labels if said.isascii() and not said.isupper()] == []
-    serving = client.get("/plan/serve").text
+    serving = reader.get("/plan/serve").text
     assert "<option>int4</option>" in serving
-    cheaper = client.get("/plan/serve", params={"weights": "int4"}).text
+    cheaper = reader.get("/plan/serve", params={"weights": "int4"}).text
     assert "<option selected>int4</option>" in cheaper
 
 
@@ -103,15 +103,15 @@ def test_on_a_narrow_screen_the_results_stay_in_sight_of_the_sliders(empty: Work
     assert page.locator("output[for=s-paying]").inner_text().startswith("×")
 
 
-def test_what_fits_nowhere_says_so_in_the_language(client: TestClient) -> None:
+def test_what_fits_nowhere_says_so_in_the_language(reader: TestClient) -> None:
     asked = {"model": "llama-3.1-405b", "devices": "8"}
-    chinese = client.get("/plan/train", params=asked, headers={"accept-language": "zh"}).text
+    chinese = reader.get("/plan/train", params=asked, headers={"accept-language": "zh"}).text
     assert "llama-3.1-405b 放不下" in chinese
     assert "8 张卡：DP1 TP8" in chinese
     assert "does not fit" not in chinese
-    assert "llama-3.1-405b does not fit: no layout of" in client.get("/plan/train", params=asked).text
+    assert "llama-3.1-405b does not fit: no layout of" in reader.get("/plan/train", params=asked).text
     serving = {"model": "llama-3.1-405b", "devices_per_replica": "1"}
-    assert "放不进 1 × H100" in client.get("/plan/serve", params=serving, headers={"accept-language": "zh"}).text
+    assert "放不进 1 × H100" in reader.get("/plan/serve", params=serving, headers={"accept-language": "zh"}).text
 
 
 def test_ranges_and_tables_survive_the_form() -> None:

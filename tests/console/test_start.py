@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
-from tests.console.site import application, caller
+from tests.console.site import application, caller, looked_at
 from tests.console.tabs import Tab, tab
 from tests.console.test_jobs import queued, until_cancelled
 from tests.flows.test_attention import job as ended_job
@@ -33,6 +34,21 @@ ROWS = 900
 CSV = "id,body,kind\n" + "".join(
     f'{n},"the printer, {n}, is on fire",{"urgent" if n % 3 else "not urgent"}\n' for n in range(ROWS)
 )
+SOURCE = "uploads/office-tickets:1"
+
+
+@pytest.fixture(scope="module")
+def looking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """In front of a workspace with `SOURCE`, for all tests that start nothing."""
+    path = tmp_path_factory.mktemp("file") / "Office tickets.csv"
+    path.write_text(CSV, encoding="utf-8")
+
+    def fill(workspace: Workspace) -> Workspace:
+        workspace.import_files(path, SOURCE.removesuffix(":1"))
+        return workspace
+
+    with looked_at(tmp_path_factory.mktemp("looking") / "workspace", fill) as client:
+        yield client
 
 
 @pytest.fixture
@@ -73,43 +89,43 @@ def test_only_who_may_write_is_offered_a_new_task(empty: Workspace) -> None:
             assert client.get("/tasks/-/new").status_code == (200 if offered else 403)
 
 
-def test_the_file_says_most_of_it(client: TestClient, uploaded: Artifact) -> None:
-    assert "Office tickets.csv" in client.get("/tasks/-/new").text, "it can be chosen again"
-    page = form(client, uploaded.id)
+def test_the_file_says_most_of_it(looking: TestClient) -> None:
+    assert "Office tickets.csv" in looking.get("/tasks/-/new").text, "it can be chosen again"
+    page = form(looking, SOURCE)
     task = task_of(page)
-    assert (task.name, task.data, task.annotators) == ("office-tickets", f"artifact:{uploaded.id}", "file")
+    assert (task.name, task.data, task.annotators) == ("office-tickets", f"artifact:{SOURCE}", "file")
     assert (task.ingest.text, task.ingest.label) == ("body", "kind")
     for seen in ("900 rows", "<bdi>urgent</bdi> 600", "the printer, 0, is on fire", "nothing to forecast from"):
         assert seen in page
 
 
-def test_people_need_classes_and_are_not_shown_the_files_labels(client: TestClient, uploaded: Artifact) -> None:
-    page = form(client, uploaded.id, name="tickets", text="body", label="kind", annotators="people", classes="")
+def test_people_need_classes_and_are_not_shown_the_files_labels(looking: TestClient) -> None:
+    page = form(looking, SOURCE, name="tickets", text="body", label="kind", annotators="people", classes="")
     assert drafted(page) is None
     assert "Say which classes people choose from" in page
-    page = form(client, uploaded.id, name="tickets", text="body", annotators="people", classes="urgent,")
+    page = form(looking, SOURCE, name="tickets", text="body", annotators="people", classes="urgent,")
     assert "Say which classes people choose from" in page, "while the second is being typed"
     asked = {"classes": " urgent ,not urgent,", "max_labels": "300", "test_labels": "120", "intended_use": "Sort tickets."}
-    page = form(client, uploaded.id, name="tickets", text="body", label="kind", annotators="people", **asked)
+    page = form(looking, SOURCE, name="tickets", text="body", label="kind", annotators="people", **asked)
     task = task_of(page)
     assert (task.ingest.label, task.label.classes) == (None, ("urgent", "not urgent"))
     assert (task.label.max_labels, task.test_labels, task.intended_use) == (300, 120, "Sort tickets.")
     assert "420 answers of people, about 42" in page
     asked |= {"rounds": "3", "more_labels": "50"}
-    assert "520 answers of people" in form(client, uploaded.id, name="tickets", text="body", annotators="people", **asked)
+    assert "520 answers of people" in form(looking, SOURCE, name="tickets", text="body", annotators="people", **asked)
 
 
-def test_limits_and_settings_reach_the_task(client: TestClient, uploaded: Artifact) -> None:
+def test_limits_and_settings_reach_the_task(looking: TestClient) -> None:
     asked = {"max_cost": "0.5", "max_minutes": "2", "max_memory_gb": "3", "rounds": "2", "latency_ms": "1", "min_accuracy": "0.8"}
-    task = task_of(form(client, uploaded.id, name="t", annotators="file", label="kind", text="body", **asked))
+    task = task_of(form(looking, SOURCE, name="t", annotators="file", label="kind", text="body", **asked))
     assert (task.limits.max_cost, task.limits.max_seconds, task.limits.max_memory_gb) == (0.5, 120, 3)
     assert (task.rounds, task.students.latency_ms, task.gate.min_accuracy) == (2, 1, 0.8)
 
 
-def test_any_other_setting_is_typed_as_in_a_task_file(client: TestClient, uploaded: Artifact) -> None:
+def test_any_other_setting_is_typed_as_in_a_task_file(looking: TestClient) -> None:
     fine = {"name": "t", "annotators": "file", "label": "kind", "text": "body", "min_accuracy": "0.7"}
     typed = "gate.max_ece = 0.2\ncurate.languages = ['en']"
-    task = task_of(form(client, uploaded.id, **fine, settings=typed))
+    task = task_of(form(looking, SOURCE, **fine, settings=typed))
     assert (task.gate.max_ece, task.gate.min_accuracy, task.curate.languages) == (0.2, 0.7, ("en",))
 
 
@@ -127,11 +143,9 @@ def test_any_other_setting_is_typed_as_in_a_task_file(client: TestClient, upload
         ({"encoder": "/etc"}, "a path on the server cannot be named here"),
     ],
 )
-def test_what_cannot_be_started_is_said_beside_the_form(
-    client: TestClient, uploaded: Artifact, asked: dict[str, str], said: str
-) -> None:
+def test_what_cannot_be_started_is_said_beside_the_form(looking: TestClient, asked: dict[str, str], said: str) -> None:
     fine = {"name": "t", "annotators": "file", "label": "kind", "text": "body"}
-    page = form(client, uploaded.id, **fine | asked)
+    page = form(looking, SOURCE, **fine | asked)
     wrong = re.search(r"data-wrong>(.*?)</p>", page, re.DOTALL)
     assert wrong is not None
     assert said in wrong[1]
@@ -280,6 +294,24 @@ def reach(page: Page, selector: str) -> None:
             return
         page.keyboard.press("Tab")
     pytest.fail(f"{selector} cannot be reached")
+
+
+@pytest.mark.slow
+def test_another_separator_shows_other_columns(empty: Workspace, tmp_path: Path, chromium: Browser) -> None:
+    rows = "".join(f"the printer is on fire {n}|calm;0,5\n" for n in range(300))
+    (tmp_path / "odd.csv").write_text(f"body|kind;price\n{rows}", encoding="utf-8")
+    source = empty.import_files(tmp_path / "odd.csv", "uploads/odd").id
+    with ServerThread(empty, whole=True) as server, tab(chromium, server.url) as opened:
+        page = opened.open(f"/tasks/-/new?source={source}")
+        page.get_by_text("How the file is read").click()
+        page.select_option("#f-delimiter", "|")
+        page.wait_for_url("**delimiter=%7C**")
+        page.wait_for_selector("html[data-ready]", state="attached")
+        assert page.locator("#f-text option").all_inner_texts() == ["body", "kind;price"]
+        assert page.locator("#f-text").input_value() == "body"
+        page.select_option("#f-encoding", "cp1252")
+        page.wait_for_url("**encoding=cp1252**")
+        assert "delimiter=%7C" in page.url
 
 
 @pytest.mark.slow
