@@ -140,6 +140,25 @@ def test_revoked_and_expired(access: Access) -> None:
     assert access.keys.caller(brief, kind="api") is None
 
 
+def test_keys_of_one_person_have_an_end(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pickaxe.kernel.access.keys.MOST_KEYS", 2)
+    ada, bob = (
+        access.person(LOCAL_TENANT, "ada").id,
+        access.add_person(LOCAL_TENANT, "bob", Role.VIEWER, password=PASSWORD).id,
+    )
+    made = [access.keys.create(LOCAL_TENANT, ada, "k", ["read"])[0] for _ in range(2)]
+    with pytest.raises(Conflict, match="ada has 2 keys already"):
+        access.keys.create(LOCAL_TENANT, ada, "k", ["read"])
+    access.keys.create(LOCAL_TENANT, bob, "k", ["read"])
+    access.sign_in("local", "ada", PASSWORD)
+    access.keys.revoke(LOCAL_TENANT, made[0].id)
+    access.keys.create(LOCAL_TENANT, ada, "k", ["read"], lasts=timedelta(seconds=1))
+    with pytest.raises(Conflict):
+        access.keys.create(LOCAL_TENANT, ada, "k", ["read"])
+    time.sleep(1.1)
+    access.keys.create(LOCAL_TENANT, ada, "k", ["read"])
+
+
 def test_a_lookup_overtaken_by_a_revocation_is_not_remembered(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = access.person(LOCAL_TENANT, "ada")
     key, token = access.keys.create(LOCAL_TENANT, ada.id, "k", ["read"])

@@ -235,6 +235,20 @@ def test_values_that_are_too_deep_for_json(http: httpx.Client) -> None:
     refused(http.post("/v1/sql", content='{"query": "SELECT ?", "params": [%s]}' % deep(400), headers=JSON), "nested")  # noqa: UP031
 
 
+def test_uploads_leave_room_for_those_who_are_here(http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(total=100 << 30, used=98 << 30, free=(1 << 30) + 1000))
+    params = {"name": "uploads/some", "filename": "some.csv"}
+    assert http.post("/v1/imports", params=params, content=b"x" * 500).status_code == 201
+    refused(http.post("/v1/imports", params=params, content=b"x" * 2000), "no room left", 507)
+    assert http.post("/v1/sql", json={"query": "SELECT 1"}).status_code == 200
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(total=100 << 30, used=100 << 30, free=1000))
+    monkeypatch.setattr("pickaxe.wire.native.routes_imports._LOOKED_AFTER", 1000)
+    refused(http.post("/v1/imports", params=params, content=iter([b"x" * 600] * 4)), "no room left", 507)
+
+
 def test_no_more_queries_at_once_than_there_are_turns() -> None:
     turns, entered, leave = Turns(each=1, most=2, waiting=1, seconds=0.2, what="queries"), threading.Barrier(3), threading.Event()
 

@@ -27,6 +27,8 @@ from pickaxe.kernel.errors import BadInput, Conflict, NotFound
 from pickaxe.kernel.system.clock import SECOND, as_datetime
 
 SESSION = timedelta(hours=12)
+MOST_KEYS = 100
+"""Of one person, revoked and expired ones left out."""
 _TOKEN = re.compile(r"pickaxe_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _REMEMBERED = 4096
 
@@ -59,7 +61,7 @@ class Keys:
     def create(
         self, tenant_id: str, principal_id: str, name: str, scopes: Iterable[str], *, lasts: timedelta | None = None
     ) -> tuple[Key, str]:
-        """An API key and its secret, which nobody can read again. Raises `BadInput` for scopes beyond the owner's role."""
+        """An API key and its secret, which nobody can read again. Raises `BadInput` for scopes beyond the owner's role, `Conflict` for one key too many."""
         wanted = checked_scopes(scopes)
         if not name.strip() or len(name) > 100 or not name.isprintable():
             raise BadInput("a key needs a name", expected="1 to 100 printable characters, to know it by later", reason="key_name")
@@ -87,7 +89,18 @@ class Keys:
             )
         if row.disabled_ns is not None:
             raise Conflict(f"{row.name} is disabled", reason="person_disabled", name=row.name)
+        self._refuse_many(row)
         return self._make(row, "api", name, wanted, lasts)
+
+    def _refuse_many(self, owner: Any) -> None:
+        alive = keys.c.revoked_ns.is_(None) & (keys.c.expires_ns.is_(None) | (keys.c.expires_ns > self._catalog.clock.now_ns()))
+        theirs = (keys.c.principal_id == owner.id) & (keys.c.kind == "api") & alive
+        with self._catalog.read() as connection:
+            count = connection.execute(sa.select(sa.func.count()).select_from(keys).where(theirs)).scalar_one()
+        if count >= MOST_KEYS:
+            raise Conflict(
+                f"{owner.name} has {count} keys already", expected=f"fewer than {MOST_KEYS}", remedy="revoke what nobody uses"
+            )
 
     def begin_session(self, row: Any) -> tuple[Caller, str]:
         """Who signed in (a row of `principals`), and the secret of a new session."""

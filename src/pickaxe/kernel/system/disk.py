@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from pickaxe.kernel.errors import PickaxeError, StorageFull, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a disk, a quota or a file-size limit says when no more can be written."""
+_KEPT_FREE, _KEPT_SHARE = 1 << 30, 20
+"""Bytes of a disk that uploads leave free: so many, or this part of a small one."""
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -41,6 +44,14 @@ def storage_errors(place: Path) -> Iterator[None]:
         if said is None:
             raise
         raise storage_full(place, said) from error
+
+
+def refuse_full(place: Path, more: int = 0) -> None:
+    """Raises `StorageFull` when `more` bytes from outside would take the last room, which those who are here need to go on."""
+    disk = shutil.disk_usage(place)
+    kept = min(_KEPT_FREE, disk.total // _KEPT_SHARE)
+    if disk.free - more < kept:
+        raise storage_full(place, f"{disk.free:,} bytes are free, and {kept:,} of them kept for what is under way")
 
 
 def storage_full(place: Path, said: str) -> StorageFull:
