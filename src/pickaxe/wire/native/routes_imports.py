@@ -18,7 +18,7 @@ from pickaxe.flows.starting import MOST_UPLOADED, look_at, looked
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.system.disk import storage_errors
+from pickaxe.kernel.system.disk import refuse_full, storage_errors
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import SlowClient, TooLarge, UnsupportedMedia
@@ -31,6 +31,8 @@ from pickaxe.wire.native.unpacking import plain_name, table_of, unpacked
 
 _PART = 1 << 20
 _SILENT_SECONDS = 30.0
+_LOOKED_AFTER = 64 << 20
+"""Bytes of an upload, between two looks at the disk."""
 TAR = "application/x-tar"
 
 
@@ -94,7 +96,7 @@ def router(door: Door) -> APIRouter:
         """The body is the file; with ``Content-Type: application/x-tar`` a folder, with ``application/vnd.apache.arrow.stream`` a
         table. The same content under the same name is taken once."""
         workspace = await run_in_threadpool(door.seen, request)
-        _refuse_length(request.headers.get("content-length", "0"))
+        _refuse_length(request.headers.get("content-length", "0"), workspace.scratch)
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media == "multipart/form-data":
             raise UnsupportedMedia(
@@ -104,7 +106,7 @@ def router(door: Door) -> APIRouter:
                 remedy="curl: --data-binary @FILE instead of -F",
             )
         with storage_errors(workspace.path), tempfile.TemporaryFile(dir=workspace.scratch) as spool:
-            await _received(request, spool)
+            await _received(request, spool, workspace.scratch)
             spool.seek(0)
             artifact = await run_in_threadpool(_imported, workspace, spool, media, name, kind, filename, texts)
         note(request, artifact.id, artifact=artifact.ref)
@@ -119,7 +121,7 @@ def router(door: Door) -> APIRouter:
     return routes
 
 
-async def _received(request: Request, spool: BinaryIO) -> None:
+async def _received(request: Request, spool: BinaryIO, place: Path) -> None:
     """The body into a file, part by part; a client that stops sending is let go."""
     import asyncio
 
@@ -138,13 +140,17 @@ async def _received(request: Request, spool: BinaryIO) -> None:
         size += len(part)
         if size > MOST_UPLOADED:
             raise TooLarge("the upload is too large", expected=f"at most {MOST_UPLOADED} bytes")
+        if size // _LOOKED_AFTER > (size - len(part)) // _LOOKED_AFTER:
+            refuse_full(place)
         await run_in_threadpool(spool.write, part)
 
 
-def _refuse_length(declared: str) -> None:
+def _refuse_length(declared: str, place: Path) -> None:
     """Say it before the body comes."""
-    if declared.isdecimal() and int(declared[:20]) > MOST_UPLOADED:
+    size = int(declared[:20]) if declared.isdecimal() else 0
+    if size > MOST_UPLOADED:
         raise TooLarge("the upload is too large", expected=f"at most {MOST_UPLOADED} bytes", got=declared[:20])
+    refuse_full(place, size)
 
 
 def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind: str, filename: str, texts: bool) -> Artifact:
