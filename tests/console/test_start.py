@@ -297,24 +297,6 @@ def reach(page: Page, selector: str) -> None:
 
 
 @pytest.mark.slow
-def test_another_separator_shows_other_columns(empty: Workspace, tmp_path: Path, chromium: Browser) -> None:
-    rows = "".join(f"the printer is on fire {n}|calm;0,5\n" for n in range(300))
-    (tmp_path / "odd.csv").write_text(f"body|kind;price\n{rows}", encoding="utf-8")
-    source = empty.import_files(tmp_path / "odd.csv", "uploads/odd").id
-    with ServerThread(empty, whole=True) as server, tab(chromium, server.url) as opened:
-        page = opened.open(f"/tasks/-/new?source={source}")
-        page.get_by_text("How the file is read").click()
-        page.select_option("#f-delimiter", "|")
-        page.wait_for_url("**delimiter=%7C**")
-        page.wait_for_selector("html[data-ready]", state="attached")
-        assert page.locator("#f-text option").all_inner_texts() == ["body", "kind;price"]
-        assert page.locator("#f-text").input_value() == "body"
-        page.select_option("#f-encoding", "cp1252")
-        page.wait_for_url("**encoding=cp1252**")
-        assert "delimiter=%7C" in page.url
-
-
-@pytest.mark.slow
 def test_what_a_server_refuses_is_said_and_another_file_may_be_chosen(
     empty: Workspace, file: Path, tmp_path: Path, chromium: Browser
 ) -> None:
