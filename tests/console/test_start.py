@@ -34,6 +34,8 @@ ROWS = 900
 CSV = "id,body,kind\n" + "".join(
     f'{n},"the printer, {n}, is on fire",{"urgent" if n % 3 else "not urgent"}\n' for n in range(ROWS)
 )
+
+
 SOURCE = "uploads/office-tickets:1"
 
 
@@ -97,6 +99,34 @@ def test_the_file_says_most_of_it(looking: TestClient) -> None:
     assert (task.ingest.text, task.ingest.label) == ("body", "kind")
     for seen in ("900 rows", "<bdi>urgent</bdi> 600", "the printer, 0, is on fire", "nothing to forecast from"):
         assert seen in page
+
+
+def test_how_the_file_is_read_is_said_and_may_be_changed(empty: Workspace, client: TestClient, tmp_path: Path) -> None:
+    rows = "".join(f"{n};打印机坏了，请尽快维修 {n};{'急' if n % 3 else '不急'}\r\n" for n in range(200))
+    (tmp_path / "工单.csv").write_bytes(f"三月份 工单;;\r\nid;内容;类别\r\n{rows}".encode("gb18030"))
+    source = empty.import_files(tmp_path / "工单.csv", "uploads/tickets-zh").id
+    page = form(client, source)
+    for seen in ("gb18030", "split by ;", "打印机坏了，请尽快维修 0", "1 line above the header", "<bdi>急</bdi>"):
+        assert seen in page
+    assert "which is a guess" not in page
+    assert task_of(page).ingest.encoding == "auto", "the line finds what was found here, and has it on record"
+    page = form(client, source, encoding="latin-1", delimiter=";", lines_above="1")
+    assert "打印机坏了" not in page
+    task = task_of(form(client, source, encoding="gbk", delimiter="tab", lines_above="1", name="t", annotators="file", label="x"))
+    assert (task.ingest.encoding, task.ingest.delimiter, task.ingest.skip_before_header) == ("gbk", "\t", 1)
+    for asked, said in (({"encoding": "utff-8"}, "unknown encoding"), ({"delimiter": ";;"}, "the delimiter is one character")):
+        page = form(client, source, **asked)
+        assert said in page
+        assert "打印机坏了，请尽快维修 0" in page, "as it is read by itself"
+        assert drafted(page) is None
+
+
+def test_a_guess_is_called_one(empty: Workspace, client: TestClient, tmp_path: Path) -> None:
+    rows = "".join(f"{n},le café est fermé {n},{'a' if n % 3 else 'b'}\n" for n in range(50))
+    (tmp_path / "cafe.csv").write_bytes(f"id,body,kind\n{rows}".encode("cp1252"))
+    page = form(client, empty.import_files(tmp_path / "cafe.csv", "uploads/cafe").id)
+    assert "read as cp1252, which is a guess" in page
+    assert "le café est fermé 0" in page
 
 
 def test_people_need_classes_and_are_not_shown_the_files_labels(looking: TestClient) -> None:
@@ -241,6 +271,7 @@ def test_nobody_is_shut_out(
     monkeypatch.setattr(job_carrier, "_produce", until_cancelled)
     people = {"name": "tickets", "text": "body", "annotators": "people", "classes": "a, b", "max_cost": "1"}
     paths = ["/", "/tasks", "/tasks/runs", "/tasks/-/new", f"/tasks/-/new?source={uploaded.id}"]
+    paths += [f"/tasks/-/new?{urlencode({'source': uploaded.id, 'encoding': 'cp1252'})}"]
     paths += [f"/tasks/-/new?{urlencode({'source': uploaded.id} | people | more)}" for more in ({}, {"rounds": "99"})]
     with ServerThread(empty, whole=True) as server:
         four_jobs(empty)  # the server takes up what it finds when it starts
@@ -294,6 +325,24 @@ def reach(page: Page, selector: str) -> None:
             return
         page.keyboard.press("Tab")
     pytest.fail(f"{selector} cannot be reached")
+
+
+@pytest.mark.slow
+def test_another_separator_shows_other_columns(empty: Workspace, tmp_path: Path, chromium: Browser) -> None:
+    rows = "".join(f"the printer is on fire {n}|{'calm;0,5' if n % 2 else 'calm'}\n" for n in range(300))
+    (tmp_path / "odd.csv").write_text(f"body|kind;price\n{rows}", encoding="utf-8")
+    source = empty.import_files(tmp_path / "odd.csv", "uploads/odd").id
+    with ServerThread(empty, whole=True) as server, tab(chromium, server.url) as opened:
+        page = opened.open(f"/tasks/-/new?source={source}")
+        page.get_by_text("How the file is read").click()
+        page.select_option("#f-delimiter", "|")
+        page.wait_for_url("**delimiter=%7C**")
+        page.wait_for_selector("html[data-ready]", state="attached")
+        assert page.locator("#f-text option").all_inner_texts() == ["body", "kind;price"]
+        assert page.locator("#f-text").input_value() == "body"
+        page.select_option("#f-encoding", "cp1252")
+        page.wait_for_url("**encoding=cp1252**")
+        assert "delimiter=%7C" in page.url
 
 
 @pytest.mark.slow

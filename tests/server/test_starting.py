@@ -56,6 +56,21 @@ def test_a_file_of_texts_is_taken_and_looked_at(url: str) -> None:
     assert httpx.get(f"{url}/v1/looks/uploads/tickets").json()["data"] == found
 
 
+def test_how_a_file_is_looked_at_may_be_given(url: str) -> None:
+    rows = "".join(f"打印机坏了 {n};{'a' if n % 2 else 'b'}\n" for n in range(200))
+    ref = sent(url, f"text;kind\n{rows}".encode("gb18030"), name="uploads/zh").json()["data"]["id"]
+    found = httpx.get(f"{url}/v1/looks/{ref}").json()["data"]
+    assert (found["encoding"], found["encoding_from"], found["delimiter"], found["lines_above"]) == ("gb18030", "found", ";", 0)
+    assert found["sample"][0][0] == "打印机坏了 0"
+    asked = {"encoding": "big5", "delimiter": ",", "lines_above": 1}
+    other = httpx.get(f"{url}/v1/looks/{ref}", params=asked).json()["data"]
+    assert (other["encoding"], other["encoding_from"], other["delimiter"], other["lines_above"]) == ("big5", "given", ",", 1)
+    assert other["sample"][0] != found["sample"][0]
+    for wrong, said in (({"encoding": "utff-8"}, "did you mean 'utf-8'"), ({"delimiter": "ab"}, "one character")):
+        assert said in refusal(httpx.get(f"{url}/v1/looks/{ref}", params=wrong))
+    assert httpx.get(f"{url}/v1/looks/{ref}", params={"lines_above": -1}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "is empty"), (b"%PDF-1.7", "is a PDF"), (b"PK\x03\x04", "zip archive"), (b"a,b\n", "a header and nothing else")],

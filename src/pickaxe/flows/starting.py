@@ -15,6 +15,7 @@ from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.system.confined import confined
 
 if TYPE_CHECKING:
+    from pickaxe.data.ingest import IngestConfig
     from pickaxe.kernel.nouns import Artifact
     from pickaxe.kernel.workspace import Workspace
 
@@ -29,30 +30,31 @@ _LISTED = 12
 _PARQUET, _PARQUET_NAMES = b"PAR1", (".parquet", ".pq")
 _LOOK_SECONDS, _LOOK_MEMORY = 20.0, 1_000_000_000
 _MOST_SEEN = 200
-_SEEN: dict[str, Look] = {}
-"""Looks at artifacts, which never change."""
+_SEEN: dict[tuple[str, str], Look] = {}
+"""Looks at artifacts, which never change, by how they were read."""
 
 
-def look_at(workspace: Workspace, reference: str) -> Look:
-    """A first look at an uploaded file. Raises `NotFound`, and `BadInput` when it is no file of texts."""
+def look_at(workspace: Workspace, reference: str, reading: IngestConfig | None = None) -> Look:
+    """A first look at an uploaded file, read as `reading` says. Raises `NotFound`, and `BadInput` when it is no file of texts."""
     artifact = workspace.artifact(reference)
     if artifact.stored != "files":
         raise BadInput(
             f"{artifact.ref} is no file", expected="an uploaded CSV, TSV, JSON Lines or Parquet file", got=artifact.kind
         )
-    if artifact.id not in _SEEN:
-        _SEEN[artifact.id] = looked(workspace.files(artifact), file_name(artifact))
+    asked = (artifact.id, "" if reading is None else reading.model_dump_json())
+    if asked not in _SEEN:
+        _SEEN[asked] = looked(workspace.files(artifact), file_name(artifact), reading)
         while len(_SEEN) > _MOST_SEEN:
             _SEEN.pop(next(iter(_SEEN)), None)
-    return _SEEN[artifact.id]
+    return _SEEN[asked]
 
 
-def looked(file: Path, name: str) -> Look:
+def looked(file: Path, name: str, reading: IngestConfig | None = None) -> Look:
     """A first look at the file that its owner calls `name`; at Parquet in a process apart, for a few bytes of it may stand for any number."""
     with file.open("rb") as source:
         parquet = source.read(len(_PARQUET)) == _PARQUET
     if not parquet and not name.lower().endswith(_PARQUET_NAMES):
-        return look(file, name)
+        return look(file, name, reading)
     address = f"{look_told.__module__}:{look_told.__name__}"
     told = confined(address, [str(file), name], what=name, seconds=_LOOK_SECONDS, memory_bytes=_LOOK_MEMORY)
     return TypeAdapter(Look).validate_python(told)

@@ -16,7 +16,9 @@ from starlette.responses import Response
 
 from pickaxe.console.forms import Text
 from pickaxe.console.site import Site
+from pickaxe.data.ingest import IngestConfig
 from pickaxe.data.look import Look
+from pickaxe.data.readers.encoding import COMMON
 from pickaxe.flows.job_spec import ARTIFACT, checked_task, refuse_paths
 from pickaxe.flows.job_view import job_of
 from pickaxe.flows.preview import Preview, preview
@@ -43,6 +45,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "annotators": ("annotators",),
     "text": ("ingest", "text"),
     "label": ("ingest", "label"),
+    "encoding": ("ingest", "encoding"),
+    "delimiter": ("ingest", "delimiter"),
+    "lines_above": ("ingest", "skip_before_header"),
     "classes": ("label", "classes"),
     "max_labels": ("label", "max_labels"),
     "test_labels": ("test_labels",),
@@ -60,7 +65,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 """A field of the form -> where its value stands in a task."""
 SETTINGS = "settings"
 """A field for any other setting of a task, as it would stand in a task file."""
-_WORDS = frozenset({"name", "annotators", "text", "label", "intended_use", "encoder"})
+_WORDS = frozenset({"name", "annotators", "text", "label", "encoding", "delimiter", "intended_use", "encoder"})
+_READING = ("encoding", "delimiter", "lines_above")
+"""Fields that say how the file is read."""
+_TAB = "tab"
+"""What a form has for a delimiter that nobody sees."""
 _LONGEST = 2_000
 
 
@@ -102,22 +111,44 @@ def router(site: Site) -> APIRouter:
             return site.page(
                 request, "start.html", demos=demo_tasks(), uploads=uploads(workspace), most=MOST_UPLOADED, file_name=file_name
             )
-        seen = look_at(workspace, source)
         asked = {name: text[:_LONGEST] for name, text in request.query_params.items() if name in (*FIELDS, SETTINGS)}
+        seen, misread = _seen(workspace, source, before, asked)
         return site.page(
             request,
             "start_form.html",
             source=source,
             job=job,
             seen=seen,
-            draft=_draft(workspace, caller_of(request), source, seen, before, asked),
+            draft=_draft(workspace, caller_of(request), source, seen, before, asked, misread),
+            encodings=COMMON,
+            delimiters={",": ",", ";": ";", _TAB: "Tab", "|": "|"},
         )
 
     return routes
 
 
+def _seen(
+    workspace: Workspace, source: str, before: Mapping[str, Any], asked: Mapping[str, str]
+) -> tuple[Look, PickaxeError | None]:
+    """The file as the form has it read; when it cannot be read so, as it is read by itself, and why."""
+    told = _filled(before, {name: asked[name] for name in _READING if name in asked}).get("ingest", {})
+    reading = {key: value for key, value in told.items() if key not in ("text", "label")}
+    try:
+        return look_at(workspace, source, IngestConfig.parse(reading, where="ingest")), None
+    except BadInput as error:
+        if not reading:
+            raise
+        return look_at(workspace, source), error
+
+
 def _draft(
-    workspace: Workspace, caller: Caller, source: str, seen: Look, before: Mapping[str, Any], asked: dict[str, str]
+    workspace: Workspace,
+    caller: Caller,
+    source: str,
+    seen: Look,
+    before: Mapping[str, Any],
+    asked: dict[str, str],
+    misread: PickaxeError | None,
 ) -> Draft:
     """What the form says, or at first what the file and an earlier job of the task say."""
     values = {**before, "data": ARTIFACT + source} if before else _proposed(workspace, source, seen)
@@ -126,8 +157,8 @@ def _draft(
         values = _filled(values, asked)
     form = _form(values) | asked | {SETTINGS: typed}
     wants_classes = form["annotators"] == "people" and len(_classes(form["classes"])) < 2
-    draft = Draft(values, form, wants_classes=wants_classes, encoders=_encoders(workspace))
-    if wants_classes:
+    draft = Draft(values, form, error=misread, wants_classes=wants_classes and misread is None, encoders=_encoders(workspace))
+    if wants_classes or misread is not None:
         return draft
     try:
         values = _merged(values, _settings(typed))
@@ -193,6 +224,8 @@ def _value(name: str, text: str) -> Any:
         return None
     if name == "classes":
         return _classes(text)
+    if name == "delimiter" and text == _TAB:
+        return "\t"
     if name in _WORDS:
         return text
     try:
@@ -220,6 +253,8 @@ def _form(values: Mapping[str, Any]) -> dict[str, str]:
         value = place.get(key)
         if name == "classes":
             value = ", ".join(value or ())
+        elif value == "\t":
+            value = _TAB
         elif name == "max_minutes" and isinstance(value, int | float):
             value = f"{value / 60:g}"
         form[name] = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -101,6 +101,14 @@ function keepDraft(form) {
     else await leave(() => location.assign(`${form.dataset.then}/${encodeURIComponent(task.name)}`));
   }
 
+  // How the file is read decides which columns there are: the whole page is asked for, and their choice is left to it.
+  form.addEventListener("change", (event) => {
+    if (!event.target.closest("[data-reading]")) return;
+    clearTimeout(waiting);
+    const fields = new URLSearchParams(new FormData(form));
+    for (const name of ["text", "label"]) fields.delete(name);
+    location.assign(`${location.pathname}?${fields}`);
+  });
   form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 250); });
   form.addEventListener("submit", (event) => { event.preventDefault(); once(document.getElementById("start"), start); });
 }

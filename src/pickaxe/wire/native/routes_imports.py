@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from pickaxe.data.ingest import IngestConfig
 from pickaxe.flows.starting import MOST_UPLOADED, look_at, looked
 from pickaxe.kernel.artifacts import checked_name
 from pickaxe.kernel.errors import BadInput
@@ -60,6 +61,12 @@ class LookInfo(BaseModel):
     sample: list[list[str | None]] = Field(description="the first rows, long values cut")
     text: str | None = Field(default=None, description="the column that is likely the text's")
     label: str | None = Field(default=None, description="the column that is likely the label's")
+    encoding: str | None = Field(default=None, description="a codec of Python's; null for Parquet")
+    encoding_from: Literal["given", "found", "guessed"] = Field(
+        default="given", description="guessed: another one may be meant, so look at the sample"
+    )
+    delimiter: str | None = Field(default=None, description="null for a format without one")
+    lines_above: int = Field(default=0, description="lines above the header, such as a title, that are left out")
 
 
 _LOOK: dict[str, Any] = {
@@ -76,6 +83,10 @@ _LOOK: dict[str, Any] = {
     "sample": [["printer on fire again", "urgent"]],
     "text": "title",
     "label": "kind",
+    "encoding": "gb18030",
+    "encoding_from": "found",
+    "delimiter": ";",
+    "lines_above": 0,
 }
 
 
@@ -113,10 +124,19 @@ def router(door: Door) -> APIRouter:
         return reply(request, artifact_json(artifact), status=201)
 
     @routes.get("/looks/{ref:path}", summary="What a file of texts holds", **declared("read", LookInfo, _LOOK))
-    def first_look(ref: str, request: Request) -> Response:
+    def first_look(
+        ref: str,
+        request: Request,
+        encoding: Annotated[str, Query(max_length=100, description="a codec of Python's; auto: found by itself")] = "auto",
+        delimiter: Annotated[str | None, Query(max_length=10, description="one character; without it found by itself")] = None,
+        lines_above: Annotated[
+            int | None, Query(ge=0, le=1000, description="above the header; without it found by itself")
+        ] = None,
+    ) -> Response:
         """Columns, the first rows, and which column is likely the text and which the label. Only the beginning is read: `rows` is an
-        estimate unless `whole`."""
-        return reply(request, asdict(look_at(door.seen(request), ref)))
+        estimate unless `whole`. What is found by itself and wrong is given here and, to have it read so, in the task's `ingest`."""
+        reading = {"encoding": encoding, "delimiter": delimiter, "skip_before_header": lines_above}
+        return reply(request, asdict(look_at(door.seen(request), ref, IngestConfig.parse(reading, where="look"))))
 
     return routes
 
