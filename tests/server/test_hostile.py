@@ -93,7 +93,20 @@ def test_too_large_a_body_is_413(store: MemoryStore, chunked: bool) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8080", "", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "[", "@localhost"],
+    [
+        "evil.example",
+        "evil.example:8080",
+        "",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "[::2]",
+        "[",
+        "@localhost",
+        "localhost:80@evil.example",
+        "localhost:x",
+        "localhost/",
+        "[::1]evil.example",
+    ],
 )
 def test_a_page_that_rebinds_its_name_to_us_gets_nothing(client: TestClient, host: str) -> None:
     for method, path in (("GET", "/v1/traces"), ("GET", "/healthz"), ("POST", PREDICT)):

@@ -7,6 +7,7 @@ to take this address for some site's own (DNS rebinding). The `Host` and `Origin
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Counted = Callable[[Scope, int, float], None]
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\\\[\]\s]+)(?::\d{0,5})?")
 _ELSEWHERE = frozenset({b"cross-site", b"same-site"})
 """What a browser says of a request that another origin's page makes (W3C Fetch Metadata). An image whose address is a long query
 would make this server work for whoever puts it on a page."""
@@ -106,7 +108,6 @@ class Guard:
 
 
 def _without_port(host: str) -> str:
-    """``localhost:8080`` -> ``localhost``, ``[::1]:8080`` -> ``[::1]``."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1]
-    return host.partition(":")[0]
+    """``localhost:8080`` -> ``localhost``, ``[::1]:8080`` -> ``[::1]``; empty for what is no host with or without a port."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else ""
