@@ -142,6 +142,13 @@ def test_whoever_goes_back_finds_the_page_ready(chromium: Browser, served: tuple
         page.go_back(wait_until="commit")
         assert page.evaluate("window.kept"), "it was not kept"
         assert start.get_attribute("aria-busy") is None
+        page.keyboard.press("Control+k")
+        page.keyboard.type("plan")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/plan/train")
+        page.go_back(wait_until="commit")
+        assert page.evaluate("window.kept"), "it was not kept"
+        assert not page.locator("#jump").is_visible()
         start.click()
         page.wait_for_url("**/tasks/headlines")
         opened.complaints[:] = [said for said in opened.complaints if "404" not in said]  # there is no such task

@@ -9,7 +9,7 @@ import pytest
 from tests.console.held import Held
 from tests.console.tabs import until
 from tests.console.test_live_pages import Open
-from tests.console.test_slow_answers import at, made_queue
+from tests.console.test_slow_answers import at, made_queue, without
 
 if TYPE_CHECKING:
     from playwright.sync_api import Dialog
@@ -55,6 +55,21 @@ def test_whoever_is_quicker_than_the_network_is_not_told_that_all_is_done_and_is
         page.keyboard.press("1")
     page.get_by_text("Nothing is left for you").wait_for()
     assert [row.label for row in desk.answers()] == ["no"] * 4 + ["yes"] * 5
+
+
+def test_a_desk_that_was_not_answered_says_so_and_goes_on_by_itself(at: Open) -> None:
+    desk = made_queue(at, "silent", items=1)
+    page = at.tab.page
+    page.route("**/take", lambda route: route.abort())
+    page.goto(f"{at.tab.address}/label/silent")
+    page.locator("#said").get_by_text("The server did not answer.").wait_for()
+    page.locator("#question").get_by_text("Fetching the next item").wait_for()
+    page.unroute("**/take")
+    in_front(at, "Item 0")
+    page.keyboard.press("1")
+    page.get_by_text("Nothing is left for you").wait_for()
+    assert [row.label for row in desk.answers()] == ["yes"]
+    without(at.tab, "ERR_FAILED")
 
 
 def test_a_second_press_before_the_next_item_is_on_the_screen_is_not_its_answer(at: Open) -> None:

@@ -17,6 +17,7 @@ export function jumpBox(dialog) {
   });
   for (const button of document.querySelectorAll("[data-jump]")) button.addEventListener("click", open);
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  addEventListener("pagehide", () => dialog.close()); // or it would be open still for who comes back
   dialog.addEventListener("close", () => { clearTimeout(timer); asked++; hurried = false; });
 
   input.addEventListener("input", () => {

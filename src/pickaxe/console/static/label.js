@@ -59,10 +59,10 @@ function show() {
     question.append(pair);
   }
   if (suggested && !blind) question.append(paragraph("fine", `${words.suggested} ${suggested.said}`));
-  shownAt = performance.now();
-  away = 0;
-  seenAt = Infinity;
-  requestAnimationFrame(() => { seenAt = performance.now(); });
+  [shownAt, seenAt, away] = [performance.now(), Infinity, 0];
+  const seen = () => { if (items[0] === item) seenAt = Math.min(seenAt, performance.now()); };
+  requestAnimationFrame(seen);
+  setTimeout(seen, 500); // a browser that thinks its window is covered paints nothing
   question.scrollTop = 0;
   // A text that has to be scrolled in its place is reached by keyboard, too.
   for (const text of question.querySelectorAll(".text")) if (text.scrollHeight > text.clientHeight) text.tabIndex = 0;
