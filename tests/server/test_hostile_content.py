@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import socket
 import tarfile
 import threading
 import time
@@ -247,6 +249,15 @@ def test_uploads_leave_room_for_those_who_are_here(http: httpx.Client, served: S
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(total=100 << 30, used=100 << 30, free=1000))
     monkeypatch.setattr("pickaxe.wire.native.routes_imports._LOOKED_AFTER", 1000)
     refused(http.post("/v1/imports", params=params, content=iter([b"x" * 600] * 4)), "no room left", 507)
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example", "///evil.example"])
+def test_no_page_links_to_where_its_address_only_seems_to_lead(http: httpx.Client, served: Served, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(served[1].rpartition(":")[2])), timeout=10) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: text/html\r\n\r\n".encode())
+        page = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    assert "404" in page.partition("\r\n")[0]
+    assert not re.search(r"(?:href|action|value)=\"[/\\\\]{2}", page)
 
 
 def test_no_more_queries_at_once_than_there_are_turns() -> None:

@@ -90,7 +90,7 @@ class Site:
             .render(
                 values,
                 asset=self.assets.path,
-            imports=self.assets.imports,
+                imports=self.assets.imports,
                 menu=self._menu,
                 t=translator(language),
                 word=partial(name_of, language),
@@ -161,7 +161,8 @@ def _templates() -> jinja2.Environment:
 
 
 def _address(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    """The page's own address, for links to it; two slashes at its beginning would make a host's name of what follows."""
+    return "/" + request.url.path.lstrip("/\\") + (f"?{request.url.query}" if request.url.query else "")
 
 
 def link(*parts: object, **query: object) -> str:
