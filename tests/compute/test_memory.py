@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pickaxe.compute.planner.catalogue import models
 from pickaxe.compute.planner.published.memory import TABLES, Table
 from pickaxe.compute.planner.quantities.units import Tokens
+from pickaxe.compute.planner.training.activations import layer_activations
 from pickaxe.compute.planner.training.layout import Layout
-from pickaxe.compute.planner.training.memory import Keeping, layer_activations, memory
+from pickaxe.compute.planner.training.memory import Keeping, memory
 from pickaxe.compute.planner.training.work import Training
 from pickaxe.kernel.errors import BadInput
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from pickaxe.compute.planner.catalogue import hardware, models
 from pickaxe.compute.planner.quantities.units import Bytes, DevicePrice, Devices, Parameters, Seconds, Tokens
-from pickaxe.compute.planner.training import layouts as layouts_module
 from pickaxe.compute.planner.training.layout import Layout
 from pickaxe.compute.planner.training.layouts import Wanted, search
 from pickaxe.compute.planner.training.memory import memory
 from pickaxe.compute.planner.training.network import step, utilisation
+from pickaxe.compute.planner.training.tried import layouts
 from pickaxe.compute.planner.training.work import Rollouts, Training, cost, six_n_d, work
 from pickaxe.kernel.errors import BadInput, NotFound, PickaxeError
 
@@ -152,7 +152,7 @@ def test_layouts_that_are_too_large_whatever_their_batches_are_counted_and_the_n
     jobs = [replace(job, recompute=choice) for choice in ("none", "full")]
     tried = [
         float(memory(each, layout).total)
-        for layout in layouts_module._layouts(job, device, Wanted(batch=64, devices=[8]))
+        for layout in layouts(job, device, Wanted(batch=64, devices=[8]))
         if not layout.contradiction(job.model, job.sequence)
         for each in jobs
     ]

@@ -16,18 +16,16 @@ from pickaxe.compute.planner.here.served import read_killed
 from pickaxe.compute.planner.here.serving import forecast_endpoint, forecast_server, keep_forecast
 from pickaxe.flows import hosting
 from pickaxe.flows.hosting import Hosting, hosted
-from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.ledger.ledger import Usage
-from pickaxe.kernel.ledger.spare import servers, spare_core
+from pickaxe.kernel.ledger.spare import spare_core
 from pickaxe.kernel.ledger.tokens import count_tokens
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.system.process import this_process
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.backend import Model
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.deployment import Deployment
 from pickaxe.serve.running import Runner
-from tests.serve.fakes import write_model
+from tests.serve.fakes import answer, write_model
 
 CORE_HOUR = 40_000_000
 
@@ -55,11 +53,6 @@ def deployments(workspace: Workspace, tmp_path: Path) -> dict[tuple[str, str], D
     return {(workspace.tenant_id, "headlines"): Deployment.of(endpoint, {artifact.id: runner})}
 
 
-def answer(workspace: Workspace, ms: float, times: int) -> None:
-    body = {"endpoint": "headlines", "texts": ["a text"], "labels": ["a"], "probs": [[1.0]], "ms": ms, "status": 200}
-    workspace.emit_many([{"kind": "trace", "subject": "0" * 32, "name": "headlines", "value": ms, "body": body}] * times)
-
-
 def serve(workspace: Workspace, deployments: dict[tuple[str, str], Deployment], holder: str, ms: float = 4.0) -> None:
     """A server that answers 100 times and reads 700 tokens."""
     server = Fake(deployments)
@@ -82,31 +75,6 @@ def test_nothing_is_known_but_the_price_and_the_model(
     assert endpoint.calls_s is None
     loaded = next(iter(deployments.values()))
     assert hosting.foreseen(workspace, loaded).calls_s == pytest.approx(1000 / loaded.runners[0].model.call_ms)
-
-
-def test_the_traffic_of_the_last_day_says_what_an_answer_costs(workspace: Workspace) -> None:
-    workspace.publish("headlines", [Route(workspace.import_files(Path(__file__), "m", kind="model").id)])
-    answer(workspace, 2.0, 60)
-    answer(workspace, 8.0, 60)
-    found = forecast_endpoint(workspace, "headlines")
-    assert found.by_traces == ("answer_us", "answers_hour")
-    assert found.meters["answer_us"].low == 2000
-    assert found.meters["answer_us"].high == 8000
-    assert found.middle("answers_hour") == pytest.approx(120 / 24)
-    assert found.middle("nano_thousand") == pytest.approx(CORE_HOUR / (120 / 24) * 1000)
-    assert found.meters["nano_thousand"].low < found.meters["nano_thousand"].high
-
-
-def test_endpoints_share_the_core_by_their_answers(workspace: Workspace) -> None:
-    artifact = workspace.import_files(Path(__file__), "m", kind="model")
-    for name in ("headlines", "other"):
-        workspace.publish(name, [Route(artifact.id)])
-    answer(workspace, 2.0, 240)
-    alone = forecast_endpoint(workspace, "headlines").middle("nano_thousand")
-    workspace.emit_many([{"kind": "trace", "subject": "0" * 32, "name": "other", "value": 1.0}] * 240)
-    shared = [forecast_endpoint(workspace, name).middle("nano_thousand") for name in ("headlines", "other")]
-    assert alone is not None
-    assert shared == pytest.approx([alone / 2, alone / 2])
 
 
 @pytest.mark.slow
@@ -188,40 +156,6 @@ def test_notes_of_a_window_add_up(
     used = workspace.ledger.used("server-one", 1)
     assert used["tokens"] == 300
     assert read["memory_peak_bytes"] == used["memory_peak_bytes"] < 1e11
-
-
-def test_servers_share_all_answers(workspace: Workspace) -> None:
-    """Two servers cost two cores, whichever of them answers; one that died costs nothing any more."""
-    artifact = workspace.import_files(Path(__file__), "m", kind="model")
-    workspace.publish("headlines", [Route(artifact.id)])
-    answer(workspace, 2.0, 240)
-    own, pools = workspace.stores.pool_id, workspace.stores.pools
-    alone = forecast_endpoint(workspace, "headlines").middle("nano_thousand")
-    assert alone is not None
-    workspace.ledger.grant(own, "server-one", 1)
-    assert forecast_endpoint(workspace, "headlines").middle("nano_thousand") == pytest.approx(alone)
-    peer = pools.open("cpu", 1, {**this_process()})
-    assert servers(workspace, own) == 1, "a pool of runs is no server"
-    workspace.ledger.grant(peer, "server-two", 1)
-    assert forecast_endpoint(workspace, "headlines").middle("nano_thousand") == pytest.approx(2 * alone)
-    assert servers(workspace, peer) == 2
-    pools.close(peer)
-    assert forecast_endpoint(workspace, "headlines").middle("nano_thousand") == pytest.approx(alone)
-
-
-def test_answers_of_every_tenant_share_the_core_and_only_who_runs_it_sees_what_they_cost(workspace: Workspace) -> None:
-    artifact = workspace.import_files(Path(__file__), "m", kind="model")
-    workspace.publish("headlines", [Route(artifact.id)])
-    answer(workspace, 2.0, 240)
-    alone = forecast_endpoint(workspace, "headlines").middle("nano_thousand")
-    other = workspace.for_tenant(Access.of(workspace.catalog).add_tenant("other", admin="ann", password="a long password").id)
-    other.emit_many([{"kind": "trace", "subject": "1" * 32, "name": "headlines", "value": 1.0}] * 240)
-    assert alone is not None
-    assert forecast_endpoint(workspace, "headlines").middle("nano_thousand") == pytest.approx(alone / 2)
-    other.publish("headlines", [Route(other.import_files(Path(__file__), "m", kind="model").id)])
-    seen = forecast_endpoint(other, "headlines")
-    assert "answers_hour" in seen.meters
-    assert "nano_thousand" not in seen.meters
 
 
 def test_an_endpoint_of_a_line_keeps_its_own_forecast(

@@ -16,6 +16,7 @@ import numpy as np
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
+from pickaxe.kernel.workspace import Workspace
 
 CLASSES = ("serious", "sarcastic")
 _THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,3 +145,9 @@ class MemoryStore:
         if newest_first:
             return [event for event in reversed(found) if not after_seq or event.seq < after_seq][:limit]
         return [event for event in found if event.seq > after_seq][:limit]
+
+
+def answer(workspace: Workspace, ms: float, times: int) -> None:
+    """Traces of so many answers of the endpoint `headlines`, each in `ms`."""
+    body = {"endpoint": "headlines", "texts": ["a text"], "labels": ["a"], "probs": [[1.0]], "ms": ms, "status": 200}
+    workspace.emit_many([{"kind": "trace", "subject": "0" * 32, "name": "headlines", "value": ms, "body": body}] * times)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pickaxe.compute.planner.catalogue import models
 from pickaxe.compute.planner.quantities.units import Tokens
+from pickaxe.compute.planner.training.activations import layer_activations
 from pickaxe.compute.planner.training.layout import Layout
-from pickaxe.compute.planner.training.memory import Keeping, layer_activations, memory, zero_states
+from pickaxe.compute.planner.training.memory import Keeping, memory, zero_states
 from pickaxe.compute.planner.training.work import Training
 
 

@@ -12,6 +12,7 @@ from pickaxe.compute.planner.quantities.units import Bytes, DevicePrice, Devices
 from pickaxe.compute.planner.training.layout import Layout
 from pickaxe.compute.planner.training.memory import Keeping, Memory, memory, memory_at_least
 from pickaxe.compute.planner.training.network import Network, Step, step, utilisation
+from pickaxe.compute.planner.training.tried import layouts, recomputations
 from pickaxe.compute.planner.training.work import RECOMPUTE, Training
 from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
@@ -137,7 +138,7 @@ def search(
     considered = 0
     jobs = {choice: replace(job, recompute=choice) for choice in RECOMPUTE}
     bounds: dict[tuple[int, ...], float] = {}
-    for layout in _layouts(job, device, wanted):
+    for layout in layouts(job, device, wanted):
         if contradiction := layout.contradiction(job.model, job.sequence):
             considered += 1
             odd.setdefault(contradiction.key, []).append((contradiction, layout))
@@ -145,7 +146,7 @@ def search(
         states = (layout.data, layout.tensor, layout.pipeline, layout.context, layout.expert, layout.zero)
         if (bound := bounds.get(states)) is None:
             bound = bounds[states] = memory_at_least(job, layout, held)
-        for recompute in _recomputations(wanted, held):
+        for recompute in recomputations(wanted, held):
             considered += 1
             if considered > MOST_LAYOUTS:
                 raise BadInput("too many layouts to try", expected="fewer device counts, or some degrees fixed")
@@ -204,56 +205,6 @@ def _candidate(
     money = None if wanted.price is None else Money(wanted.price * held)
     mfu = utilisation(job, layout, device, taken, dtype=dtype)
     return Candidate(layout, job.recompute, needs, taken, mfu, time, held, money)
-
-
-def _layouts(job: Training, device: Accelerator, wanted: Wanted) -> Iterator[Layout]:
-    """Every layout worth a try: degrees that divide the devices, tensor within twice the fast domain, batches that come out even."""
-    shape = job.model
-    inside = max(1, min(device.domain, 64))
-    for number in wanted.devices:
-        for tensor in _choices(wanted.tensor, [n for n in _divisors(number) if n <= 2 * inside and shape.heads % n == 0]):
-            for pipeline in _choices(wanted.pipeline, [n for n in _divisors(number // tensor) if n <= shape.layers]):
-                rest = number // tensor // pipeline
-                long = [n for n in _divisors(rest) if n == 1 or (job.sequence // n >= 4096 and job.sequence % n == 0)]
-                for context in _choices(wanted.context, long):
-                    if tensor * pipeline * context > number or number % (tensor * pipeline * context):
-                        continue
-                    data = number // (tensor * pipeline * context)
-                    if wanted.batch % data == 0:
-                        yield from _filled(job, wanted, data, tensor, pipeline, context)
-
-
-def _filled(job: Training, wanted: Wanted, data: int, tensor: int, pipeline: int, context: int) -> Iterator[Layout]:
-    """The finer choices below one split of the devices."""
-    shape = job.model
-    experts = [n for n in _divisors(data) if shape.experts and shape.experts % n == 0] or [1]
-    zeros = [0, 1] if pipeline > 1 else [0, 1, 2, 3]
-    for micro in (n for n in (1, 2, 4, 8, 16, 32, 64) if n <= wanted.most_micro_batch and (wanted.batch // data) % n == 0):
-        many = wanted.batch // data // micro
-        chunks = [n for n in (1, 2, 4) if n == 1 or (pipeline > 1 and many % pipeline == 0 and pipeline * n <= shape.layers)]
-        for expert in _choices(wanted.expert, experts):
-            for zero in _choices(wanted.zero, zeros if data * context > 1 else [0]):
-                for chunk in chunks:
-                    yield Layout(
-                        data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, zero=zero,
-                        micro_batch=micro, micro_batches=many, interleave=chunk, sequence_parallel=tensor > 1,
-                    )  # fmt: skip
-
-
-def _recomputations(wanted: Wanted, keeping: Keeping) -> list[str]:
-    """From the least to the most; a flash kernel keeps no scores, so that recomputing them alone saves nothing."""
-    if wanted.recompute is not None:
-        return [wanted.recompute]
-    return [choice for choice in RECOMPUTE if choice != "selective" or keeping.attention == "standard"]
-
-
-def _choices(fixed: int | str | None, free: list) -> list:
-    return free if fixed is None else [fixed]
-
-
-def _divisors(number: int) -> list[int]:
-    small = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
-    return sorted({*small, *(number // n for n in small)})
 
 
 def _distinct(ranked: list[Candidate], keep: int) -> tuple[Candidate, ...]:
