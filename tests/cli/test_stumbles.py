@@ -23,7 +23,16 @@ TEST_LABELS, POOL_LABELS = 50, 10
 
 @pytest.mark.parametrize(
     "option",
-    [("--labels", "50"), ("--text", "body"), ("--label", "kind"), ("--classes", "a,b"), ("--name", "x"), ("--encoder", "e")],
+    [
+        ("--labels", "50"),
+        ("--text", "body"),
+        ("--label", "kind"),
+        ("--classes", "a,b"),
+        ("--name", "x"),
+        ("--encoder", "e"),
+        ("--encoding", "cp1252"),
+        ("--delimiter", "tab"),
+    ],
 )
 def test_an_option_that_a_task_file_would_silence_is_refused(pickaxe: Pickaxe, tmp_path: Path, option: tuple[str, str]) -> None:
     said = pickaxe("-w", tmp_path / "workspace", "produce", tmp_path / "task.toml", *option)
@@ -148,6 +157,21 @@ def test_quitting_ends_the_command_and_the_same_one_goes_on(
     said = pickaxe("-w", workspace, "label", task)
     assert said.code == 0, said.err
     assert "11 answers on record" in said.out, "10 and the one that was corrected"
+
+
+def test_how_a_file_is_read_is_said_and_told_otherwise(pickaxe: Pickaxe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mail.csv").write_bytes("Mails of March\ntext;kind\nle café est fermé;urgent\nà bientôt;calm\n".encode("cp1252"))
+    monkeypatch.chdir(tmp_path)
+    asked = ("produce", "--data", "mail.csv", "--text", "text", "--label", "kind", "--encoder", str(tmp_path), "--dry-run")
+    said = pickaxe(*asked)
+    assert said.code == 0, said.err
+    assert "mail.csv is read as cp1252, which is a guess" in said.err
+    assert "lines above the header that are left out: 1" in said.err
+    given = pickaxe(*asked, "--encoding", "latin-1", "--delimiter", ";")
+    assert "is read as" not in given.err
+    assert given.code == 0, given.err
+    wrong = pickaxe(*asked, "--encoding", "utff-8")
+    assert (wrong.code, "did you mean 'utf-8'" in wrong.err) == (2, True)
 
 
 def test_a_forecast_before_the_first_line_is_no_mistake(

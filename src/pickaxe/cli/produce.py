@@ -33,6 +33,8 @@ _WITHOUT = click.option(
 @click.option("--text", help="Column of the text.  [default: found by itself where it is plain]")
 @click.option("--label", help="Column of labels that the data has, in all rows or some. Without it people label in the terminal.")
 @click.option("--classes", help='Classes for people to choose from, such as "urgent,not urgent". Needed without --label.')
+@click.option("--encoding", help="Encoding of the file, such as gb18030 or cp1252.  [default: found by itself]")
+@click.option("--delimiter", help='What splits the cells of a CSV: one character, or "tab".  [default: found by itself]')
 @click.option("--name", help="Name of the task, its model and its endpoint.  [default: the file's name]")
 @click.option(
     "--labels", type=click.IntRange(min=0), help="Budget for people, in answers; 200 for the test come on top.  [default: 1000]"
@@ -76,6 +78,8 @@ def produce(
     text: str | None,
     label: str | None,
     classes: str | None,
+    encoding: str | None,
+    delimiter: str | None,
     name: str | None,
     labels: int | None,
     encoder: str | None,
@@ -106,17 +110,21 @@ def produce(
         ("--text", text),
         ("--label", label),
         ("--classes", classes),
+        ("--encoding", encoding),
+        ("--delimiter", delimiter),
         ("--name", name),
         ("--labels", labels),
         ("--encoder", encoder),
     ):
         if task is not None and value is not None:
             raise click.UsageError(f"{option} goes with --data; with a task file, set it in {task.name}")
-    job = Task.load(task) if task is not None else _task(data, text, label, classes, name, labels, encoder)
+    reading = {"encoding": encoding, "delimiter": "\t" if delimiter == "tab" else delimiter}
+    job = Task.load(task) if task is not None else _task(data, text, label, classes, reading, name, labels, encoder)
     limits = {"max_cost": max_cost, "max_seconds": max_time, "max_memory_gb": max_memory}
     given = {f"limits.{key}={value}" for key, value in limits.items() if value is not None}
     job = overridden(with_settings(job, (*settings, *sorted(given))), without=(*job.without, *without))
     refuse_early(job)  # before there is a workspace
+    _tell_reading(job)
     if dry_run:
         _preview(workspace, job)
         return
@@ -171,6 +179,7 @@ def _task(
     text: str | None,
     label: str | None,
     classes: str | None,
+    reading: dict[str, str | None],
     name: str | None,
     labels: int | None,
     encoder: str | None,
@@ -184,11 +193,31 @@ def _task(
         "name": name_from(name or data.stem),
         "data": str(data),
         "annotators": "file" if label else "people",
-        "ingest": {"text": text, "label": label},
+        "ingest": {"text": text, "label": label} | {key: value for key, value in reading.items() if value is not None},
         "label": budget | named,
         **({"encoder": encoder} if encoder else {}),
     }
     return Task.parse(values, where="command line")
+
+
+def _tell_reading(job: Task) -> None:
+    """Say how the file is read, where it is not plainly UTF-8 with a header on top."""
+    from pickaxe.data.readers.sniff import settled
+
+    file = Path(job.data)
+    if job.data.startswith("demo:") or not file.is_file():
+        return
+    found = settled(file, file.name, job.ingest)
+    if found.encoding_from == "guessed":
+        click.echo(
+            f"{file.name} is read as {found.encoding}, which is a guess: if letters look wrong, say --encoding NAME, "
+            "or encoding under [ingest]",
+            err=True,
+        )
+    elif found.encoding not in ("auto", "utf-8", "utf-8-sig") and job.ingest.encoding == "auto":
+        click.echo(f"{file.name} is read as {found.encoding}", err=True)
+    if found.skip_before_header and job.ingest.skip_before_header is None:
+        click.echo(f"{file.name}: lines above the header that are left out: {found.skip_before_header}", err=True)
 
 
 def _preview(workspace: str | None, job: Task) -> None:
