@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
+from pydantic import Field
 from starlette.testclient import TestClient
 
 import pickaxe
@@ -20,12 +22,15 @@ from pickaxe.data.label.forms import checked_answer
 from pickaxe.data.label.queue import Queues, create_queue
 from pickaxe.data.look import look
 from pickaxe.data.readers.base import Record
+from pickaxe.data.readers.encoding import known_encoding
 from pickaxe.data.readers.sniff import NOT_OURS
 from pickaxe.flows.ceiling import Ceiling
 from pickaxe.flows.job_view import job_of
+from pickaxe.flows.task import Task
 from pickaxe.kernel.access import passwords
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput, PickaxeError, from_dict
 from pickaxe.kernel.tables.sql import SqlLimits, answer
 from pickaxe.kernel.tables.sql_errors import mistake, too_long, too_much_memory
@@ -110,7 +115,7 @@ def mistakes(workspace: Workspace, folder: Path) -> Mapping[str, Callable[[], ob
         "file_column_twice": a_file(folder, "twice.csv", b"text,text\na,b\n"),
         "file_parquet": a_file(folder, "rows.parquet", b"PAR1" + b"\0" * 40),
         "file_nothing_usable": a_file(folder, "header.csv", b"text,label\n"),
-        "file_encoding_fits": a_file(folder, "latin.csv", b"text,label\n" + "é,a\n".encode("latin-1") * 60),
+        "encoding_unknown": lambda: known_encoding("utf8000000000"),
         "column_of_text_several": lambda: text_column(records, None, "rows.csv"),
         "column_of_text_none": lambda: text_column(numbers, None, "rows.csv"),
         "column_missing": lambda: text_column(records, "third", "rows.csv"),
@@ -197,3 +202,67 @@ def test_the_api_says_it_in_the_callers_language_beside_its_own(empty: Workspace
         assert "said" not in api.get("/v1/runs/run-0").json()["error"]
         chosen = api.get("/v1/runs/run-0", headers={"cookie": "pickaxe-language=zh"}).json()["error"]
         assert chosen["said"]["language"] == "zh"
+
+
+class Sample(Config):
+    """A field of each sort."""
+
+    whole: int = Field(1, ge=1, le=5)
+    share: float = Field(0.5, gt=0, lt=1)
+    text: str = Field("a", min_length=1, max_length=3)
+    many: list[str] = Field(["a"], min_length=1, max_length=2)
+    either: Literal["a", "b"] = "a"
+    flag: bool = True
+    inner: dict[str, int] = Field({})
+    at: datetime | None = None
+    day: date | None = None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"whole": 0}, "whole：应不小于 1"),
+        ({"whole": 9}, "whole：应不大于 5"),
+        ({"whole": "x"}, "whole：应为整数"),
+        ({"whole": 1.5}, "whole：应为整数"),
+        ({"share": 0}, "share：应大于 0.0"),
+        ({"share": 1}, "share：应小于 1.0"),
+        ({"share": "x"}, "share：应为数字"),
+        ({"text": ""}, "text：至少 1 个字符"),
+        ({"text": "abcd"}, "text：最多 3 个字符"),
+        ({"text": 1}, "text：应为文本"),
+        ({"many": []}, "many：至少 1 项"),
+        ({"many": ["a"] * 3}, "many：最多 2 项"),
+        ({"many": "a"}, "many：应为列表"),
+        ({"either": "c"}, "either：应为 'a' or 'b'"),
+        ({"flag": "perhaps"}, "flag：应为 true 或 false"),
+        ({"inner": 1}, "inner：应为对象"),
+        ({"at": "x"}, "at：应为时间"),
+        ({"day": "x"}, "day：应为日期"),
+        ({"colour": 1}, "colour：这里没有此项"),
+        ({"shar": 1}, "shar：这里没有此项；您是想用 share 吗？"),
+        ({"whole": 0, "text": ""}, "whole：应不小于 1；task.text：至少 1 个字符"),
+    ],
+)
+def test_a_field_says_what_is_wrong_with_it(value: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        Sample.parse(value, where="task")
+    told = in_words(caught.value, "zh")
+    assert told["message"] == f"task 无效：task.{said}"
+    assert told["expected"].startswith("Sample 的键：whole, share")
+    assert told["remedy"]
+
+
+def test_what_a_validator_of_ours_says_of_a_field_stays_english(client: TestClient) -> None:
+    with pytest.raises(BadInput) as caught:
+        Task.parse({"name": "a/b", "data": "x.csv"}, where="task")
+    assert in_words(caught.value, "zh") == {}
+
+
+def test_a_body_is_refused_in_chinese_field_by_field(empty: Workspace) -> None:
+    with TestClient(whole_app(empty), base_url="http://localhost", headers=ZH) as api:
+        error = api.post("/v1/people", json={"name": "", "role": "admin", "passwrd": "x"}).json()["error"]
+        assert error["said"]["message"] == "name：至少 1 个字符；passwrd：这里没有此项；您是想用 password 吗？"
+        secret = api.post("/v1/people", json={"name": "a", "role": "admin", "password": "hunter2" * 100})
+        assert "最多 256 个字符" in secret.json()["error"]["said"]["message"]
+        assert "hunter2" not in secret.text

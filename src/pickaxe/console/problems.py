@@ -6,7 +6,7 @@ program said it, and marked as English; what came (`got`) is never translated, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -25,6 +25,8 @@ def in_words(error: Error, language: str) -> dict[str, str]:
     said, words = _parts(error), catalogue(language)
     details: Mapping[str, Any] = said["details"] or {}
     reason = details.get("reason")
+    if (fields := details.get("fields")) and (found := _fields(fields, words)):
+        details = {**details, "problems": found}
     if language == DEFAULT or f"problem.{reason}" not in words:
         return {}
     keys = {"message": f"problem.{reason}", "expected": f"problem.{reason}-expected", "remedy": f"problem.{reason}-remedy"}
@@ -34,6 +36,14 @@ def in_words(error: Error, language: str) -> dict[str, str]:
         return {part: words[keys[part]].format_map(details) for part in PARTS if said[part] and keys[part] in words}
     except KeyError:  # it was kept by a version that knew less of it
         return {}
+
+
+def _fields(fields: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> str | None:
+    """What is wrong with each of them; None where one has no words."""
+    texts = [words.get(f"field.{item.get('kind')}") for item in fields]
+    known = [(item, text) for item, text in zip(fields, texts, strict=True) if text]
+    said = [f"{item['field']}{words['field.is']}{text.format_map(item['values'])}" for item, text in known]
+    return words["field.and"].join(said) if len(known) == len(fields) else None
 
 
 def message(error: Error, language: str) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.fields import problem_with
+from pickaxe.kernel.fields import finding
 
 
 class Config(BaseModel):
@@ -25,17 +25,22 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(_problem(cls, where, item) for item in error.errors())
+            found = [_problem(cls, where, item) for item in error.errors()]
+            said = (f"{item['field']}: {item['problem']}" + (f" (got {item['got']})" if item["got"] else "") for item in found)
             raise BadInput(
-                f"{where} is not valid: {problems}",
+                f"{where} is not valid: {'; '.join(said)}",
                 expected=f"keys of {cls.__name__}: {', '.join(cls.model_fields)}",
                 remedy="correct or remove the fields named above",
+                reason="config_fields",
+                where=where,
+                form=cls.__name__,
+                keys=", ".join(cls.model_fields),
+                fields=found,
             ) from None
 
 
-def _problem(form: type[Config], where: str, item: Any) -> str:
+def _problem(form: type[Config], where: str, item: Any) -> dict[str, Any]:
     """What a validator said of one field; of several together without their values, which may be a whole document."""
-    place = ".".join([where, *map(str, item["loc"])])
-    said = problem_with(item, form)
     one = item["loc"] and item["type"] != "missing"
-    return f"{place}: {said} (got {item['input']!r:.80})" if one else f"{place}: {said}"
+    got = f"{item['input']!r:.80}" if one else ""
+    return {"field": ".".join([where, *map(str, item["loc"])]), **finding(item, form), "got": got}

@@ -11,6 +11,14 @@ from pydantic import BaseModel
 _PLAIN = {"boolean": "true or false", "object": "an object", "null": "null", "array": "a list"}
 
 
+def finding(problem: Mapping[str, Any], form: type[BaseModel] | None) -> dict[str, Any]:
+    """One of pydantic's findings: `problem` in English, and its `kind` and `values`, by which it can be said in another language."""
+    kind, near = str(problem["type"]), _meant(problem, form)
+    told = {name: value for name, value in problem.get("ctx", {}).items() if isinstance(value, str | int | float)}
+    kind, told = ("unknown_near", {"near": near}) if near else (kind, told)
+    return {"problem": problem_with(problem, form), "kind": kind, "values": told}
+
+
 def problem_with(problem: Mapping[str, Any], form: type[BaseModel] | None) -> str:
     """One of pydantic's findings: of what is missing or of another type what is taken, of what is unknown what was perhaps meant."""
     place, kind = problem["loc"], problem["type"]
@@ -18,8 +26,8 @@ def problem_with(problem: Mapping[str, Any], form: type[BaseModel] | None) -> st
     if kind == "missing":
         return f"is missing; it takes {taken}" if taken else "is missing"
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(place[-1]), _names(form, place), n=1, cutoff=0.6)
-        return "is not known here" + (f"; did you mean {near[0]}?" if near else "")
+        near = _meant(problem, form)
+        return "is not known here" + (f"; did you mean {near}?" if near else "")
     said = str(problem["msg"]).removeprefix("Value error, ")
     return f"{said}; it takes {taken}" if taken and (kind == "too_short" or kind.endswith("_type")) else said
 
@@ -50,6 +58,14 @@ def fields_of(form: type[BaseModel]) -> str:
     needed = [name for name, field in form.model_fields.items() if field.is_required()]
     rest = [name for name in form.model_fields if name not in needed]
     return ", and perhaps ".join(", ".join(names) for names in (needed, rest) if names)
+
+
+def _meant(problem: Mapping[str, Any], form: type[BaseModel] | None) -> str:
+    """The field whose name is near to that of an unknown one."""
+    if problem["type"] != "extra_forbidden":
+        return ""
+    place = problem["loc"]
+    return next(iter(difflib.get_close_matches(str(place[-1]), _names(form, place), n=1, cutoff=0.6)), "")
 
 
 def _names(form: type[BaseModel] | None, place: Sequence[str | int]) -> list[str]:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput, PickaxeError
-from pickaxe.kernel.fields import fields_of, problem_with
+from pickaxe.kernel.fields import fields_of, finding
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.errors import SlowClient, TooLarge, UnsupportedMedia
 from pickaxe.serve.tracecontext import TraceContext, trace_context
@@ -45,7 +45,8 @@ class ErrorBody(BaseModel):
         default=None, description="what programs may go by; `reason` says more closely than `code` what is wrong"
     )
     said: dict[str, str] | None = Field(
-        default=None, description="message, expected and remedy in the `language` that Accept-Language asks for, where there are words"
+        default=None,
+        description="message, expected and remedy in the `language` that Accept-Language asks for, where there are words",
     )
 
 
@@ -108,7 +109,7 @@ async def read_json(request: Request, form: type[_Body], config: ServeConfig) ->
     try:
         return form.model_validate(document)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False), form) from None
+        raise invalid(error.errors(include_url=False), form) from None
 
 
 def _refuse_deep(document: Any) -> None:
@@ -126,7 +127,7 @@ def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
     found = [
         {
             "field": ".".join(str(part) for part in problem["loc"]) or "body",
-            "problem": problem_with(problem, form),
+            **finding(problem, form),
             "got": "nothing" if problem["type"] == "missing" else _shown(problem["loc"], problem.get("input")),
         }
         for problem in problems[:20]
@@ -135,6 +136,8 @@ def invalid(problems: Any, form: type[BaseModel] | None = None) -> BadInput:
         "; ".join(f"{item['field']}: {item['problem']}" for item in found),
         expected=f"an object with {fields_of(form)}" if form else None,
         see="schema",
+        reason="body_fields",
+        keys=", ".join(form.model_fields) if form else "",
         fields=found,
     )
 

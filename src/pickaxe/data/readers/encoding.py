@@ -69,6 +69,9 @@ def known_encoding(name: str) -> str:
             f"unknown encoding {name!r:.100}",
             expected="auto, or a codec that Python knows, such as utf-8, utf-16, cp1252 or gb18030",
             remedy=f"did you mean {near[0]!r}?" if near else 'use encoding = "auto" to find out what is wrong with the file',
+            reason="encoding_unknown",
+            name=name[:100],
+            near=near[0] if near else "",
         )
     return found.name
 

@@ -44,7 +44,14 @@ def settled(path: Path, name: str, config: IngestConfig) -> IngestConfig:
     Raises `BadInput` for an empty file, an unknown encoding, and formats that are recognised but not read.
     """
     if path.stat().st_size == 0:
-        raise BadInput(f"{name} is empty", expected="at least one row", got="0 bytes", remedy="check how the file was written")
+        raise BadInput(
+            f"{name} is empty",
+            expected="at least one row",
+            got="0 bytes",
+            remedy="check how the file was written",
+            reason="file_empty",
+            name=name,
+        )
     form = _format(path, name) if config.format == "auto" else config.format
     found = config.model_copy(update={"format": form})
     if form == "parquet":
