@@ -69,7 +69,7 @@ def test_a_program_reads_the_envelope(client: TestClient, path: str, accept: str
     assert "pickaxe runs" not in answer.json()["error"]["remedy"]
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/runs/none", "/v1/", "/v1/runs?limit=-1"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/runs/none", "/v1/runs?limit=-1"])
 def test_the_api_speaks_json_to_a_browser_too(client: TestClient, path: str) -> None:
     assert client.get(path, headers=BROWSER).json()["error"]["code"] in ("not_found", "bad_input")
 
