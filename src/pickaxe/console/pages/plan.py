@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -13,18 +13,16 @@ from starlette.responses import RedirectResponse, Response
 from pickaxe.compute.planner.catalogue import hardware, models
 from pickaxe.compute.planner.claims.claims import shipped_claims
 from pickaxe.compute.planner.here.history import METERS
-from pickaxe.compute.planner.here.kept import Pair, median_error, pairs, within
+from pickaxe.compute.planner.here.kept import median_error, pairs, within
 from pickaxe.compute.planner.here.serving import METERS as SERVING_METERS
 from pickaxe.compute.planner.here.serving import STEP as SERVING
 from pickaxe.compute.planner.quantities.currency import Rates
 from pickaxe.compute.planner.scenario import FORECASTS, FORMS, open_saved, plan, save
 from pickaxe.compute.planner.training.work import METHODS
 from pickaxe.compute.planner.words import word
-from pickaxe.console import charts
 from pickaxe.console.forms import fields_of
+from pickaxe.console.planned import cases_shown, pairs_drawn
 from pickaxe.console.site import Site, link
-from pickaxe.console.tornado import moves
-from pickaxe.console.words import Translate
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
@@ -59,9 +57,6 @@ START: Mapping[str, Mapping[str, str]] = {
 CURRENCIES = {"en": "USD", "zh": "CNY"}
 """What money is shown in unless the scenario says: the one that readers of the language count in, by dated rates."""
 _TRAINING = {"method": ("", list(METHODS)), "dtype": ("", list(hardware.DTYPES)), "sequence": ("", []), "deadline": ("", [])}
-_LEAST_USE = 0.2
-_UNITS = (("_ms", 1e-3, "s"), ("_us", 1e-3, "ms"), ("_bytes", 1e-6, "MB"), ("nano_hour", 1e-9, "$"), ("nano_thousand", 1e-9, "$"))
-"""How a meter's name ends, what its unit is worth in the one that is drawn, and that one's symbol."""
 _RANGE = re.compile(r"\s*(?:–|\.\.|\bto\b)\s*")
 _LARGEST = 200
 MOST_PAIRS = 1_000
@@ -94,7 +89,7 @@ def router(site: Site) -> APIRouter:
                 meter,
                 median_error(found, meter),
                 within(found, meter),
-                _pairs_drawn([pair for pair in found if pair.meter == meter], t),
+                pairs_drawn([pair for pair in found if pair.meter == meter], t),
             )
             for meter in (*METERS, *SERVING_METERS)
             if any(pair.meter == meter for pair in found)
@@ -129,7 +124,7 @@ def router(site: Site) -> APIRouter:
             kind=kind,
             error=error,
             entries=_entries(kind, start | asked, set(start), found, language),
-            cases=_cases(kind, found, site.words_of(request), language),
+            cases=cases_shown(kind, found, site.words_of(request), language),
             may_write=caller_of(request).may("write"),
             asked=asked,
         )
@@ -234,56 +229,3 @@ def _title(name: str, language: str) -> str:
         return word("fields", name.rpartition(".")[2], language)
     except KeyError:
         return name
-
-
-def _cases(kind: str, found: Mapping[str, Any], t: Translate, language: str) -> list[dict[str, Any]]:
-    cases: list[dict[str, Any]] = []
-    for name, case in found.items():
-        results, bars = case["results"], case["tornado"]
-        headlines = [key for key in bars if key in results]
-        drawn = {key: moves(bars[key], case["inputs"], results[key]["centre"], language) for key in headlines}
-        cases.append(
-            {
-                "name": name,
-                "headlines": [results[key] for key in headlines],
-                "results": list(results.values()),
-                "tornados": [(key, results[key], lines) for key, lines in drawn.items() if lines],
-                "curve": _curve(kind, case, t),
-                "notes": case["notes"],
-                "layouts": case.get("layouts"),
-                "rate": case["rate"],
-            }
-        )
-    return cases
-
-
-def _pairs_drawn(found: Sequence[Pair], t: Translate) -> charts.Spec | None:
-    """Forecasts of one meter against its readings, in the unit that people use."""
-    worth, unit = next(((worth, unit) for ending, worth, unit in _UNITS if found[0].meter.endswith(ending)), (1.0, ""))
-    titles = [t(f"plan.{name}") + (f" ({unit})" if unit else "") for name in ("forecast", "read")]
-    return charts.forecasts(found, worth=worth, x_title=titles[0], y_title=titles[1])
-
-
-def _curve(kind: str, case: Mapping[str, Any], t: Translate) -> charts.Spec | None:
-    """Margin by use of a pool, or the day's money of an own and a bought model by traffic; None for other kinds."""
-    rows, results = case.get("curve") or [], case["results"]
-    if kind == "pool" and rows:
-        shown = [row for row in rows if row["margin"] is not None and row["utilisation"] >= _LEAST_USE]
-        if not shown:
-            return None
-        points = [(float(row["utilisation"]), float(row["margin"])) for row in shown]
-        even = results["break_even"]["centre"]
-        marks = [(even, t("plan.even", at=results["break_even"]["text"]))] if even is not None and _LEAST_USE <= even <= 1 else []
-        return charts.amounts({results["margin"]["title"]: points}, x=".0%", y=".0%", marks=marks)
-    if kind == "own" and rows:
-        worth = case["rate"]["per_dollar"] if case["rate"] else 1.0
-        series = {
-            results[name]["title"]: [
-                (float(row["calls_day"]), worth * float(row[name])) for row in rows if row.get(name) is not None
-            ]
-            for name in ("api_day", "own_day")
-        }
-        even = results["own_break_even"]["centre"]
-        marks = [(even, t("plan.cheaper", at=results["own_break_even"]["text"]))] if even is not None else []
-        return charts.amounts(series, x="~s", y="~s", marks=marks, log=True) if all(series.values()) else None
-    return None
