@@ -11,6 +11,7 @@ import pytest
 
 import pickaxe
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
+from pickaxe.kernel.nouns import Route
 from pickaxe.server.declared import Declared
 from tests.server.two_tenants import MARK, ROW, TRACE, Server, start
 
@@ -181,3 +182,17 @@ def test_the_same_names_here_and_there(server: Server) -> None:
     """A person of one tenant is nobody in the other, whatever they are called there."""
     assert {person["tenant_id"] for person in server.ask("acme's admin", "GET", "/v1/people").json()["data"]} == {"tenant-acme"}
     assert {person["tenant_id"] for person in server.ask("admin", "GET", "/v1/people").json()["data"]} == {LOCAL_TENANT}
+
+
+def test_a_tenants_broken_model_makes_nobody_else_unready(server: Server) -> None:
+    own = server.ask("acme's admin", "GET", "/v1/me").json()["data"]["tenant_id"]
+    acme = server.workspace.for_tenant(own, "")
+    model = acme.import_json({"no": "model"}, "broken", kind="model")
+    server.workspace.for_tenant(own, "").publish("broken", [Route(model.id)], {})
+    until = time.monotonic() + 20
+    while server.ask("acme's admin", "GET", "/healthz").status_code != 503 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert server.ask("acme's admin", "GET", "/healthz").json()["data"]["problems"].keys() == {"broken"}
+    for caller in ("stranger", "admin"):
+        answer = server.ask(caller, "GET", "/healthz")
+        assert (answer.status_code, answer.json()["data"]["ready"], answer.json()["data"]["problems"]) == (200, True, {})

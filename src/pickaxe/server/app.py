@@ -36,7 +36,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Health(BaseModel):
-    """Live is implied by an answer; ready means that every endpoint of the catalog is loaded."""
+    """Live is implied by an answer; ready means that every endpoint of the tenant is loaded."""
 
     ready: bool
     version: str = Field(examples=["0.1.0"])
@@ -128,10 +128,11 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
         "/healthz", dependencies=[needs(None)], response_model=Envelope[Health], responses={503: {"model": Envelope[Health]}}
     )
     async def healthz(request: Request) -> Response:
-        """200 when ready, 503 while an endpoint that should serve is not loaded. A stranger learns no more than that."""
-        missing = [name for name in serving.problems if name not in serving.deployments]
+        """200 when ready, 503 while an endpoint that should serve is not loaded: of the caller's tenant, for a stranger of the tenant
+        that runs the server, or anybody's broken model would take it from all. A stranger learns no more than that."""
         caller: Caller | None = request.scope.get(CALLER)
         ours = caller.tenant_id if caller else ""
+        missing = [key for key in serving.problems if key[0] == (ours or LOCAL_TENANT) and key not in serving.deployments]
         data = {
             "ready": not missing,
             "version": _version(),
