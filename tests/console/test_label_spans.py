@@ -12,7 +12,7 @@ from pickaxe.data.label.forms import spans_of
 from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.workspace import Workspace
 from tests.console.browser import Browser
-from tests.console.test_label import expect_text, marks, press, wait_until
+from tests.console.desk import expect_text, marks, press, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -248,28 +248,3 @@ def test_a_session_that_ended_leads_to_sign_in_and_back(chromium: Browser, tmp_p
             page.get_by_label("Name").wait_for()
             assert "next=%2Fruns%3Fstate%3Dfailed" in page.url
             opened.complaints[:] = [said for said in opened.complaints if "401" not in said]
-
-
-def test_a_mistake_of_a_form_speaks_to_who_reads_the_page(at: Open) -> None:
-    """The API tells programs of routes and schemas; the page does not pass that on."""
-    page = at.tab.open("/settings")
-    page.route(
-        "**/v1/keys",
-        lambda route: route.fulfill(
-            status=404,
-            json={
-                "error": {
-                    "code": "not_found",
-                    "message": "no key 'x'",
-                    "remedy": "list them: GET /v1/keys",
-                    "details": {"see": "keys"},
-                }
-            },
-        ),
-    )
-    page.locator('form[data-at="/v1/keys"] input[name="name"]').fill("my laptop")
-    page.get_by_role("button", name="Make a key").click()
-    page.locator("#problem").get_by_text("no key 'x'").wait_for()
-    assert "GET" not in page.locator("#problem").inner_text()
-    at.tab.complaints[:] = [said for said in at.tab.complaints if "404" not in said]
-    page.unroute("**/v1/keys")

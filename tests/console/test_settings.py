@@ -196,6 +196,32 @@ def test_a_password_goes_nowhere_when_the_scripts_never_come(at: Tab) -> None:
     at.complaints[:] = [said for said in at.complaints if "ERR_FAILED" not in said]
 
 
+@pytest.mark.slow
+def test_a_mistake_of_a_form_speaks_to_who_reads_the_page(at: Tab) -> None:
+    """The API tells programs of routes and schemas; the page does not pass that on."""
+    page = at.page
+    page.route(
+        "**/v1/keys",
+        lambda route: route.fulfill(
+            status=404,
+            json={
+                "error": {
+                    "code": "not_found",
+                    "message": "no key 'x'",
+                    "remedy": "list them: GET /v1/keys",
+                    "details": {"see": "keys"},
+                }
+            },
+        ),
+    )
+    page.locator('form[data-at="/v1/keys"] input[name="name"]').fill("my laptop")
+    page.get_by_role("button", name="Make a key").click()
+    page.locator("#problem").get_by_text("no key 'x'").wait_for()
+    assert "GET" not in page.locator("#problem").inner_text()
+    at.complaints[:] = [said for said in at.complaints if "404" not in said]
+    page.unroute("**/v1/keys")
+
+
 def test_a_form_that_names_no_way_to_send_it_never_leaves_the_browser() -> None:
     """Without `method` a browser writes every field into the address, where logs and the history keep it."""
     forms = [

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.nouns import Route as Served
 from pickaxe.kernel.workspace import Workspace
+from tests.console.desk import filled
 from tests.console.held import Held
 from tests.console.tabs import Tab, tab, until
 from tests.console.test_live_pages import Open
@@ -31,14 +31,6 @@ pytestmark = pytest.mark.slow
 def at(chromium: Browser, served: tuple[Workspace, str]) -> Iterator[Open]:
     with tab(chromium, served[1]) as opened:
         yield Open(opened, served[0])
-
-
-def made_queue(at: Open, name: str, items: int, overlap: int = 1) -> Queue:
-    rows = at.workspace.import_table(
-        pa.table({"row_key": [f"k{n}" for n in range(items)], "text": [f"Item {n}" for n in range(items)]}), f"{name}/rows"
-    )
-    create_queue(at.workspace, name, rows, labels=("yes", "no"), overlap=overlap)
-    return Queue(at.workspace, name)
 
 
 def busy(place: Locator) -> bool:
@@ -185,7 +177,7 @@ def test_what_starts_is_what_the_form_said_when_start_was_pressed(at: Open, tmp_
 
 
 def test_of_two_decisions_the_first_is_kept_before_the_next_is_taken(at: Open) -> None:
-    desk = made_queue(at, "divided", items=2, overlap=2)
+    desk = filled(at.workspace, 2, name="divided", labels=("yes", "no"), overlap=2)
     for key in ("k0", "k1"):
         for who, label in (("ann", "yes"), ("bob", "no")):
             desk.answer(who, key, label, seconds=1)
