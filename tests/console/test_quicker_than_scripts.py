@@ -165,3 +165,16 @@ def test_scripts_that_never_come_are_said(at: Tab) -> None:
     page.wait_for_selector("html[data-ready]", state="attached")
     assert not page.locator("#broken").is_visible()
     at.complaints[:] = [said for said in at.complaints if "ERR_FAILED" not in said]
+
+
+def test_nothing_moves_for_who_wants_it_still(at: Tab) -> None:
+    at.page.emulate_media(reduced_motion="reduce")
+    page, held = begun(at, "/tasks/-/new", "jobs.js")
+    start = page.get_by_role("button", name="Start headlines")
+    start.click()
+    moving = "button => [getComputedStyle(button, '::after').animationName, getComputedStyle(button, '::after').content]"
+    assert start.evaluate(moving) == ["none", '""'], "what is under way says so all the same"
+    page.route("**/v1/jobs", lambda route: route.abort())
+    held.let_go()
+    page.get_by_text("The server did not answer.").first.wait_for()
+    at.complaints[:] = [said for said in at.complaints if "ERR_FAILED" not in said]
