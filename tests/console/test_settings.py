@@ -19,6 +19,7 @@ from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
 from pickaxe.server.up import whole_app
+from tests.console.held import Held
 from tests.console.site import application, caller
 from tests.console.tabs import Tab, tab
 
@@ -166,17 +167,17 @@ def test_a_password_of_ones_own(at: Tab) -> None:
 
 @pytest.mark.slow
 def test_a_password_sent_before_the_scripts_are_there_waits_for_them_and_never_stands_in_the_address(at: Tab) -> None:
-    page, held, visited = at.page, [], []
+    page, visited = at.page, []
     page.on("framenavigated", lambda frame: visited.append(frame.url))
-    page.context.route("**/settings.js", lambda route: held.append(route))
+    held = Held(page, "**/settings.js")
     page.goto(f"{at.address}/settings", wait_until="commit")
     page.get_by_label("Old password").fill("another one altogether")
     own = page.locator("section[aria-labelledby=own-title]")
     own.get_by_label("New password").fill("a better password than this")
     own.get_by_role("button", name="Save").click()
+    held.wait()
     page.wait_for_timeout(300)
-    assert len(held) == 1
-    held[0].continue_()
+    held.let_go()
     page.get_by_text("the old password is another one").wait_for()
     at.complaints[:] = [said for said in at.complaints if "403" not in said]
     assert visited == [f"{at.address}/settings"]

@@ -42,8 +42,8 @@ def test_whoever_is_quicker_than_the_network_is_not_told_that_all_is_done_and_is
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.evaluate("setTimeout(() => location.assign('/tasks'))")
-    page.wait_for_timeout(500)
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => location.assign('/tasks'))")
     assert asked == ["beforeunload"]
     answers.let_go()
     for n in range(4, 9):
