@@ -80,6 +80,7 @@ def test_cost_prints_what_the_ledger_says(ask: Pickaxe, finished: Finished) -> N
     assert re.search(r"tiny/label .*s of people \(simulated\)", said)
     assert "shared with tiny/model:1" in said
     assert "encoders/encoder:1  imported" in said
+    assert re.search(r"energy         \S+ \w*Wh, \S+ \w*gCO2 \((partly )?(measured|estimated)\), \S+ J a token\n", said)
 
 
 def test_the_bill_adds_up(ask: Pickaxe) -> None:

@@ -9,10 +9,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import pickaxe
+from pickaxe.compute.planner.energy import grid, metered
 from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.workspace import Workspace
+from tests.compute import steps
 from tests.console.site import application, caller
 
 
@@ -62,3 +64,17 @@ def test_readers_of_chinese_see_what_it_is_about_in_yuan(two: Workspace) -> None
     assert re.search(r"约 ¥14\.\d\d（1 美元 = 7\.\d+", chinese), "two dollars and a little of the pool"
     assert "$2.0" in chinese, "the bill itself stays in dollars"
     assert "¥" not in english
+
+
+def test_a_run_says_what_its_energy_emitted(client: TestClient, empty: Workspace) -> None:
+    """At 473 g a kWh: 3.6 kJ are 1 Wh and 473 mg, and with 1,000 tokens 3.6 J each."""
+    run = empty.run(steps.read, steps.Read(texts=1), name="toy/read").run
+    with empty.catalog.write() as connection:
+        read = [Usage("energy_mj", 3_600_000, "measured", "a meter"), Usage("tokens", 1_000, "measured", "counted")]
+        empty.ledger.record(connection, "met", 1, read)
+    shown = client.get(f"/runs/{run.id}").text
+    assert "CO₂" in shown
+    assert "a token" in shown
+    assert str(metered(empty.ledger.charges([run.id]), grid("world")).carbon) in shown
+    assert str(metered(empty.ledger.charges(["met"]), grid("world"))) == "1 Wh, 0.473 gCO2 (measured), 3.6 J a token"
+    assert "二氧化碳" in client.get(f"/runs/{run.id}", headers={"accept-language": "zh"}).text

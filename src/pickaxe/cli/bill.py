@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("artifact")
+@click.option("--grid", default="world", show_default=True, help="Whose electricity was drawn, for the CO2: a country or region.")
 @click.pass_obj
-def cost(workspace: str | None, artifact: str) -> None:
-    """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added."""
+def cost(workspace: str | None, artifact: str, grid: str) -> None:
+    """Print what ARTIFACT (name, name:3, name@alias or id) cost: the tree of runs it was made from, in full, and what it added; and what
+    energy all of them took, where a meter or an estimate says so.
+    """
     from pickaxe.cli.screen import console, reading
+    from pickaxe.compute.planner import energy
     from pickaxe.kernel.ledger.cost import as_money
 
+    intensity = energy.grid(grid)
     with reading(workspace) as ws:
         found = ws.cost(ws.artifact(artifact))
         tree = _tree(ws, ws.lineage(found.artifact), found)
@@ -30,6 +35,9 @@ def cost(workspace: str | None, artifact: str) -> None:
     click.echo(f"full cost      {as_money(found.full)}")
     click.echo(f"marginal cost  {as_money(found.marginal)}")
     click.echo(f"rule           {found.rule}")
+    footprint = energy.metered((charge for run in found.runs for charge in run.charges), intensity)
+    if footprint.basis != "unknown":
+        click.echo(f"energy         {footprint}")
 
 
 @click.command()

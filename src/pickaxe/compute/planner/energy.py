@@ -40,6 +40,14 @@ class Footprint:
     def carbon_per_token(self) -> Carbon | None:
         return Carbon(float(self.carbon) / float(self.tokens)) if self.tokens else None
 
+    def __str__(self) -> str:
+        return f"{self.energy}, {self.carbon} ({self.basis})" + (f", {self.joules_a_token} a token" if self.tokens else "")
+
+    @property
+    def joules_a_token(self) -> str:
+        """For people; nothing where no tokens were counted."""
+        return "" if self.energy_per_token is None else f"{float(self.energy_per_token):.3g} J"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, in joules, grams of CO2 equivalent and tokens."""
         per_token, carbon = self.energy_per_token, self.carbon_per_token

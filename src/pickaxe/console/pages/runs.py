@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from pickaxe.compute.planner.energy import grid, metered
 from pickaxe.console import charts
 from pickaxe.console.forms import After, Text
 from pickaxe.console.site import Site
@@ -23,6 +24,8 @@ _NOTHING: list[str] = []
 MOST_EVENTS = 5_000
 """Points read of one run, the newest; a chart shows fewer anyway."""
 SHOWN_LOGS = 400
+_GRID = "world"
+"""Whose electricity a run is taken to have drawn; `pickaxe cost --grid` asks of another."""
 
 
 def router(site: Site) -> APIRouter:
@@ -83,11 +86,13 @@ def router(site: Site) -> APIRouter:
         progress = workspace.log.list(kind="progress", subject=id, limit=1, newest_first=True)
         logs = workspace.log.list(kind="log", subject=id, limit=SHOWN_LOGS, newest_first=True)
         artifacts = workspace.artifacts.many([*run.inputs.values(), *run.outputs.values()])
+        charges = workspace.ledger.charges([id])
         return site.page(
             request,
             "run.html",
             run=run,
-            charges=workspace.ledger.charges([id]),
+            charges=charges,
+            footprint=metered(charges, grid(_GRID)),
             progress=progress[0] if progress and run.state == RunState.RUNNING else None,
             logs=logs[::-1],
             figures={name: values[-1][1] for name, values in series.items() if len(values) == 1},
