@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from pickaxe.kernel import browse, newest
 from pickaxe.kernel import runs as kernel_runs
 from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.paging import distinct
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel.sample_steps import Count, count
 
@@ -96,3 +98,29 @@ def test_runs_of_some_names_are_the_same_however_they_are_found(workspace: Works
         monkeypatch.setattr(kernel_runs, "_LOOKED_THROUGH", looked_through)
         for names in (["t/a"], ["t/d", "t/c"], ["t/nothing"], []):
             assert paged(names) == [run.id for run in everything if run.name in names]
+
+
+def test_names_page_by_page_with_their_newest_versions(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate(("b/rows", "a/rows", "b/rows", "a/model", "c/rows", "b/rows")):
+        workspace.import_json({"n": number}, name, kind="model" if "model" in name or number == 4 else "note")
+    everything = {"a/model": (1, 1, "model"), "a/rows": (1, 1, "note"), "b/rows": (3, 3, "note"), "c/rows": (1, 1, "model")}
+
+    def paged(**wanted: str) -> dict[str, tuple[int, int, str]]:
+        found: dict[str, tuple[int, int, str]] = {}
+        after = None
+        while True:
+            page, after = browse.names(workspace, after=after, limit=1, **wanted)
+            found |= {item.newest.name: (item.newest.version, item.versions, item.newest.kind) for item in page}
+            if after is None:
+                return found
+
+    for many in (1, 2, 5000):
+        monkeypatch.setattr(browse, "MANY_NAMES", many)
+        monkeypatch.setattr(browse, "distinct", partial(distinct, most=many))
+        assert paged() == everything
+        assert list(paged()) == sorted(everything)
+        assert paged(kind="model").keys() == {"a/model", "c/rows"}
+        assert paged(contains="ROW").keys() == {"a/rows", "b/rows", "c/rows"}
+        assert paged(contains="ow b/").keys() == {"b/rows"}
+        assert paged(contains="%") == {}
+        assert browse.kinds(workspace) == ["model", "note"]

@@ -74,7 +74,7 @@ def test_of_very_many_names_the_first_are_looked_through(named: Workspace, monke
     """What lies beyond is found by its beginning still."""
     monkeypatch.setattr(finding, "MANY_NAMES", 2)
     monkeypatch.setattr(paging, "MANY_NAMES", 2)
-    monkeypatch.setattr(paging.distinct, "__kwdefaults__", {"begin": "", "most": 2})
+    monkeypatch.setattr(paging.distinct, "__kwdefaults__", {"begin": "", "beyond": "", "most": 2})
     assert finding.run_names(named, ["label"], limit=6) == ["headlines/label", "headlines/auto-label"]
     assert finding.run_names(named, ["rev"], limit=6) == ["reviews/label"]
     assert finding.run_names(named, ["view"], limit=6) == []

@@ -134,6 +134,8 @@ def _line(event: Event) -> str:
         return f"{event.name} = {event.value:.6g}" + ("" if event.step is None else f"  (step {event.step})")
     if event.kind == "progress":
         return f"{event.value or 0:.0%} {event.name}"
+    if event.kind == "system":
+        return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in event.body.items())
     return f"{event.kind} {event.name} {event.body or ''}"
 
 

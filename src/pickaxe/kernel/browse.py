@@ -5,7 +5,7 @@ Each touches about as many rows as it shows (by an index where the catalog has o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pickaxe.kernel.catalog.schema import artifacts, edges, runs
 from pickaxe.kernel.nouns import Artifact
-from pickaxe.kernel.paging import MANY, batched
+from pickaxe.kernel.paging import MANY, MANY_NAMES, batched, distinct
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -29,19 +29,43 @@ class Named(NamedTuple):
 def names(
     workspace: Workspace, *, kind: str | None = None, contains: str = "", after: str | None = None, limit: int = 50
 ) -> tuple[list[Named], str | None]:
-    """Artifacts by name; `after` is the last name of the page before. Returns the page and its cursor, None at the end."""
-    newest = sa.func.max(artifacts.c.version)
-    query = sa.select(artifacts.c.name, newest.label("version"), sa.func.count().label("versions"))
-    query = query.where(artifacts.c.tenant_id == workspace.tenant_id)
-    if kind:
-        query = query.where(artifacts.c.kind == kind)
-    if contains:
-        query = query.where(artifacts.c.name.contains(contains, autoescape=True))
-    if after is not None:
-        query = query.where(artifacts.c.name > after)
-    found = _named(workspace, query.group_by(artifacts.c.name).order_by(artifacts.c.name).limit(limit + 1))
-    found.sort(key=lambda item: item.newest.name)
-    return found[:limit], found[limit - 1].newest.name if len(found) > limit else None
+    """Names that hold every word of `contains` and whose newest version is of `kind`, in order, with that version.
+
+    `after` is the last name of the page before. Returns the page and its cursor, None at the end.
+    """
+    words, found = contains.lower().split(), list[Any]()
+    for row in _newest_of_each(workspace, after or ""):
+        if (kind is None or row.kind == kind) and all(word in row.name for word in words):
+            found.append(row)
+        if len(found) > limit:
+            break
+    page = found[:limit]
+    known = workspace.artifacts.many([row.id for row in page])
+    counts = _versions_of(workspace, [row.name for row in page])
+    return [Named(known[row.id], counts[row.name]) for row in page], page[-1].name if len(found) > limit else None
+
+
+def _newest_of_each(workspace: Workspace, after: str = "") -> Iterator[Any]:
+    """`id`, `name` and `kind` of the newest version of every name beyond `after`, in order: a look into the index for each name."""
+    while True:
+        ours = artifacts.c.tenant_id == workspace.tenant_id
+        each = distinct(artifacts.c.name, ours, beyond=after).subquery()
+        newest = sa.select(artifacts.c.id).where(ours, artifacts.c.name == each.c.value).order_by(artifacts.c.version.desc())
+        ids = sa.select(newest.limit(1).correlate(each).scalar_subquery()).select_from(each)
+        query = sa.select(artifacts.c.id, artifacts.c.name, artifacts.c.kind).where(artifacts.c.id.in_(ids))
+        with workspace.catalog.read() as connection:
+            rows = connection.execute(query.order_by(artifacts.c.name)).all()
+        yield from rows
+        if len(rows) < MANY_NAMES:
+            return
+        after = rows[-1].name
+
+
+def _versions_of(workspace: Workspace, names: Sequence[str]) -> dict[str, int]:
+    query = sa.select(artifacts.c.name, sa.func.count().label("versions")).group_by(artifacts.c.name)
+    query = query.where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.name.in_(names))
+    with workspace.catalog.read() as connection:
+        return {row.name: row.versions for row in connection.execute(query)}
 
 
 def tables(workspace: Workspace, *, contains: str = "", limit: int = 50) -> list[Artifact]:
@@ -86,10 +110,8 @@ def newest_versions(workspace: Workspace, names: Sequence[str]) -> dict[str, Art
 
 
 def kinds(workspace: Workspace) -> list[str]:
-    """Every kind of artifact that there is."""
-    query = sa.select(artifacts.c.kind).where(artifacts.c.tenant_id == workspace.tenant_id).distinct()
-    with workspace.catalog.read() as connection:
-        return sorted(connection.execute(query).scalars())
+    """Every kind that the newest version of a name is of."""
+    return sorted({row.kind for row in _newest_of_each(workspace)})
 
 
 def run_names(workspace: Workspace, ids: Iterable[str]) -> dict[str, str]:

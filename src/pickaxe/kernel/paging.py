@@ -51,19 +51,23 @@ def beginning(column: sa.ColumnElement[str], begin: str) -> list[sa.ColumnElemen
 
 
 def distinct(
-    column: sa.ColumnElement[str], *ours: sa.ColumnElement[bool], begin: str = "", most: int = MANY_NAMES
+    column: sa.ColumnElement[str], *ours: sa.ColumnElement[bool], begin: str = "", beyond: str = "", most: int = MANY_NAMES
 ) -> sa.Select[str]:
     """The values of `column` that begin with `begin`, each once and in order, up to `most`: a look into the index for each of them.
 
-    `ours` are equalities on the columns that come before it in an index; the rows between two values are not read.
+    Those after `beyond`, where that is given. `ours` are equalities on the columns that come before it in an index; the rows between
+    two values are not read.
     """
     here = [*ours, *beginning(column, begin)]
 
-    def first(beyond: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    def first(there: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
         # In the index's own order: a minimum over all that is beyond would read all of it.
-        return sa.select(column).where(*here, beyond).order_by(column).limit(1).scalar_subquery()
+        return sa.select(column).where(*here, there).order_by(column).limit(1).scalar_subquery()
 
-    each = sa.select(first(column >= begin).label("value"), sa.literal(1).label("place")).cte("each", recursive=True)
+    # Only the first look goes by `beyond`: two bounds at once, and the index is read from the lower one each time.
+    each = sa.select(first(column > beyond if beyond else column >= begin).label("value"), sa.literal(1).label("place")).cte(
+        "each", recursive=True
+    )
     following = sa.select(first(column > each.c.value).correlate(each), each.c.place + 1)
     each = each.union_all(following.where(each.c.value.is_not(None), each.c.place < most))
     return sa.select(each.c.value).where(each.c.value.is_not(None))
