@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +119,27 @@ def test_an_idle_process_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     while processes._idle and time.monotonic() < until:
         time.sleep(0.02)
     assert not processes._idle
+
+
+_ASKING = """
+from pickaxe.kernel.tables.sandbox import Sandbox
+from pickaxe.kernel.tables.sql import SqlLimits
+sandbox = Sandbox()
+print(sandbox.process.pid, flush=True)
+sandbox.ask("SELECT levenshtein(repeat('a', 3000000), repeat('b', 3000000))", {}, [], SqlLimits(seconds=1.0, threads=1))
+"""
+
+
+@pytest.mark.slow
+def test_a_query_does_not_outlive_a_parent_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", _ASKING], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(0.5)
+        parent.kill()
+    with pytest.raises(psutil.NoSuchProcess):
+        child.wait(60)
+        child.cpu_times()
 
 
 def test_what_goes_down_with_a_query_is_told(alone: Sandbox) -> None:
