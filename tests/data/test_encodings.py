@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
+from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,20 @@ def test_unicode_in_every_spelling(tmp_path: Path, encoding: str) -> None:
     assert len(texts(bench)) == 200
     assert texts(bench)[0] == "naïve — ✓ (0)"
     assert profile(bench)["columns"] == ["id", "text", "kind"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_name_without_its_order_fits_a_file_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    assert texts(run(tmp_path, tickets("naïve — ✓").encode(encoding), encoding=encoding[:6]))[0] == "naïve — ✓ (0)"
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)) * 40, b"\x00" * 300, b"\xff\xfe", b"\r\r\r", b'"', b"sep=;", b"a,b\r"])
+def test_whatever_it_is_and_is_called_it_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = written(tmp_path, content)
+    for encoding in ("auto", *sorted({*aliases.values(), "utf-8-sig", "undefined", "idna", "unicode_escape", "..\\x"})):
+        for name in ("some.csv", "some.jsonl"):
+            with contextlib.suppress(BadInput):
+                look(path, name, IngestConfig(encoding=encoding))
 
 
 def test_a_short_file_says_that_its_encoding_is_a_guess(tmp_path: Path) -> None:

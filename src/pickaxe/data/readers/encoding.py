@@ -27,6 +27,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_NO_TEXT = frozenset(
+    {"idna", "punycode", "undefined", "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape"}
+)
+"""Codecs of single names, of Python's literals, or of nothing."""
 _HEAD = 512 << 10
 _WINDOW, _WINDOWS = 16 << 10, 16
 """The beginning of a file is looked at, and as many windows spread over the rest."""
@@ -57,13 +61,16 @@ def found_encoding(path: Path) -> Encoding:
     return _guessed(_first(odd))
 
 
-def known_encoding(name: str) -> str:
-    """Python's own name of a codec. Raises `BadInput` with the nearest names."""
+def known_encoding(name: str, path: Path) -> str:
+    """Python's own name of a codec, for this file: ``utf-16`` without a mark says which half comes first.
+
+    Raises `BadInput` with the nearest names.
+    """
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):  # a NUL in the name
         found = None
-    if found is None or not getattr(found, "_is_text_encoding", True):
+    if found is None or not getattr(found, "_is_text_encoding", True) or found.name in _NO_TEXT:
         near = nearest(name, ["utf-8", "utf-16", "latin-1", "shift_jis", *COMMON], most=1)
         raise BadInput(
             f"unknown encoding {name!r:.100}",
@@ -73,7 +80,13 @@ def known_encoding(name: str) -> str:
             name=name[:100],
             near=near[0] if near else "",
         )
-    return found.name
+    if found.name not in ("utf-16", "utf-32"):
+        return found.name
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if any(head.startswith(mark) for mark, name in _MARKS if name == found.name):
+        return found.name
+    return _without_mark(head) or "utf-16-le" if found.name == "utf-16" else "utf-32-le"
 
 
 def fitting(data: bytes) -> list[str]:

@@ -201,7 +201,7 @@ class _Transcoder(io.RawIOBase):
             self._ended = not chunk
             try:
                 self._ready = self._decoder.decode(chunk, final=not chunk).encode("utf-8", errors="surrogatepass")
-            except UnicodeDecodeError:
+            except UnicodeError:  # also of a mark that is not there any more
                 self._ready = b"\xff"
                 self._decoder.reset()
         count = min(len(buffer), len(self._ready))

@@ -60,7 +60,7 @@ def settled(path: Path, name: str, config: IngestConfig) -> IngestConfig:
         encoding = found_encoding(path)
         found = found.model_copy(update={"encoding": encoding.name, "encoding_from": "found" if encoding.sure else "guessed"})
     else:
-        found = found.model_copy(update={"encoding": known_encoding(config.encoding)})
+        found = found.model_copy(update={"encoding": known_encoding(config.encoding, path)})
     if form == "jsonl" or (config.delimiter is not None and config.skip_before_header is not None):
         return found
     given = "\t" if form == "tsv" and config.delimiter is None else config.delimiter
