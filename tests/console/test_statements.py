@@ -63,10 +63,14 @@ def test_pages_ask_no_more_for_more_rows(empty: Workspace, tmp_path: Path, asked
     with TestClient(whole_app(empty), base_url="http://localhost") as client:
 
         def statements(address: str) -> int:
+            """Of one look, the fewest of some: now and then the server asks something by itself meanwhile."""
             assert client.get(address).status_code == 200  # what is kept between two looks is there then
-            asked.clear()
-            client.get(address)
-            return len(asked)
+            counts: list[int] = []
+            for _ in range(5):
+                asked.clear()
+                client.get(address)
+                counts.append(len(asked))
+            return min(counts)
 
         pages = ["/runs", "/runs?q=t", "/artifacts", "/artifacts?q=t", "/data", "/label", "/review", "/traces", "/endpoints"]
         pages += ["/settings/changes", "/search?q=t", "/v1/queues"]
