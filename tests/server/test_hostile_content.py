@@ -159,6 +159,11 @@ def test_parquet_that_is_larger_than_it_looks(http: httpx.Client, trap: str) -> 
     assert psutil.Process().memory_info().rss - before < 300_000_000, "the server is this process"
 
 
+def test_a_look_at_a_folder_says_so(http: httpx.Client) -> None:
+    refused(http.get("/v1/looks/words/model"), "is a folder")
+    refused(http.get("/tasks/-/new", params={"source": "words/model"}), "is a folder")
+
+
 def test_plain_tables_of_many_types_are_taken(http: httpx.Client) -> None:
     words = pa.array(["a", "b", None, "a"])
     columns = {

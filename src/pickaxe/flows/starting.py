@@ -51,13 +51,16 @@ def look_at(workspace: Workspace, reference: str, reading: IngestConfig | None =
 
 def looked(file: Path, name: str, reading: IngestConfig | None = None) -> Look:
     """A first look at the file that its owner calls `name`; at Parquet in a process apart, for a few bytes of it may stand for any number."""
-    with file.open("rb") as source:
-        parquet = source.read(len(_PARQUET)) == _PARQUET
-    if not parquet and not name.lower().endswith(_PARQUET_NAMES):
+    if file.is_dir() or not _is_parquet(file, name):
         return look(file, name, reading)
     address = f"{look_told.__module__}:{look_told.__name__}"
     told = confined(address, [str(file), name], what=name, seconds=_LOOK_SECONDS, memory_bytes=_LOOK_MEMORY)
     return TypeAdapter(Look).validate_python(told)
+
+
+def _is_parquet(file: Path, name: str) -> bool:
+    with file.open("rb") as source:
+        return source.read(len(_PARQUET)) == _PARQUET or name.lower().endswith(_PARQUET_NAMES)
 
 
 def look_told(file: str, name: str) -> Any:
