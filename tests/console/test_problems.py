@@ -115,7 +115,7 @@ def mistakes(workspace: Workspace, folder: Path) -> Mapping[str, Callable[[], ob
         "file_column_twice": a_file(folder, "twice.csv", b"text,text\na,b\n"),
         "file_parquet": a_file(folder, "rows.parquet", b"PAR1" + b"\0" * 40),
         "file_nothing_usable": a_file(folder, "header.csv", b"text,label\n"),
-        "encoding_unknown": lambda: known_encoding("utf8000000000"),
+        "encoding_unknown": lambda: known_encoding("utf8000000000", folder),
         "column_of_text_several": lambda: text_column(records, None, "rows.csv"),
         "column_of_text_none": lambda: text_column(numbers, None, "rows.csv"),
         "column_missing": lambda: text_column(records, "third", "rows.csv"),
