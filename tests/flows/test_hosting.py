@@ -111,9 +111,9 @@ def test_what_a_killed_server_leaves_is_read_by_the_next(
     monkeypatch.setattr(served, "SHORTEST_NS", 0)
     pools, log = workspace.stores.pools, workspace.log
     pool = pools.open("cpu", 1, {})
+    workspace.ledger.grant(pool, "server-dead", 1)
     keep_forecast(workspace, "server-dead:1", forecast_server(workspace), pool)
     keep_forecast(workspace, "server-dead:headlines:1", hosting.foreseen(workspace, next(iter(deployments.values()))), pool)
-    workspace.ledger.grant(pool, "server-dead", 1)
     answer(workspace, 3.0, 40)
     with workspace.catalog.write() as connection:
         noted = (Usage(meter, amount, "measured", "noted") for meter, amount in (("wall_ms", 1000), ("tokens", 50)))
@@ -127,7 +127,7 @@ def test_what_a_killed_server_leaves_is_read_by_the_next(
     with Hosting(workspace, "server-next", lambda: Fake(deployments)):
         pass
     found = {(pair.run_id, pair.meter): pair for pair in pairs(workspace)}
-    assert found["server-dead:1", "nano_hour"].read == pytest.approx(CORE_HOUR, rel=0.5)
+    assert found["server-dead:1", "nano_hour"].read == pytest.approx(CORE_HOUR, rel=0.01)
     left = {event.subject: event.body for event in log.list(kind="served")}
     assert left["server-dead:1"]["readings"]["tokens_hour"] == 50 * 3600
     assert "answer_cpu_us" not in left["server-dead:1"]["readings"]

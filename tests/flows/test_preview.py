@@ -19,7 +19,7 @@ def test_a_line_is_forecast_from_earlier_lines(tmp_path: Path) -> None:
         assert preview(workspace, task).stages == ()
         workspace.import_files(data, "old/source")
         line = Line(workspace, "old")
-        for stage, seconds in (("ingest", 0.2), ("teacher", 0.4)):
+        for stage, seconds in (("ingest", 0.1), ("teacher", 1.5)):
             line.stage(stage, spin, Spin(seconds=seconds), {}, cores=1)
         found = preview(workspace, task).stages
     assert [item.stage for item in found] == ["ingest", "teacher"]
