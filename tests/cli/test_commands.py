@@ -15,7 +15,7 @@ from tests.cli.conftest import Pickaxe
 COMMANDS = (
     *("demo", "produce", "label", "up", "jobs", "cancel", "artifacts", "runs", "logs", "endpoints"),
     *("cost", "bill", "price", "plan", "lineage", "blast", "rows", "sign-in", "sign-out", "user", "api-key", "tenant"),
-    *("key", "backup", "restore", "doctor", "move"),
+    *("audit", "key", "backup", "restore", "doctor", "move"),
 )
 
 
