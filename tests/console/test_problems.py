@@ -177,15 +177,15 @@ def test_what_an_older_version_kept_is_said_as_it_was() -> None:
 def test_a_page_and_the_api_say_it_in_chinese(empty: Workspace, client: TestClient) -> None:
     empty.import_table(pa.table({"text": ["a"]}), "shop/rows")
     for address, said in (
-        ("/runs/run-0", "没有运行 &#39;run-0&#39;"),
-        ("/artifacts/shop/row", "您是想用 shop/rows 吗？"),
+        ("/runs/run-0", "没有运行 <bdi>&#39;run-0&#39;</bdi>"),
+        ("/artifacts/shop/row", "您是想用 <bdi>shop/rows</bdi> 吗？"),
         ("/tasks/nothing", "没有任务"),
     ):
         page = client.get(address, headers=ZH)
         assert page.status_code == 404
         assert said in page.text
     asked = client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}, headers=ZH).text
-    assert "没有列 &#39;txt&#39;" in asked
+    assert "没有列 <bdi>&#39;txt&#39;</bdi>" in asked
     assert "没有列" not in client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}).text
 
 

@@ -6,7 +6,8 @@ program said it, and marked as English; what came (`got`) is never translated, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -20,8 +21,19 @@ Error = PickaxeError | Mapping[str, Any]
 """An error, or its `as_dict()` as it was kept or answered."""
 
 
+class _OnAPage(Formatter):
+    """Sets the reader's own values apart, so that they change neither the markup nor the direction of the sentence."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return Markup("<bdi>{}</bdi>").format(super().format_field(value, format_spec))
+
+
 def in_words(error: Error, language: str) -> dict[str, str]:
     """Those parts of an error that we can say in a language; all of them or the first, and nothing in English, as it is in that."""
+    return _filled(error, language, str.format_map)
+
+
+def _filled(error: Error, language: str, fill: Callable[[str, Mapping[str, Any]], str]) -> dict[str, str]:
     said, words = _parts(error), catalogue(language)
     details: Mapping[str, Any] = said["details"] or {}
     reason = details.get("reason")
@@ -33,7 +45,7 @@ def in_words(error: Error, language: str) -> dict[str, str]:
     if details.get("near"):
         keys["remedy"] = "problem.near"
     try:
-        return {part: words[keys[part]].format_map(details) for part in PARTS if said[part] and keys[part] in words}
+        return {part: fill(words[keys[part]], details) for part in PARTS if said[part] and keys[part] in words}
     except KeyError:  # it was kept by a version that knew less of it
         return {}
 
@@ -60,8 +72,8 @@ def remedy(error: Error, language: str) -> Markup:
 
 def _told(error: Error, part: str, language: str) -> Markup:
     """Nothing where the error has no such part."""
-    if text := in_words(error, language).get(part):
-        return escape(text)
+    if text := _filled(error, language, lambda text, values: _OnAPage().vformat(str(escape(text)), (), values)).get(part):
+        return Markup(text)  # noqa: S704 - words and values are escaped
     return Markup('<span lang="en">{}</span>').format(text) if (text := _parts(error)[part]) else Markup("")
 
 
