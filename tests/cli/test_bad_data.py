@@ -24,10 +24,10 @@ def table(rows: int, classes: tuple[str, ...]) -> str:
 
 
 CASES = {
-    "wrong encoding": (
-        table(40, ("a", "b")).replace("amber", "café").encode("latin-1"),
-        ("--text", "body", "--label", "kind"),
-        ("UTF-8", "encoding"),
+    "no encoding": (
+        table(40, ("a", "b")).encode(),
+        ("--text", "body", "--label", "kind", "--encoding", "klingon"),
+        ("klingon", "encoding"),
     ),
     "missing column": (table(40, ("a", "b")).encode(), ("--text", "boddy", "--label", "kind"), ("boddy", "body")),
     "missing label": (table(40, ("a", "b")).encode(), ("--text", "body", "--label", "king"), ("king", "kind")),
