@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from pickaxe.evaluate.rules import Rule
 from pickaxe.kernel.catalog import schema
 
 if TYPE_CHECKING:
@@ -49,16 +50,26 @@ STAGES = {
 """stage -> its output and the output's kind"""
 
 _ACCURACY = {"value": 0.81, "low": 0.80, "high": 0.82}
+_RULE = Rule("min_accuracy", True, "accuracy", "made up", 0.81, 0.80, 0.82, 0.75, "value", "made up")
 DOCUMENTS: dict[str, Any] = {
     "verdict": {
         "passed": True,
         "statement": "made up",
         "models": {name: {"accuracy": _ACCURACY} for name in ("candidate", "teacher", "baseline")},
         "comparisons": {"baseline": {"difference": {"value": 0.03, "low": 0.02, "high": 0.04}}},
-        "rules": [{"name": "accuracy", "passed": True, "explanation": "made up"}],
+        "rules": [_RULE.as_dict()],
         "worst_errors": [],
     },
-    "drift": {"alarm": False, "statement": "made up", "level": 0.01, "sources": [], "windows": []},
+    "drift": {
+        "alarm": False,
+        "alpha": 0.01,
+        "horizon": 20,
+        "window": 200,
+        "statement": "made up",
+        "level": 0.01,
+        "sources": [],
+        "windows": [],
+    },
 }
 """output -> what pages read of it; anything serves for the others"""
 

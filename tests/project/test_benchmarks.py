@@ -10,8 +10,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+import pickaxe
+from benchmarks import server_large
 from benchmarks.__main__ import available, run
+from benchmarks.seed import seed
+from pickaxe.server.up import whole_app
 
 
 def benchmark(monkeypatch: pytest.MonkeyPatch, name: str, result: dict[str, Any] | None) -> None:
@@ -48,3 +53,18 @@ def test_all_well_is_zero(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 def test_the_runner_is_not_a_benchmark() -> None:
     assert "__main__" not in available()
+
+
+@pytest.mark.slow
+def test_what_is_seeded_is_what_the_pages_read(tmp_path: Path) -> None:
+    """The large benchmark asks for the same addresses, of a workspace too large for a test."""
+    seed(tmp_path / "seeded", runs=2_000, rows=2_000, spans=2_000)
+    places = {"trace": f"{1_000:032x}"}
+    with (
+        pickaxe.open(tmp_path / "seeded") as workspace,
+        TestClient(whole_app(workspace), base_url="http://localhost") as client,
+    ):
+        runs = client.get("/v1/runs", params={"limit": 10}).json()["data"]
+        places |= {"deep_run": str(runs["next"]), "run": runs["items"][0]["id"], "other_run": runs["items"][1]["id"]}
+        answers = {path: client.get(path.format(**places)).status_code for path in server_large.PAGES.values()}
+    assert set(answers.values()) == {200}, answers
