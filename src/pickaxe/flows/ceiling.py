@@ -34,38 +34,18 @@ class Ceiling:
     def admit(self, stage: str, forecast: RunForecast, *, spent_nano: int, spent_seconds: float) -> None:
         """Raise `BadInput` when the stage is forecast to go beyond a limit. A stage that nothing is known of passes."""
         if self.nano is not None and forecast.nano is not None and spent_nano + forecast.nano > self.nano:
-            spent = f"{as_money(spent_nano)} spent, {as_money(forecast.nano)} forecast"
-            raise BadInput(
-                f"{stage} would cost too much",
-                expected=f"at most {as_money(self.nano)}",
-                got=spent,
-                remedy=_SPENT,
-                reason="limit_cost",
-                stage=stage,
-                most=as_money(self.nano),
-            )
+            got = f"{as_money(spent_nano)} spent, {as_money(forecast.nano)} forecast"
+            raise _beyond(f"{stage} would cost too much", as_money(self.nano), got, stage=stage, reason="limit_cost")
         if self.seconds is not None and forecast.seconds is not None and spent_seconds + forecast.seconds > self.seconds:
-            taken = f"{spent_seconds:.0f} s taken, {forecast.seconds:.0f} s forecast"
-            raise BadInput(
-                f"{stage} would take too long",
-                expected=f"at most {self.seconds:g} s",
-                got=taken,
-                remedy=_SPENT,
-                reason="limit_time",
-                stage=stage,
-                most=f"{self.seconds:g} s",
-            )
+            got = f"{spent_seconds:.0f} s taken, {forecast.seconds:.0f} s forecast"
+            raise _beyond(f"{stage} would take too long", f"{self.seconds:g} s", got, stage=stage, reason="limit_time")
         if self.memory_bytes is not None and forecast.memory_bytes is not None and forecast.memory_bytes > self.memory_bytes:
-            asked = f"{forecast.memory_bytes / 1e9:.2f} GB forecast"
-            raise BadInput(
-                f"{stage} would need too much memory",
-                expected=f"at most {self.memory_bytes / 1e9:.2f} GB",
-                got=asked,
-                remedy=_SPENT,
-                reason="limit_memory",
-                stage=stage,
-                most=f"{self.memory_bytes / 1e9:.2f} GB",
-            )
+            most, got = f"{self.memory_bytes / 1e9:.2f} GB", f"{forecast.memory_bytes / 1e9:.2f} GB forecast"
+            raise _beyond(f"{stage} would need too much memory", most, got, stage=stage, reason="limit_memory")
+
+
+def _beyond(message: str, most: str, got: str, **about: str) -> BadInput:
+    return BadInput(message, expected=f"at most {most}", got=got, remedy=_SPENT, most=most, **about)
 
 
 class LimitsConfig(Config):
