@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from pickaxe.kernel.errors import BadInput, PickaxeError, from_dict
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TZ")
 _START_SECONDS = 30.0
+_AFTER_ITS_TIME = 3
 
 
 def confined(address: str, arguments: Sequence[Any], *, what: str, seconds: float, memory_bytes: int) -> Any:
@@ -37,7 +39,7 @@ def confined(address: str, arguments: Sequence[Any], *, what: str, seconds: floa
             input=asked,
             capture_output=True,
             timeout=seconds + _START_SECONDS,
-            env=bare_environment(),
+            env=_bare_environment(),
             cwd="/",
             check=False,
         )
@@ -59,7 +61,23 @@ def _too_much(what: str, seconds: float, memory_bytes: int) -> BadInput:
     )
 
 
-def bare_environment() -> dict[str, str]:
+def started_apart(module: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """``python -m MODULE FD``, which answers through the socket `FD`, and our end of it. It gets no secret and no file of ours."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+            env=_bare_environment(),
+        )
+    return process, ours
+
+
+def _bare_environment() -> dict[str, str]:
     """What a process needs to find our code, and nothing that only we should know."""
     search = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -73,6 +91,13 @@ def limit_memory(more: int) -> None:
         if told is not None:
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
             resource.setrlimit(resource.RLIMIT_DATA, (int(told[1]) * 1024 + more, hard))
+
+
+def limit_time(seconds: float, cores: int) -> None:
+    """Of the processor, from here on: for a process whose parent was killed before it could end it."""
+    used, (_, hard) = resource.getrusage(resource.RUSAGE_SELF), resource.getrlimit(resource.RLIMIT_CPU)
+    most = int(used.ru_utime + used.ru_stime + seconds * cores) + _AFTER_ITS_TIME
+    resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 
 def main() -> None:

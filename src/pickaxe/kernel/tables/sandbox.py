@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +16,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, Unavailable, from_dict
-from pickaxe.kernel.system.confined import bare_environment
-from pickaxe.kernel.tables.frames import Frame, receive, send
+from pickaxe.kernel.system.confined import started_apart
+from pickaxe.kernel.system.frames import Frame, receive, send
 from pickaxe.kernel.tables.sql_errors import too_long, too_much_memory
 from pickaxe.kernel.tables.streamed import Streamed, Wanted
 
@@ -41,23 +38,12 @@ class Sandbox:
     """One process."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pickaxe.kernel.tables.sandboxed", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                cwd="/",
-                env=bare_environment(),
-            )
-        self.socket = ours
+        self.process, self.socket = started_apart("pickaxe.kernel.tables.sandboxed")
         self.started_by = os.getpid()
         self.ends: threading.Timer | None = None
-        ours.settimeout(_START_SECONDS)
+        self.socket.settimeout(_START_SECONDS)
         try:
-            begun = receive(ours)
+            begun = receive(self.socket)
         except OSError:
             begun = None
         if begun is None:

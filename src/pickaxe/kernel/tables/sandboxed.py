@@ -16,8 +16,8 @@ from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from pickaxe.kernel.errors import BadInput, PickaxeError, Unavailable
-from pickaxe.kernel.system.confined import limit_memory
-from pickaxe.kernel.tables.frames import Frame, receive, send
+from pickaxe.kernel.system.confined import limit_memory, limit_time
+from pickaxe.kernel.system.frames import Frame, receive, send
 from pickaxe.kernel.tables.sql import SqlLimits, refuse_all_but_select
 from pickaxe.kernel.tables.sql_errors import mistake, too_long, too_much_memory
 from pickaxe.kernel.tables.streamed import Streamed, Wanted
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_AFTER_ITS_TIME = 3
 _ROOM = 256 << 20
 """Memory beside twice what DuckDB may count: it also reserves that much before it uses any."""
 
@@ -50,7 +49,7 @@ def _outcome(parent: socket.socket, job: Frame) -> dict[str, Any]:
     try:
         with os.fdopen(job.descriptors[0], "wb") as sink:
             limit_memory(2 * limits.memory_bytes + _ROOM)
-            _limit_time(limits)
+            limit_time(limits.seconds, limits.threads)
             _answer(parent, job, limits, sink)
     except PickaxeError as error:
         return {"error": error.as_dict()}
@@ -61,13 +60,6 @@ def _outcome(parent: socket.socket, job: Frame) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever a query brings about is an answer to it
         return {"error": BadInput("the query cannot be answered", got=f"{type(error).__name__}: {error!s:.300}").as_dict()}
     return {"done": True}
-
-
-def _limit_time(limits: SqlLimits) -> None:
-    """Of the processor, for a query whose parent was killed before it could end it."""
-    used, (_, hard) = resource.getrusage(resource.RUSAGE_SELF), resource.getrlimit(resource.RLIMIT_CPU)
-    seconds = int(used.ru_utime + used.ru_stime + limits.seconds * limits.threads) + _AFTER_ITS_TIME
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
 
 
 def _answer(parent: socket.socket, job: Frame, limits: SqlLimits, sink: Any) -> None:
