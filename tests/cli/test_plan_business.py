@@ -51,7 +51,35 @@ def test_serve_prints_a_table_with_bands_what_matters_and_alternatives() -> None
     assert "cost a day" in found.output
     assert "$2.00/GPU-h – $4.00/GPU-h" in found.output
     assert "int4" in found.output
-    assert "每日成本" in plan(*SERVE, "--lang", "zh").output
+
+
+def test_chinese_is_chinese_throughout() -> None:
+    """But for symbols, ids of fields and formats, and what a source is called."""
+    served, claimed = plan(*SERVE, "--lang", "zh").output, plan("claim", "gpt3-v100-14m-open", "--lang", "zh").output
+    trained = plan("train", *SERVE[1:5], "--tokens", "1B", "--devices", 8, "--set", "samples=20", "--lang", "zh").output
+    assert "每日成本" in served
+    for english in ("centre", "what moves", "range", "devices a replica", "falls out", "tokens"):
+        assert english not in served
+    for english in ("left open", "plausible", "arithmetic", "stated otherwise", "source:"):
+        assert english not in claimed
+    for english in ("layouts tried", "compute", "bubble", "memory"):
+        assert english not in trained
+
+
+def test_models_in_scenario_files_lie_beside_them(tmp_path: Path) -> None:
+    shape = {"num_hidden_layers": 4, "hidden_size": 256, "num_attention_heads": 4, "vocab_size": 1000, "model_type": "llama"}
+    for name, layers in (("small", 4), ("large", 8)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(shape | {"num_hidden_layers": layers}), encoding="utf-8")
+        text = f'kind = "train"\nmodel = "{name}/config.json"\ndevice = "T4"\ntokens = "1B"\ndevices = 1\nsamples = 20\n'
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+    found = plan("train", tmp_path / "small.toml", tmp_path / "large.toml", "--json")
+    assert found.exit_code == 0, found.output
+    cases = json.loads(found.stdout)
+    work = {name: cases[name]["cases"]["train"]["results"]["work"]["centre"] for name in ("small", "large")}
+    assert work["large"] > work["small"]
+    (tmp_path / "lost.toml").write_text(text.replace("large/config.json", "absent/config.json"), encoding="utf-8")
+    assert "absent/config.json does not exist" in refused("train", tmp_path / "lost.toml")
 
 
 def test_serve_from_a_config_file_keeps_the_model_in_the_artifact(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickaxe.compute.planner.catalogue.model_files import from_config, read_model
+from pickaxe.compute.planner.catalogue.model_config import from_config
+from pickaxe.compute.planner.catalogue.model_files import read_model
 from pickaxe.compute.planner.catalogue.models import from_mapping
 from pickaxe.kernel.errors import BadInput, NotFound
 
@@ -56,13 +57,14 @@ def test_text_model_of_a_multimodal_configuration() -> None:
 @pytest.mark.parametrize(
     "kind",
     ["llama", "qwen2", "qwen3", "gemma2", "phi3", "gpt2", "opt", "bloom", "gpt_neox", "falcon", "mixtral", "qwen2_moe", "qwen3_moe", "olmo2",
-     "bert", "roberta", "distilbert", "modernbert", "electra", "gpt_oss", "starcoder2", "stablelm"],
+     "bert", "roberta", "distilbert", "modernbert", "electra", "gpt_oss", "starcoder2", "stablelm", "cohere", "llama4_text", "mpt", "persimmon",
+     "apertus", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "minicpm3", "eurobert", "mpnet", "gemma3_text", "nanochat"],
 )  # fmt: skip
 def test_counts_agree_with_the_library(kind: str) -> None:
     """Each type's default configuration, built by transformers without memory: within 1% of what it has."""
     transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
     config = transformers.AutoConfig.for_model(kind)
-    encoder = kind in ("bert", "roberta", "distilbert", "modernbert", "electra")
+    encoder = kind in ("bert", "roberta", "distilbert", "modernbert", "electra", "eurobert", "mpnet")
     with torch.device("meta"):
         built = (transformers.AutoModel if encoder else transformers.AutoModelForCausalLM).from_config(config)
     real = sum(weight.numel() for weight in built.parameters())
@@ -83,16 +85,42 @@ def test_safetensors_counts_all_shards(tmp_path: Path) -> None:
     assert read_model(str(tmp_path)).hidden == 4096
 
 
+@pytest.mark.parametrize(
+    ("tensors", "parameters"),
+    [
+        (
+            {"model.layers.31.w": ("BF16", [10, 10]), "model.layers.32.eh_proj": ("BF16", [10, 10])},
+            100,
+        ),  # a layer that guesses ahead
+        ({"a.qweight": ("I32", [512, 4096]), "a.scales": ("F16", [32, 4096])}, 7_241_732_096),  # GPTQ: eight weights a word
+        ({"a.weight": ("I8", [10, 10]), "a.scale": ("F32", [10])}, 110),
+    ],
+    ids=["ahead", "packed", "int8"],
+)
+def test_what_in_a_safetensors_file_is_a_weight(tmp_path: Path, tensors: dict, parameters: int) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(MISTRAL), encoding="utf-8")
+    header = {name: {"dtype": dtype, "shape": shape} for name, (dtype, shape) in tensors.items()}
+    assert int(read_model(str(_safetensors(tmp_path / "model.safetensors", header))).parameters) == parameters
+
+
 def _string(text: str) -> bytes:
     return struct.pack("<Q", len(text)) + text.encode()
 
 
-def _gguf(path: Path) -> Path:
-    numbers = {
-        "block_count": 2, "embedding_length": 64, "attention.head_count": 4, "attention.head_count_kv": 2, "feed_forward_length": 128,
-    }  # fmt: skip
-    pairs = [_string("general.architecture") + struct.pack("<I", 8) + _string("llama")]
-    pairs += [_string(f"llama.{key}") + struct.pack("<II", 4, value) for key, value in numbers.items()]
+GGUF: dict[str, int | list[int]] = {
+    "block_count": 2, "embedding_length": 64, "attention.head_count": 4, "attention.head_count_kv": 2, "feed_forward_length": 128,
+}  # fmt: skip
+
+
+def _gguf(path: Path, kind: str = "llama", numbers: dict[str, int | list[int]] = GGUF) -> Path:
+    pairs = [_string("general.architecture") + struct.pack("<I", 8) + _string(kind)]
+    for key, value in numbers.items():
+        written = (
+            struct.pack(f"<IIQ{len(value)}I", 9, 4, len(value), *value)
+            if isinstance(value, list)
+            else struct.pack("<II", 4, value)
+        )
+        pairs.append(_string(f"{kind}.{key}") + written)
     words = b"".join(_string(f"w{number}") for number in range(100))
     pairs.append(_string("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 100) + words)
     tensors = [("token_embd.weight", (64, 100)), ("blk.0.ffn_gate.weight", (64, 128))]
@@ -105,6 +133,29 @@ def test_gguf_header(tmp_path: Path) -> None:
     model = read_model(str(_gguf(tmp_path / "tiny.gguf")))
     assert (model.layers, model.hidden, model.heads, model.kv_heads, model.ffn, model.vocab) == (2, 64, 4, 2, 128, 100)
     assert (model.gated, model.tied, int(model.parameters)) == (True, True, 64 * 100 + 64 * 128)
+
+
+def test_gguf_of_latent_attention_keeps_little(tmp_path: Path) -> None:
+    latent: dict[str, int | list[int]] = {
+        "attention.head_count_kv": 1, "attention.kv_lora_rank": 16, "attention.q_lora_rank": 32, "rope.dimension_count": 8,
+        "attention.key_length": 24, "attention.value_length": 16, "attention.key_length_mla": 40, "attention.value_length_mla": 32,
+    }  # fmt: skip
+    model = read_model(str(_gguf(tmp_path / "latent.gguf", "deepseek2", {**GGUF, **latent})))
+    assert (model.width_of_score, model.width_of_value, model.kv_per_token) == (40, 32, 2 * (16 + 8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "named"),
+    [
+        ("mamba", {}, "mamba"),
+        ("jamba", {"ssm.state_size": 16}, "jamba"),
+        ("t5", {}, "t5"),
+        ("openelm", {"attention.head_count": [4, 8]}, "attention.head_count"),
+    ],
+)
+def test_gguf_of_no_plain_stack_is_refused(tmp_path: Path, kind: str, more: dict, named: str) -> None:
+    with pytest.raises(BadInput, match=named):
+        read_model(str(_gguf(tmp_path / "other.gguf", kind, {**GGUF, **more})))
 
 
 def test_real_gguf_file() -> None:
@@ -139,7 +190,7 @@ def test_absurd_safetensors_header_is_refused(tmp_path: Path, length: int) -> No
         [], {}, {"hidden_size": 64}, {**MISTRAL, "hidden_size": -1}, {**MISTRAL, "num_hidden_layers": 1e30}, {**MISTRAL, "vocab_size": "many"},
         {**MISTRAL, "num_key_value_heads": 7}, {**MISTRAL, "num_attention_heads": 0}, {"model_type": "t5", **MISTRAL, "is_encoder_decoder": True},
         {**MISTRAL, "model_type": "albert"}, {**MISTRAL, "hidden_size": [1]}, {**MISTRAL, "num_local_experts": 8, "num_experts_per_tok": 9},
-        {**MISTRAL, "embedding_size": "x"}, {**MISTRAL, "n_shared_experts": True}, {**MISTRAL, "head_dim": float("nan")},
+        {**MISTRAL, "embedding_size": "x"}, {**MISTRAL, "num_local_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": True}, {**MISTRAL, "head_dim": float("nan")},
     ],
     ids=str,
 )  # fmt: skip

@@ -69,6 +69,12 @@ def test_words_cover_every_field_and_result_in_both_languages() -> None:
         assert all(words.word(section, name, "zh") != words.word(section, name, "en") for name in names - {"pue"})
 
 
+def test_every_part_of_a_step_has_its_words() -> None:
+    parts = plan("train", EXAMPLES["train"] | {"samples": 20})["cases"]["train"]["layouts"]["best"][0]["step"]
+    assert set(parts) - {"total"} <= set(words.known("screen"))
+    assert {*KINDS} <= set(words.known("screen"))
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "claim"])
 def test_a_form_lists_what_a_scenario_may_hold(kind: str) -> None:
     asked = form(kind, "zh")

@@ -64,7 +64,7 @@ def serve(
             )
         print_endpoint(options["workspace"] or workspace_, endpoint, as_json=options["as_json"])
         return
-    print_forecast("serve", workspace_, scenarios, {"model": described_model(model), "device": device}, **options)
+    print_forecast("serve", workspace_, scenarios, {"model": model, "device": device}, **options)
 
 
 @click.command("pool", short_help="Owning, renting, reserving accelerators: margin, break-even.")
@@ -127,7 +127,7 @@ def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -
         if as_json:
             print_json(rows)
         else:
-            print_claims(rows)
+            print_claims(rows, lang)
         return
     item = read_claim(Path(claim)) if claim.endswith(".toml") else claim_named(claim)
     item = changed(item, dict(_assigned(text) for text in given))
@@ -137,13 +137,19 @@ def claim(claim: str | None, given: tuple[str, ...], as_json: bool, lang: str) -
     print_claim(item, lang)
 
 
-def described_model(name: str | None) -> str | dict[str, Any] | None:
-    """A preset's name as it is; a model's file as the table of its figures, so that the planner itself never opens files."""
-    from pickaxe.compute.planner.catalogue.model_files import read_model
+def described_model(name: Any, beside: Path | None = None) -> Any:
+    """A preset's name as it is; a model's file as the table of its figures, so that the planner itself never opens files.
 
-    if name is None or not Path(name).exists():
+    A path in a scenario file is meant from where that file lies (`beside`), or from here.
+    """
+    from pickaxe.compute.planner.catalogue.model_files import SUFFIXES, read_model
+
+    if not isinstance(name, str):
         return name
-    return {key: value for key, value in asdict(read_model(name)).items() if value is not None}
+    places = [path for path in ((beside / name if beside else Path(name)), Path(name)) if path.exists()]
+    if not places and Path(name).suffix not in SUFFIXES:
+        return name
+    return {key: value for key, value in asdict(read_model(str(places[0] if places else name))).items() if value is not None}
 
 
 def print_forecast(
@@ -159,13 +165,15 @@ def print_forecast(
     workspace: str | None,
 ) -> None:
     from pickaxe.compute.planner.scenario import forecasts, plan, read_scenario
-    from pickaxe.compute.planner.scenario import save as keep
     from pickaxe.kernel.errors import BadInput
 
     place = workspace or outer
-    read = [(path.stem, *read_scenario(path, kind)) for path in paths] or [(kind, kind, {})]
+    read = [(path.stem, path.parent, *read_scenario(path, kind)) for path in paths] or [(kind, None, kind, {})]
     over = {key: value for key, value in extra.items() if value is not None} | dict(_assigned(item) for item in given)
-    named = [(name, of_kind, _with_own_device(values | over, place)) for name, of_kind, values in read]
+    named = [
+        (name, of_kind, _with_own_device(_with_own_model(values, beside) | _with_own_model(over), place))
+        for name, beside, of_kind, values in read
+    ]
     if save is not None and len(named) != 1:
         raise BadInput("--save keeps one scenario", expected="one scenario file, or none", got=f"{len(named)} files")
     if as_json:
@@ -182,12 +190,15 @@ def print_forecast(
         )
     if save is not None:
         from pickaxe.cli.screen import writing
-        from pickaxe.kernel.workspace import Workspace
 
         _, of_kind, values = named[0]
         with writing(place) as ws:
-            kept = keep(ws, save, of_kind, values) if isinstance(ws, Workspace) else ws.keep_scenario(save, of_kind, values)
+            kept = ws.keep_scenario(save, of_kind, values)
         click.echo(f"saved as {kept.ref}", err=True)
+
+
+def _with_own_model(values: dict[str, Any], beside: Path | None = None) -> dict[str, Any]:
+    return values | {"model": described_model(values["model"], beside)} if "model" in values else values
 
 
 def _with_own_device(values: dict[str, Any], workspace: str | None) -> dict[str, Any]:

@@ -24,19 +24,22 @@ def print_json(document: Any) -> None:
 def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
     """One forecast with its bands, what moves it and its alternatives; several as columns."""
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.words import word
+    from pickaxe.compute.planner.words import in_units, word
 
     first = next(iter(found.values()))
     if len(found) == 1:
         lines = [
-            [word("results", name, lang), first.text(name, band.centre), first.text(name, band.low), first.text(name, band.high)]
+            [
+                word("results", name, lang),
+                *(in_units(first.text(name, value), lang) for value in (band.centre, band.low, band.high)),
+            ]
             for name, band in first.results.items()
         ]
-        print_table([first.kind, "centre", "5%", "95%"], lines, right={1, 2, 3})
+        print_table([*_heads(lang, first.kind, "centre"), "5%", "95%"], lines, right={1, 2, 3})
         _print_tornado(first, lang)
     else:
         names = list(dict.fromkeys(name for item in found.values() for name in item.results))
-        lines = [[word("results", name, lang), *(_cell(item, name) for item in found.values())] for name in names]
+        lines = [[word("results", name, lang), *(in_units(_cell(item, name), lang) for item in found.values())] for name in names]
         print_table(["", *found], lines, right=set(range(1, len(found) + 1)))
     for name, item in found.items():
         for text in (note.said(lang) for note in item.notes):
@@ -44,6 +47,12 @@ def print_forecasts(found: Mapping[str, Forecast], lang: str) -> None:
     if len(found) == 1:
         _print_alternatives(first, lang)
         _print_layouts(first, lang)
+
+
+def _heads(lang: str, *names: str) -> list[str]:
+    from pickaxe.compute.planner.words import word
+
+    return [word("screen", name, lang) for name in names]
 
 
 def _cell(item: Forecast, name: str) -> str:
@@ -57,17 +66,24 @@ def _cell(item: Forecast, name: str) -> str:
 
 def _print_tornado(item: Forecast, lang: str) -> None:
     from pickaxe.cli.screen import print_table
-    from pickaxe.compute.planner.words import word
+    from pickaxe.compute.planner.words import in_units, word
 
     name, bars = next(((name, bars) for name, bars in item.tornado.items() if bars), ("", []))
     if not bars:
         return
     title = word("results", name, lang)
     lines = [
-        [word("fields", bar.field, lang), item.input_text(bar.field), item.text(name, bar.at_low), item.text(name, bar.at_high)]
+        [
+            word("fields", bar.field, lang),
+            *(
+                in_units(text, lang)
+                for text in (item.input_text(bar.field), item.text(name, bar.at_low), item.text(name, bar.at_high))
+            ),
+        ]
         for bar in bars[:_LONGEST_TORNADO]
     ]
-    print_table([f"what moves it most: {title}", "range", "at its 5%", "at its 95%"], lines, right={1, 2, 3})
+    heads = [word("screen", "moves", lang).format(what=title), *_heads(lang, "range", "at_low", "at_high")]
+    print_table(heads, lines, right={1, 2, 3})
 
 
 def _print_alternatives(item: Forecast, lang: str) -> None:
@@ -91,8 +107,8 @@ def _print_alternatives(item: Forecast, lang: str) -> None:
         ]
         for row in (*rows[:_ALTERNATIVES], *(row for row in rows[_ALTERNATIVES:] if row["why"]))
     ]
-    head = ["weights", "split", "devices a replica", "cost a day", "devices", "first token", "next token", "falls out"]
-    print_table(head, lines, right={2, 3, 4, 5, 6})
+    heads = _heads(lang, "weights", "split", "replica_devices", "cost_day", "devices", "first_token", "token_time", "falls_out")
+    print_table(heads, lines, right={2, 3, 4, 5, 6})
 
 
 def _print_layouts(item: Forecast, lang: str) -> None:
@@ -105,30 +121,30 @@ def _print_layouts(item: Forecast, lang: str) -> None:
     if found is None:
         return
     print_table(
-        ["layout (micro-batches x sequences)", "memory", "MFU within reach", "what a step waits for"],
+        _heads(lang, "layout", "memory", "reachable", "waits"),
         [
-            [row["text"], str(Bytes(row["memory"]["total"])), f"{row['reachable_mfu']:.0%}", _waits(row["step"])]
+            [row["text"], str(Bytes(row["memory"]["total"])), f"{row['reachable_mfu']:.0%}", _waits(row["step"], lang)]
             for row in found["best"]
         ],
         right={1, 2},
     )
-    click.echo(f"{found['considered']} layouts tried")
+    click.echo(_heads(lang, "tried")[0].format(count=found["considered"]))
     for fallen in found["fallen"]:
         click.echo(f"  {fallen['layouts']}: {fallen['reason']} ({fallen['example']})")
 
 
-def _waits(step: Mapping[str, float]) -> str:
+def _waits(step: Mapping[str, float], lang: str) -> str:
     """The parts of a step that take a hundredth of it or more, largest first."""
     parts = sorted(((value / step["total"], name) for name, value in step.items() if name != "total"), reverse=True)
-    return ", ".join(f"{name} {share:.0%}" for share, name in parts if share >= 0.01)
+    return ", ".join(f"{_heads(lang, name)[0]} {share:.0%}" for share, name in parts if share >= 0.01)
 
 
-def print_claims(rows: Sequence[Mapping[str, Any]]) -> None:
+def print_claims(rows: Sequence[Mapping[str, Any]], lang: str) -> None:
     """One line for each claim."""
     from pickaxe.cli.screen import print_table
 
     lines = [[row["id"], row["title"], row["said"], row["computed"], row["verdict_text"]] for row in rows]
-    print_table(["id", "claim", "said", "computed", "verdict"], lines, right={2, 3})
+    print_table(_heads(lang, "id", "claim", "said", "computed", "verdict"), lines, right={2, 3})
 
 
 def print_claim(item: Claim, lang: str) -> None:
@@ -146,17 +162,19 @@ def print_claim(item: Claim, lang: str) -> None:
         lines = [
             [entry["name"], entry["usual"], f"{entry['low']} – {entry['high']}", entry["why"]] for entry in row["assumptions"]
         ]
-        print_table(["left open", "usual", "plausible", "why"], lines, right={1, 2})
+        print_table(_heads(lang, "left_open", "usual", "plausible", "why"), lines, right={1, 2})
     if row["cases"]:
         print_table(
-            ["arithmetic", "published", "computed"],
+            _heads(lang, "arithmetic", "published", "computed"),
             [[entry["text"], entry["published"], entry["computed"]] for entry in row["cases"]],
             right={1, 2},
         )
     if row["tradeoff"] and found.verdict != "true":
         pairs = row["tradeoff"]
-        lines = [[at["of"], at["needs"] or "none", "" if at["plausible"] else "not plausible"] for at in pairs["points"]]
-        print_table([pairs["of"], f"needs {pairs['needs']}", ""], lines, right={0, 1})
+        nothing, doubtful, needs = _heads(lang, "no_value", "not_plausible", "needs")
+        lines = [[at["of"], at["needs"] or nothing, "" if at["plausible"] else doubtful] for at in pairs["points"]]
+        print_table([pairs["of"], needs.format(what=pairs["needs"]), ""], lines, right={0, 1})
+    changed, source = _heads(lang, "changed", "source")
     if found.needed:
-        click.echo("one value changed, the others as they are: " + "; ".join(needed_text(item, need) for need in found.needed))
-    click.echo(f"source: {item.source}")
+        click.echo(changed.format(needed="; ".join(needed_text(item, need, lang) for need in found.needed)))
+    click.echo(source.format(source=item.source))

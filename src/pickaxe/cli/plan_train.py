@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pickaxe.cli.plan_business import SCENARIOS, described_model, print_forecast, shared_options
+from pickaxe.cli.plan_business import SCENARIOS, print_forecast, shared_options
 
 
 @click.command("train", short_help="A training: cost, time, memory, energy, the cheapest layout.")
@@ -41,5 +41,5 @@ def train(
     Fields beside these: sequence, batch, mfu, goodput, price, pue, power_share, dtype, recompute, tensor, pipeline, context, expert, zero,
     method (full, lora, frozen), rank, trained_layers, precision, optimiser, base, attention, offload, objective (causal, masked), network, power_cap.
     """
-    given = {"model": described_model(model), "device": device, "tokens": tokens, "deadline": deadline}
+    given = {"model": model, "device": device, "tokens": tokens, "deadline": deadline}
     print_forecast("train", workspace_, scenarios, given | {"devices": list(devices) or None}, **options)

@@ -9,60 +9,21 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pickaxe.compute.planner.catalogue.model_config import from_config
 from pickaxe.compute.planner.catalogue.models import Architecture, find, from_mapping
-from pickaxe.compute.planner.quantities.checks import count
 from pickaxe.compute.planner.quantities.units import Parameters
 from pickaxe.kernel.errors import BadInput
 
+SUFFIXES = (".json", ".gguf", ".safetensors")
 _MOST_HEADER = 100_000_000  # the safetensors format's own bound
 _MOST_CONFIG = 10_000_000
-
-# Feed-forward blocks of two matrices and layers with biases; every other type that is known has gated blocks without biases.
-_PLAIN = frozenset(
-    ["bert", "biogpt", "bloom", "camembert", "codegen", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "falcon", "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "mpt", "opt", "phi", "roberta", "starcoder2", "xlm-roberta"]
-)  # fmt: skip
-_ENCODERS = frozenset(
-    [
-        "bert",
-        "camembert",
-        "deberta",
-        "deberta-v2",
-        "distilbert",
-        "electra",
-        "ernie",
-        "modernbert",
-        "nomic_bert",
-        "roberta",
-        "xlm-roberta",
-    ]
-)
-_TIED = frozenset(["bert", "bloom", "camembert", "distilbert", "electra", "falcon", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_bigcode", "gpt_neo", "mpt", "opt", "roberta", "starcoder2", "xlm-roberta"])  # fmt: skip
-_BOTH = ("t5", "mt5", "bart", "mbart", "pegasus", "marian", "whisper")
-# The names under which configurations keep each field, the usual one first.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
-    "hidden": ("hidden_size", "n_embd", "d_model", "dim", "n_embed"),
-    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
-    "kv_heads": ("num_key_value_heads", "num_kv_heads", "n_head_kv"),
-    "ffn": ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim", "ffn_hidden_size"),
-    "vocab": ("vocab_size",),
-    "head_dim": ("head_dim", "qk_nope_head_dim"),
-    "max_length": ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
-    "experts": ("num_local_experts", "n_routed_experts", "num_experts"),
-    "experts_active": ("num_experts_per_tok", "moe_topk"),
-    "expert_ffn": ("moe_intermediate_size",),
-    "shared_experts": ("n_shared_experts",),
-    "dense_layers": ("first_k_dense_replace",),
-    "q_rank": ("q_lora_rank",),
-    "kv_rank": ("kv_lora_rank",),
-    "rope_dim": ("qk_rope_head_dim",),
-    "v_dim": ("v_head_dim",),
-}
+# Types of tensors that hold several weights in one number; a weight of 8 bits by itself is I8 or F8.
+_PACKED = ("I32", "U32", "U8")
 
 
 def read_model(name: str) -> Architecture:
@@ -72,18 +33,16 @@ def read_model(name: str) -> Architecture:
     """
     path = Path(name)
     if not path.exists():
-        if path.suffix in (".json", ".gguf", ".safetensors"):
+        if path.suffix in SUFFIXES:
             raise BadInput(f"{name} does not exist", expected="a preset, or a file of a model", got=name)
         return find(name)
     if path.is_dir():
         path = path / "config.json"
         if not path.is_file():
             raise BadInput(f"{name} holds no config.json", expected="a folder of a Hugging Face model")
-    readers: dict[str, Callable[[Path], Architecture]] = {
-        ".json": from_config_file,
-        ".gguf": from_gguf,
-        ".safetensors": from_safetensors,
-    }
+    readers: dict[str, Callable[[Path], Architecture]] = dict(
+        zip(SUFFIXES, (from_config_file, from_gguf, from_safetensors), strict=True)
+    )
     if path.suffix not in readers:
         raise BadInput(f"{path.name} is no model file", expected=", ".join(readers), got=path.suffix or "no extension")
     return readers[path.suffix](path)
@@ -97,87 +56,25 @@ def from_config_file(path: Path) -> Architecture:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}", expected="JSON") from None
-    return from_config(document, name=path.resolve().parent.name or path.stem)
-
-
-def from_config(document: Any, *, name: str) -> Architecture:
-    """An architecture from a parsed `config.json`; a multimodal one gives its text model. Raises `BadInput` naming what is missing."""
-    if not isinstance(document, Mapping):
-        raise BadInput("config.json is not an object", expected="a JSON object", got=type(document).__name__)
-    text = document.get("text_config")
-    config = {**document, **text} if isinstance(text, Mapping) else dict(document)
-    model = str(config.get("model_type", "")).lower()
-    if config.get("is_encoder_decoder") or model in _BOTH:
-        raise BadInput(f"{name} has an encoder and a decoder", expected="a model of one stack", got=model or "is_encoder_decoder")
-    if model == "albert":
-        raise BadInput(
-            f"{name} shares the weights of its layers", expected="a model whose layers have weights of their own", got=model
-        )
-    found: dict[str, Any] = {}
-    for field, keys in _NAMES.items():
-        value = next((config[key] for key in keys if config.get(key) is not None), None)
-        if value is not None:
-            found[field] = value
-    missing = [
-        f"{field} ({' or '.join(_NAMES[field][:2])})" for field in ("layers", "hidden", "heads", "vocab") if field not in found
-    ]
-    if missing:
-        raise BadInput(f"the configuration of {name} has no {', no '.join(missing)}", expected="a transformer's config.json")
-    if config.get("multi_query") and not config.get("new_decoder_architecture"):
-        found["kv_heads"] = 1
-    if "kv_rank" in found:
-        found["head_dim"] = config.get("qk_nope_head_dim", found.get("head_dim", 0))
-    if not found.get("experts"):
-        found = {
-            key: value for key, value in found.items() if key not in ("experts", "experts_active", "expert_ffn", "dense_layers")
-        }
-    elif shared := config.get("shared_expert_intermediate_size"):
-        shared = count("shared_expert_intermediate_size", shared)
-        found["shared_experts"] = max(1, round(shared / count("moe_intermediate_size", found.get("expert_ffn", shared))))
-    plain = model in _PLAIN
-    encoder = model in _ENCODERS
-    learned = model in (
-        "bert",
-        "roberta",
-        "gpt2",
-        "opt",
-        "distilbert",
-        "electra",
-        "xlm-roberta",
-        "camembert",
-        "gpt_neo",
-        "gpt_bigcode",
-    )
-    if learned and "max_length" in found:
-        kinds = count("type_vocab_size", config.get("type_vocab_size") or 0, low=0)
-        found["positions"] = count("max_position_embeddings", found["max_length"]) + kinds
-    shape = from_mapping(
-        name,
-        {
-            **found,
-            "gated": not plain,
-            "bias": plain and model not in ("falcon",),
-            "tied": bool(config.get("tie_word_embeddings", model in _TIED)),
-            "kind": "encoder" if encoder else "decoder",
-            "source": "config.json",
-        },
-    )
-    narrow = count("embedding_size", config.get("embedding_size") or shape.hidden)
-    if narrow == shape.hidden:
-        return shape
-    # A narrow embedding that a matrix widens (ELECTRA).
-    fewer = (shape.vocab + shape.positions) * (shape.hidden - narrow) - narrow * shape.hidden
-    return replace(shape, total=Parameters(shape.counted - Parameters(fewer)))
+    folder = path.resolve().parent.name
+    return from_config(document, name=folder if path.name == "config.json" and folder else path.stem)
 
 
 def from_safetensors(path: Path) -> Architecture:
-    """The configuration beside a safetensors file, with the number of parameters counted in the file's header (all its shards)."""
+    """The configuration beside a safetensors file, with the number of parameters counted in the file's header (all its shards).
+
+    Packed weights (GPTQ, AWQ, MXFP4: several in one whole number) cannot be counted by their shapes: the configuration's count holds.
+    """
     config = path.parent / "config.json"
     if not config.is_file():
         raise BadInput(f"{path.name} says how many weights it holds, not of what shape", remedy="put its config.json beside it")
+    shape = from_config_file(config)
     shards = sorted(path.parent.glob("*.safetensors")) if re.search(r"-of-\d+", path.name) else [path]
-    counted = sum(_weights(shard) for shard in shards)
-    return replace(from_config_file(config), total=Parameters(counted), source=f"config.json and header of {path.name}")
+    counted = [_weights(shard, shape.layers) for shard in shards]
+    whole, packed = (sum(numbers) for numbers in zip(*counted, strict=True))
+    if packed:
+        return replace(shape, source=f"config.json; weights of {path.name} are packed")
+    return replace(shape, total=Parameters(whole), source=f"config.json and header of {path.name}")
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
@@ -198,21 +95,35 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     return document
 
 
-def _weights(path: Path) -> int:
-    total = 0
+def _weights(path: Path, layers: int) -> tuple[int, int]:
+    """How many numbers a file holds, and how many of them are words of packed weights.
+
+    Layers beyond the model's own only guess tokens ahead (DeepSeek-V3's multi-token prediction): they are left out, as is what is no weight.
+    """
+    total = packed = 0
     for name, entry in safetensors_header(path).items():
         if name == "__metadata__":
             continue
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(shape, list) or not all(isinstance(size, int) and 0 <= size < 2**48 for size in shape):
             raise BadInput(f"{path.name}: tensor {name!r} has no shape", expected="a list of whole numbers")
+        numbered = re.search(r"(?:^|\.)layers\.(\d+)\.", name)
+        if numbered and int(numbered.group(1)) >= layers:
+            continue
         total += math.prod(shape)
-    return total
+        if entry.get("dtype") in _PACKED and len(shape) > 1:
+            packed += math.prod(shape)
+    return total, packed
 
 
 # GGUF value types: struct format of each fixed-size one (github.com/ggml-org/ggml, docs/gguf.md).
 _GGUF = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
+_NO_STACK = ("t5", "t5encoder", "clip", "whisper", "mamba", "mamba2", "rwkv6", "rwkv7", "arwkv7", "wavtokenizer-dec")
+
+
+class _Length(int):
+    """How long an array is."""
 
 
 class _Gguf:
@@ -235,7 +146,7 @@ class _Gguf:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """A value; of arrays only the length is kept (a vocabulary's length is its size)."""
+        """A value; of arrays only the length is kept, as one of their own (a vocabulary's length is its size)."""
         if kind == _STRING:
             return self.string()
         if kind == _ARRAY:
@@ -247,7 +158,7 @@ class _Gguf:
                     self.take(self.number("<Q"))
             else:
                 raise BadInput(f"{self.name}: arrays of type {inner} are not known", expected="GGUF version 2 or 3")
-            return length
+            return _Length(length)
         if kind not in _GGUF:
             raise BadInput(f"{self.name}: values of type {kind} are not known", expected="GGUF version 2 or 3")
         return self.number(_GGUF[kind])
@@ -268,10 +179,23 @@ def from_gguf(path: Path) -> Architecture:
             counted += math.prod(shape)
             reader.take(12)
     kind = str(values.get("general.architecture", ""))
+    if not kind or kind in _NO_STACK or any(".ssm." in key or ".wkv." in key or ".shortconv." in key for key in values):
+        raise BadInput(
+            f"{path.name} holds no plain stack of attention and feed-forward layers",
+            expected="a model of one stack, as Llama's are",
+            got=f"general.architecture {kind!r}",
+        )
 
-    def of(key: str, default: Any = None) -> Any:
-        return values.get(f"{kind}.{key}", default)
+    def of(*keys: str) -> Any:
+        """The first of these keys that the file has. A list says that layers differ."""
+        value = next((values[f"{kind}.{key}"] for key in keys if f"{kind}.{key}" in values), None)
+        if isinstance(value, _Length):
+            raise BadInput(
+                f"{path.name}: layers differ in {keys[0]}", expected="one number for all layers", got=f"{value} numbers"
+            )
+        return value
 
+    latent = of("attention.kv_lora_rank")
     keys = {
         "layers": of("block_count"), "hidden": of("embedding_length"), "heads": of("attention.head_count"),
         "kv_heads": of("attention.head_count_kv"), "ffn": of("feed_forward_length"), "max_length": of("context_length"),
@@ -279,7 +203,13 @@ def from_gguf(path: Path) -> Architecture:
         "expert_ffn": of("expert_feed_forward_length"), "shared_experts": of("expert_shared_count"),
         "dense_layers": of("leading_dense_block_count"), "vocab": of("vocab_size") or values.get("tokenizer.ggml.tokens"),
     }  # fmt: skip
-    known = {key: value for key, value in keys.items() if value is not None}
+    if latent:
+        rotated, scored = of("rope.dimension_count") or 0, of("attention.key_length_mla", "attention.key_length")
+        keys |= {
+            "kv_rank": latent, "q_rank": of("attention.q_lora_rank"), "rope_dim": rotated, "kv_heads": keys["heads"],
+            "head_dim": None if scored is None else max(0, scored - rotated), "v_dim": of("attention.value_length_mla", "attention.value_length"),
+        }  # fmt: skip
+    known = {key: int(value) if isinstance(value, _Length) else value for key, value in keys.items() if value is not None}
     known |= {
         "gated": any(name.endswith("ffn_gate.weight") or "ffn_gate_exps" in name for name in names),
         "tied": "output.weight" not in names,

@@ -1,6 +1,6 @@
 """The shape of a model: what its parameters, FLOP and memory are computed from. Presets, and counting by parts.
 
-Readers of `config.json`, GGUF and safetensors files are in `model_files`.
+`config.json` is read by `model_config`, files by `model_files`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from pickaxe.compute.planner.quantities.checks import count, named, one_of, only_keys
 from pickaxe.compute.planner.quantities.units import Parameters
+from pickaxe.compute.planner.words import Note, note
 from pickaxe.kernel.errors import BadInput
 
 
@@ -24,7 +25,8 @@ class Architecture:
     `hidden` is the width, `ffn` the inner width of a dense layer, `gated` whether its feed-forward block has three matrices
     (SwiGLU) rather than two. With `experts`, each of the layers after the first `dense_layers` has that many feed-forward blocks of
     inner width `expert_ffn`, of which a token passes `experts_active`, plus `shared_experts` that every token passes. `q_rank` and
-    `kv_rank` describe DeepSeek's latent attention. `total` is the exact number of parameters where a file or paper states it.
+    `kv_rank` describe DeepSeek's latent attention. Of the layers, `windowed_layers` look back over `window` tokens at most. `total` is the
+    exact number of parameters where a file or paper states it. `unchecked` names the type of a configuration whose count nobody checked.
     """
 
     name: str
@@ -50,8 +52,11 @@ class Architecture:
     kv_rank: int = 0
     rope_dim: int = 0
     v_dim: int = 0
+    window: int = 0
+    windowed_layers: int = 0
     total: Parameters | None = None
     source: str = ""
+    unchecked: str = ""
 
     def __post_init__(self) -> None:
         """Raises `BadInput` for a shape that no model has."""
@@ -68,9 +73,12 @@ class Architecture:
             raise BadInput(
                 f"{self.name}.experts_active is out of range", expected=f"1 to {self.experts}", got=str(self.experts_active)
             )
-        if self.dense_layers > self.layers:
+        for field in ("dense_layers", "windowed_layers"):
+            if (given := getattr(self, field)) > self.layers:
+                raise BadInput(f"{self.name}.{field} is out of range", expected=f"0 to {self.layers}", got=str(given))
+        if self.windowed_layers and self.window < 1:
             raise BadInput(
-                f"{self.name}.dense_layers is out of range", expected=f"0 to {self.layers}", got=str(self.dense_layers)
+                f"{self.name}.window is out of range", expected="at least 1 with windowed_layers", got=str(self.window)
             )
 
     @cached_property
@@ -175,6 +183,17 @@ class Architecture:
             return self.layers * (self.kv_rank + self.rope_dim)
         return 2 * self.layers * self.kv_heads * self.width_of_head
 
+    def seen(self, length: float) -> float:
+        """Tokens that the last of `length` looks back on, mean of all layers; so many does the key-value cache keep."""
+        inside = min(length, self.window) if self.windowed_layers else length
+        return length + (inside - length) * self.windowed_layers / self.layers
+
+    def pairs(self, length: float) -> float:
+        """Pairs of a token and one that it looks back on, among `length`, mean of all layers: half of the square without windows."""
+        inside = min(length, self.window) if self.windowed_layers else length
+        windowed = inside * (length - inside / 2)
+        return length**2 / 2 + (windowed - length**2 / 2) * self.windowed_layers / self.layers
+
 
 _KEYS = tuple(field.name for field in fields(Architecture))
 
@@ -199,7 +218,7 @@ def from_mapping(name: str, entry: Mapping[str, Any]) -> Architecture:
         elif key in ("gated", "tied", "bias"):
             if not isinstance(value, bool):
                 raise BadInput(f"{where}.{key} is not a yes or no", expected="true or false", got=repr(value))
-        elif key not in ("name", "kind", "source"):
+        elif key not in ("name", "kind", "source", "unchecked"):
             values[key] = count(f"{where}.{key}", value, low=0)
     return Architecture(**values)
 
@@ -209,6 +228,13 @@ def presets() -> dict[str, Architecture]:
     """The models that ship with Pickaxe, by name."""
     text = files("pickaxe.compute.planner").joinpath("data/models.toml").read_text(encoding="utf-8")
     return {name: from_mapping(name, entry) for name, entry in tomllib.loads(text).items()}
+
+
+def doubts(model: Architecture) -> list[Note]:
+    """What has to be said where a model was read from a configuration of a type that nobody checked."""
+    if not model.unchecked:
+        return []
+    return [note("type_unchecked", model=model.name, type=model.unchecked, parameters=f"{float(model.parameters):,.0f}")]
 
 
 def find(name: str) -> Architecture:

@@ -78,12 +78,13 @@ def why(claim: Claim, found: Solution, language: str = "en") -> str:
     return note("claim_out_of_reach", low=low, high=high, said=said(claim), factor=factor).said(language)
 
 
-def needed_text(claim: Claim, need: Needed) -> str:
+def needed_text(claim: Claim, need: Needed, language: str = "en") -> str:
     """The value that one quantity would have to have, and whether it may."""
     if need.value is None:
-        return f"no {need.name} would do"
-    suffix = " (stated otherwise)" if need.stated else "" if need.plausible else " (not plausible)"
-    return f"{need.name} {claim.written(need.name, need.value)}{suffix}"
+        return word("screen", "none_would_do", language).format(name=need.name)
+    key = "stated_otherwise" if need.stated else "" if need.plausible else "is_not_plausible"
+    written = in_units(claim.written(need.name, need.value), language)
+    return f"{need.name} {written}{word('screen', key, language) if key else ''}"
 
 
 def _tradeoff(claim: Claim, language: str) -> dict[str, Any] | None:

@@ -201,14 +201,16 @@ class Steady:
 def prefill_seconds(replica: Replica, speed: Speed, request: Request, prompts: float = 1.0) -> float:
     """Time in which the tokens of `prompts` prompts pass together, those in the prefix cache left out."""
     cached = request.tokens_in - request.fresh
-    scores = prompts * replica.attention_width * (request.tokens_in**2 - cached**2)  # causal: half of 2·n²
+    pairs = replica.model.pairs(request.tokens_in) - replica.model.pairs(cached)
+    scores = 2 * prompts * replica.attention_width * pairs
     return _pass_seconds(replica, speed, prompts * request.fresh, scores, 0.0, prompts)
 
 
 def step_seconds(replica: Replica, speed: Speed, batch: int, context: float, *, tokens: int = 1) -> float:
     """Time of one decode step for `batch` sequences of `context` tokens; `tokens` of each are checked at once (speculation)."""
-    scores = 2 * batch * tokens * replica.attention_width * context
-    return _pass_seconds(replica, speed, batch * tokens, scores, batch * context * replica.kv_bytes, batch)
+    seen = replica.model.seen(context)
+    scores = 2 * batch * tokens * replica.attention_width * seen
+    return _pass_seconds(replica, speed, batch * tokens, scores, batch * seen * replica.kv_bytes, batch)
 
 
 def _pass_seconds(replica: Replica, speed: Speed, tokens: float, scores: float, cache: float, calls: float) -> float:
@@ -228,7 +230,7 @@ def _pass_seconds(replica: Replica, speed: Speed, tokens: float, scores: float, 
 def most_sequences(replica: Replica, speed: Speed, request: Request) -> int:
     """Sequences whose cache fits beside the weights, at the length they end with; 0 when not even one does."""
     free = replica.memory * (1 - speed.reserve) - replica.held_bytes
-    whole = (request.tokens_in + request.tokens_out) * replica.kv_bytes
+    whole = replica.model.seen(request.tokens_in + request.tokens_out) * replica.kv_bytes
     groups = replica.devices if replica.by_experts else 1
     # A device holds whole calls where they are divided.
     return max(0, min(_MAX_BATCH * groups, math.floor(free / groups / whole) * groups))

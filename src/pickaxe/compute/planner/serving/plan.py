@@ -103,6 +103,8 @@ def read_serving(
     known_devices = hardware.load() | ({device.key: device} if device else {})
     if model is not None:
         named["model"] = model.name
+    elif isinstance(named.get("model"), str):
+        named["model"] = models.find(named["model"]).name
     if device is not None:
         named["device"] = device.key
     elif isinstance(named.get("device"), str):
@@ -122,8 +124,8 @@ def read_serving(
     at = middle(inputs)
     arch, accelerator = known_models[inputs.choices["model"]], known_devices[inputs.choices["device"]]
     replica = _replica(arch, accelerator, inputs, at, named.get("devices_per_replica", 0), draft_length)
-    doubts = [] if "price" in scenario else hearsay(rows, accelerator.key, "on demand", day_of(scenario))
-    return Serving(replica, inputs, draft_length, (*_notes(replica, at, draft_length), *doubts))
+    unsourced = [] if "price" in scenario else hearsay(rows, accelerator.key, "on demand", day_of(scenario))
+    return Serving(replica, inputs, draft_length, (*models.doubts(arch), *_notes(replica, at, draft_length), *unsourced))
 
 
 def _fewest_devices(alone: Replica, speed: Speed, request: Request) -> int:

@@ -24,6 +24,7 @@ from pickaxe.compute.planner.calculator import (
 )
 from pickaxe.compute.planner.catalogue import hardware, utilisation
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
+from pickaxe.compute.planner.catalogue.models import doubts
 from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, shipped_prices, usual_range
 from pickaxe.compute.planner.energy import grid
 from pickaxe.compute.planner.quantities.checks import only_keys
@@ -188,7 +189,7 @@ def _inputs(
 ) -> tuple[Inputs, list[Note]]:
     """The ranges, with what practice and market say where the scenario says nothing, and notes on where that is from."""
     filled = dict(scenario)
-    notes: list[Note] = []
+    notes = doubts(setting.model)
     if "mfu" not in filled:
         filled["mfu"], said = _reachable(setting, best)
         notes.append(said)

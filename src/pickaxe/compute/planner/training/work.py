@@ -132,8 +132,11 @@ def work(job: Training) -> Work:
 
 
 def attention_forward(shape: Architecture, sequence: int, *, causal_half: bool = False) -> float:
-    """FLOP of scores and weighted values for one token of a sequence, all layers, forward: 2 x heads x (key + value width) x length."""
-    length = (sequence + 1) / 2 if causal_half else float(sequence)
+    """FLOP of scores and weighted values for one token of a sequence, all layers, forward: 2 x heads x (key + value width) x length.
+
+    A layer with a window computes no more than that, whatever the convention.
+    """
+    length = shape.seen((sequence + 1) / 2 if causal_half else float(sequence))
     return 2.0 * shape.layers * shape.heads * (shape.width_of_score + shape.width_of_value) * length
 
 
