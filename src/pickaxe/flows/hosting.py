@@ -33,6 +33,7 @@ from pickaxe.kernel.ledger.tokens import METER as TOKENS
 from pickaxe.kernel.ledger.tokens import METHOD, tokens_of_process
 from pickaxe.kernel.nouns import Endpoint
 from pickaxe.kernel.peers import living_pools
+from pickaxe.serve.apart import cpu_of_models_apart, memory_of_models_apart
 
 if TYPE_CHECKING:
     from pickaxe.kernel.workspace import Workspace
@@ -114,7 +115,7 @@ class _Noted:
     since: tuple[int, int]
     peak: int = 0
     tokens: int = field(default_factory=tokens_of_process)
-    cpu: float = field(default_factory=time.process_time)
+    cpu: float = field(default_factory=lambda: time.process_time() + cpu_of_models_apart())
 
 
 class Hosting:
@@ -175,14 +176,18 @@ class Hosting:
     def _note(self) -> None:
         """What the process used since the last note goes into the ledger; notes of a window add up to it, the peak of memory too."""
         last, now, served = self._noted, self._now(), self._served().answers
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT + memory_of_models_apart()
         self._noted = _Noted(now, served, last.after_seq, last.since, max(peak, last.peak))
         tokens, higher = self._noted.tokens - last.tokens, self._noted.peak - last.peak
         cpu_ms = round((self._noted.cpu - last.cpu) * 1000)
         readings = [
-            Usage("cpu_time_ms", cpu_ms, "measured", "CPU time of the server's process"),
+            Usage("cpu_time_ms", cpu_ms, "measured", "CPU time of the server's process and of its models'"),
             Usage("wall_ms", (now - last.at_ns) // 1_000_000, "measured", "the workspace's clock"),
-            *([Usage("memory_peak_bytes", higher, "measured", "ru_maxrss of the server's process")] if higher else []),
+            *(
+                [Usage("memory_peak_bytes", higher, "measured", "ru_maxrss of the server's process and of its models'")]
+                if higher
+                else []
+            ),
             *([Usage(TOKENS, tokens, "measured", METHOD)] if tokens else []),
         ]
         with self._workspace.catalog.write() as connection:

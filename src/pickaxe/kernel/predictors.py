@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST = "pickaxe.json"
+PROGRAMS = frozenset({"onnx"})
+"""Formats whose files say what is computed, loops included. Where others wait for its answers, such a model runs in a process of its own."""
 
 
 @runtime_checkable
@@ -36,8 +38,12 @@ def load_predictor(folder: Path) -> Predictor:
 
     Raises `BadInput` when the manifest is missing or names an unknown format.
     """
+    return load_named(PREDICTORS, format_of(folder), what="model format")(folder)
+
+
+def format_of(folder: Path) -> str | None:
+    """The format that the manifest of the model in `folder` names; raises `BadInput` when there is no manifest."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise BadInput(f"{folder.name} is not a model folder", expected=f"a file {MANIFEST} in it", got="none")
-    form = json.loads(manifest.read_text(encoding="utf-8")).get("format")
-    return load_named(PREDICTORS, form, what="model format")(folder)
+    return json.loads(manifest.read_text(encoding="utf-8")).get("format")

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event
-from pickaxe.kernel.predictors import MANIFEST, Predictor, load_predictor
-from pickaxe.serve.errors import ModelFailed
+from pickaxe.kernel.predictors import MANIFEST, PROGRAMS, Predictor, format_of, load_predictor
+from pickaxe.serve.apart import Apart
+from pickaxe.serve.config import ServeConfig
+from pickaxe.serve.errors import ModelFailed, TimedOut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,30 +89,46 @@ class Model:
     """Texts per second in a call of 16, over texts per second one by one."""
 
     @classmethod
-    def load(cls, store: ServingStore, artifact_id: str) -> Model:
-        """Load the artifact's folder and time it. Raises `BadInput` on a folder that is no model, `NotFound` on an unknown id."""
+    def load(cls, store: ServingStore, artifact_id: str, config: ServeConfig | None = None) -> Model:
+        """Load the artifact's folder and time it.
+
+        Raises `BadInput` on a folder that is no model, `NotFound` on an unknown id, `TimedOut` and `ModelFailed` as its first calls do.
+        """
         artifact = store.artifact(artifact_id)
-        predictor = load_predictor(store.files(artifact))
-        return cls.of(artifact, predictor)
+        return cls.of(artifact, predictor_of(store, artifact, config or ServeConfig()))
 
     @classmethod
     def of(cls, artifact: Artifact, predictor: Predictor) -> Model:
+        if isinstance(predictor, Apart):
+            predictor.load()
         classes = tuple(str(name) for name in predictor.classes)
         one = _best_ms(predictor, [_PROBE])
         many = _best_ms(predictor, [_PROBE] * _BATCH)
         char_ms = max(0.0, many - one) / (len(_PROBE) * (_BATCH - 1))
         return cls(artifact, classes, predictor, call_ms=one, char_ms=char_ms, batch_gain=one * _BATCH / max(many, 1e-6))
 
+    @property
+    def apart(self) -> bool:
+        """Whether it runs in a process of its own."""
+        return isinstance(self.predictor, Apart)
+
+    def close(self) -> None:
+        """End its process, if it has one. Calls under way fail."""
+        if isinstance(self.predictor, Apart):
+            self.predictor.close()
+
     def expected_ms(self, texts: Sequence[str]) -> float:
         """Forecast of one call: what the probe took, and every character beyond the probe's."""
         return self.call_ms + max(0, sum(map(len, texts)) - len(_PROBE)) * self.char_ms
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Shape (len(texts), len(classes)). Raises `ModelFailed` when the predictor raises or breaks its promise."""
+        """Shape (len(texts), len(classes)). Raises `ModelFailed` when the predictor raises or breaks its promise, `TimedOut` when it was ended."""
         import numpy as np
 
         try:
             probs = np.asarray(self.predictor.predict_proba(texts))
+        except (ModelFailed, TimedOut):
+            raise
         except Exception as error:
             raise ModelFailed(f"model {self.artifact.ref} raised {type(error).__name__}", got=str(error)[:200]) from error
         expected = (len(texts), len(self.classes))
@@ -121,6 +139,14 @@ class Model:
                 got=f"shape {probs.shape}",
             )
         return probs
+
+
+def predictor_of(store: ServingStore, artifact: Artifact, config: ServeConfig) -> Predictor:
+    """The stored model; not loaded yet where it runs apart. Raises `BadInput` on a folder that is no model."""
+    folder = store.files(artifact)
+    if format_of(folder) in PROGRAMS:
+        return Apart(artifact.ref, lambda: store.files(artifact), config)
+    return load_predictor(folder)
 
 
 def stored_classes(store: ServingStore, artifact_id: str) -> tuple[str, ...]:

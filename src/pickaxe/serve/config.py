@@ -17,6 +17,10 @@ class ServeConfig(Config):
     predict_seconds: float = Field(
         default=30.0, gt=0, description="time a model has to answer, waiting in line included; more is 504"
     )
+    load_seconds: float = Field(default=60.0, gt=0, description="time a model that runs apart has to be loaded")
+    model_bytes: int = Field(
+        default=2 << 30, ge=1 << 20, description="memory a model that runs apart may take beside its files; more is 503"
+    )
     max_in_flight: int = Field(default=256, ge=1, description="predictions under way at once; more is 503 with Retry-After")
     max_trace_queue: int = Field(default=4096, ge=1, description="answers waiting for their trace to be written; more is 503")
     inline_ms: float = Field(default=2.0, ge=0, description="a call expected to take longer leaves the event loop for a thread")

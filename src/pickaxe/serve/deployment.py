@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -11,13 +12,24 @@ from typing import NamedTuple
 from pickaxe.kernel.nouns import Endpoint
 from pickaxe.serve.running import Runner
 
+Name = tuple[str, str]
+"""A tenant's id and the name of one of its endpoints: tenants may use the same names."""
+
 
 class Problem(NamedTuple):
-    """Why an endpoint could not be loaded, and when that was tried (`time.monotonic`)."""
+    """Why an endpoint could not be loaded, how often that was tried, and when it will be again (`time.monotonic`)."""
 
     endpoint: Endpoint
     message: str
-    tried: float
+    tries: int
+    again: float
+
+
+class Load(NamedTuple):
+    """An endpoint whose models are being loaded."""
+
+    endpoint: Endpoint
+    task: asyncio.Task[None]
 
 
 @dataclass(frozen=True)

@@ -50,3 +50,9 @@ class ModelFailed(PickaxeError):
     """The model raised, or answered with something that is not a probability per class."""
 
     code, status = "model_failed", 500
+
+
+class ModelOverrun(ModelFailed):
+    """The model took more memory than it may, or its process went down; it is started again for the next request."""
+
+    code, status = "model_overrun", 503

@@ -2,23 +2,29 @@
 
 A predictor is called by one thread at a time (its contract promises no more). Requests that meet a busy model wait in line,
 and a model that answers a batch faster than its parts is given several requests in one call. Nothing ever waits for a
-batch to fill.
+batch to fill. A model that runs in a process of its own has a thread of its own to wait for it: one that does not end holds up nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from pickaxe.serve.backend import Model
 from pickaxe.serve.config import ServeConfig
-from pickaxe.serve.errors import ModelFailed, TimedOut
+from pickaxe.serve.errors import Busy, ModelFailed, TimedOut
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+_LATE_SECONDS = 5.0
+_LATE_WAITING = 16
+"""Requests that may wait for a model whose call takes longer: more would take the server's places from the other models."""
 
 
 class _Request(NamedTuple):
@@ -32,19 +38,28 @@ class Runner:
     def __init__(self, model: Model, config: ServeConfig, threads: Executor) -> None:
         self.model = model
         self._config = config
-        self._threads = threads
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="pickaxe-apart") if model.apart else threads
+        self._inline_ms = -1.0 if model.apart else config.inline_ms
+        self._began: float | None = None
+        """When the call under way began."""
+        self._overran = False
         self._line: deque[_Request] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self.batches = model.batch_gain >= config.min_batch_gain and model.call_ms > config.inline_ms
+        self.batches = model.batch_gain >= config.min_batch_gain and model.call_ms > self._inline_ms
 
     @property
     def waiting(self) -> int:
         return len(self._line)
 
     async def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Shape (len(texts), len(classes)). Raises `ModelFailed`, or `TimedOut` after `predict_seconds`, waiting included."""
-        if self._worker is None and self.model.expected_ms(texts) <= self._config.inline_ms:
+        """Shape (len(texts), len(classes)). Raises `ModelFailed`, `TimedOut` after `predict_seconds`, waiting included, and `Busy`."""
+        if self._worker is None and self.model.expected_ms(texts) <= self._inline_ms:
             return self.model.probabilities(texts)
+        if len(self._line) >= _LATE_WAITING and self._is_late():
+            raise Busy(
+                f"model {self.model.artifact.ref} takes its time, and {len(self._line)} requests wait for it",
+                remedy="try again later, or send fewer texts in one request",
+            )
         request = _Request(texts, asyncio.get_running_loop().create_future())
         self._line.append(request)
         if self._worker is None:
@@ -58,13 +73,16 @@ class Runner:
                 remedy="send fewer or shorter texts in one request",
             ) from None
 
+    def _is_late(self) -> bool:
+        return self._overran or (self._began is not None and time.monotonic() - self._began > _LATE_SECONDS)
+
     async def _work(self) -> None:
         """Serve the line until it is empty. Requests that gave up are skipped."""
         try:
             while group := self._next_group():
                 await self._answer(group)
         finally:
-            self._worker = None
+            self._worker = self._began = None
 
     def _next_group(self) -> list[_Request]:
         group: list[_Request] = []
@@ -81,12 +99,16 @@ class Runner:
 
     async def _answer(self, group: list[_Request]) -> None:
         texts = [text for request in group for text in request.texts]
+        self._began = time.monotonic()
         try:
             probs = await asyncio.get_running_loop().run_in_executor(self._threads, self.model.probabilities, texts)
+            self._overran = False
         except Exception as error:  # noqa: BLE001 - whoever waits in line must hear of it
+            self._overran = isinstance(error, TimedOut)
             if isinstance(error, ModelFailed) and len(group) > 1:  # one request's texts must not spoil the others' answers
                 for request in group:
-                    await self._answer([request])
+                    if not request.answered.done():
+                        await self._answer([request])
                 return
             for request in group:
                 if not request.answered.done():

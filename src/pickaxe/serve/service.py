@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from pickaxe.kernel.errors import BadInput, Conflict, NotFound, PickaxeError, Unavailable
-from pickaxe.kernel.nouns import Endpoint
+from pickaxe.kernel.errors import BadInput, Conflict, NotFound, Unavailable
 from pickaxe.serve.backend import Model, ServingStore
 from pickaxe.serve.config import ServeConfig
-from pickaxe.serve.deployment import Deployment, Problem
+from pickaxe.serve.deployment import Deployment, Load, Name, Problem
 from pickaxe.serve.errors import Busy, ModelFailed
 from pickaxe.serve.journal import Journal
-from pickaxe.serve.running import Runner
+from pickaxe.serve.published import Published
 from pickaxe.serve.tracecontext import TraceContext
-
-log = logging.getLogger(__name__)
-_RETRY_SECONDS = 10.0
 
 
 class Answer(NamedTuple):
@@ -40,10 +34,6 @@ class Observer(Protocol):
     def answered(self, answer: Answer) -> None: ...
 
 
-Name = tuple[str, str]
-"""A tenant's id and the name of one of its endpoints: tenants may use the same names."""
-
-
 class Serving:
     """All endpoints of a workspace, of all tenants. Made anywhere; from `start` to `stop` it belongs to one event loop."""
 
@@ -51,37 +41,42 @@ class Serving:
         self.store = store
         self.config = config or ServeConfig()
         self.observer = observer
-        self.deployments: dict[Name, Deployment] = {}
-        self.problems: dict[Name, Problem] = {}
-        """Endpoints that could not be (re)loaded, and why. A reload that fails leaves the earlier models serving."""
+        self.published = Published(store, self.config)
         self.failure: Exception | None = None
         """Why it could not start."""
         self.in_flight = 0
         self.answers = 0
         """Given since it began, by this process."""
         self.journal = Journal(store, max_waiting=self.config.max_trace_queue)
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="pickaxe-model")
-        self._refreshing = asyncio.Lock()
-        self._follower: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Load every endpoint and follow the catalog from then on."""
+        """Load every endpoint and follow the catalog from then on. What takes long to load is ready later."""
         self.journal.start()
         try:
-            await self.refresh()
+            await self.published.start()
         except Exception as error:
             self.failure = error  # a server reports a failed start by an exit code; whoever started it wants the reason
             self.journal.close()
             raise
-        self._follower = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
         """Write the traces that wait and let go of the models. Requests must have ended."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        await self.published.stop()
         await asyncio.to_thread(self.journal.close)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def deployments(self) -> Mapping[Name, Deployment]:
+        """What is loaded."""
+        return self.published.deployments
+
+    @property
+    def problems(self) -> Mapping[Name, Problem]:
+        """Endpoints that could not be (re)loaded, and why."""
+        return self.published.problems
+
+    async def refresh(self) -> None:
+        """Bring the deployments in line with the catalog; what is new has then been loaded, or could not be."""
+        await self.published.refresh()
 
     async def predict(self, tenant_id: str, name: str, texts: Sequence[str], context: TraceContext) -> Answer:
         """Answer by an endpoint of the tenant, and record; the trace survives a killed process before this returns.
@@ -96,7 +91,7 @@ class Serving:
         start = time.perf_counter()
         self.in_flight += 1
         try:
-            deployment = self.deployments.get((tenant_id, name)) or await self._newly_published(tenant_id, name)
+            deployment = self.published.deployments.get((tenant_id, name)) or await self._newly_published(tenant_id, name)
             runner = deployment.choose(context.trace_id)
             try:
                 probs = await runner.probabilities(texts)
@@ -112,72 +107,21 @@ class Serving:
             self.observer.answered(answer)
         return answer
 
-    async def refresh(self) -> None:
-        """Bring the deployments in line with the catalog. Requests under way keep the models they began with."""
-        async with self._refreshing:
-            endpoints = await asyncio.to_thread(self.store.every_endpoint)
-            # By tenant too: no route reaches a model that another tenant's endpoint happens to have loaded.
-            loaded = {
-                (tenant_id, runner.model.artifact.id): runner
-                for (tenant_id, _), each in self.deployments.items()
-                for runner in each.runners
-            }
-            current: dict[Name, Deployment] = {}
-            problems: dict[Name, Problem] = {}
-            for tenant_id, endpoint in endpoints:
-                name = tenant_id, endpoint.name
-                here, problem = self.deployments.get(name), self.problems.get(name)
-                if here is not None:
-                    current[name] = here
-                if problem is not None and problem.endpoint == endpoint and time.monotonic() - problem.tried < _RETRY_SECONDS:
-                    problems[name] = problem
-                elif endpoint.state != "serving":
-                    current.pop(name, None)
-                elif here is None or here.endpoint != endpoint:
-                    try:
-                        current[name] = await self._deploy(tenant_id, endpoint, loaded)
-                    except Exception as error:  # noqa: BLE001 - whatever is wrong with one model, the other endpoints go on
-                        log.warning("endpoint %s of %s could not be loaded: %s", endpoint.name, tenant_id, error)
-                        problems[name] = Problem(endpoint, f"{type(error).__name__}: {error}", time.monotonic())
-            self.deployments, self.problems = current, problems
-
-    async def _deploy(self, tenant_id: str, endpoint: Endpoint, loaded: dict[tuple[str, str], Runner]) -> Deployment:
-        store, runners = self.store.for_tenant(tenant_id), dict[str, Runner]()
-        for route in endpoint.routes:
-            if route.weight <= 0:
-                continue
-            key = tenant_id, route.artifact_id
-            if key not in loaded:
-                model = await asyncio.to_thread(Model.load, store, route.artifact_id)
-                loaded[key] = Runner(model, self.config, self._threads)
-            runners[route.artifact_id] = loaded[key]
-        return Deployment.of(endpoint, runners)
-
     async def _newly_published(self, tenant_id: str, name: str) -> Deployment:
         """A name not seen yet may have been published a moment ago."""
         endpoint = await asyncio.to_thread(self.store.for_tenant(tenant_id).endpoint, name)
-        known = tenant_id, name
-        if known not in self.deployments and known not in self.problems:
-            await self.refresh()
-        if known in self.deployments:
-            return self.deployments[known]
-        if known in self.problems:
+        found = await self.published.awaited((tenant_id, name), self.config.predict_seconds)
+        if isinstance(found, Deployment):
+            return found
+        if isinstance(found, Problem):
             raise Unavailable(
-                f"endpoint {name!r} cannot be loaded",
-                got=self.problems[known].message,
-                remedy="publish a sound model under this name",
+                f"endpoint {name!r} cannot be loaded", got=found.message, remedy="publish a sound model under this name"
             )
+        if isinstance(found, Load):
+            raise Busy(f"endpoint {name!r} is still being loaded", remedy="try again later", retry_after=5)
         if endpoint.state != "serving":
             raise Conflict(f"endpoint {name!r} is not serving", got=endpoint.state, remedy="publish it again")
         raise NotFound(f"no endpoint {name!r}")
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.reload_seconds)
-            try:
-                await self.refresh()
-            except PickaxeError as error:  # the catalog is busy or gone for a moment; what is loaded goes on serving
-                log.warning("the endpoints could not be read: %s", error)
 
 
 def _check(texts: Sequence[str], config: ServeConfig) -> None:

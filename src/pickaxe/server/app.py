@@ -132,7 +132,8 @@ def _operations(serving: Serving, metrics: Metrics, workspace: str) -> APIRouter
         that runs the server, or anybody's broken model would take it from all. A stranger learns no more than that."""
         caller: Caller | None = request.scope.get(CALLER)
         ours = caller.tenant_id if caller else ""
-        missing = [key for key in serving.problems if key[0] == (ours or LOCAL_TENANT) and key not in serving.deployments]
+        lacking = (serving.problems.keys() | serving.published.loading) - serving.deployments.keys()
+        missing = [key for key in lacking if key[0] == (ours or LOCAL_TENANT)]
         data = {
             "ready": not missing,
             "version": _version(),
