@@ -17,6 +17,7 @@ from pickaxe.wire.native import routes_label
 from pickaxe.wire.native.door import Door
 from pickaxe.wire.native.live import Live
 from tests.console.site import SignedIn
+from tests.console.tabs import PATIENCE
 
 
 class Browser:
@@ -30,6 +31,7 @@ class Browser:
     def open(self, workspace: Workspace, path: str, *, name: str = "ada", width: int = 1280, theme: str = "light") -> Any:
         """A page at `path`, as the person `name` sees it."""
         context = self._chromium.new_context(viewport={"width": width, "height": 860}, color_scheme=theme, locale="en-US")
+        context.set_default_timeout(PATIENCE * 1000)
         self._contexts.append(context)
         page = context.new_page()
         page.troubles = []
@@ -51,8 +53,7 @@ class Browser:
             context.close()
         for server, thread, _ in self._servers.values():
             server.should_exit = True
-
-            thread.join(10)
+            thread.join(PATIENCE)
 
     def _address(self, workspace: Workspace, name: str) -> str:
         key = (id(workspace), name)

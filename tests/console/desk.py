@@ -8,6 +8,7 @@ from typing import Any
 
 from pickaxe.data.label.queue import Queue, create_queue
 from pickaxe.kernel.workspace import Workspace
+from tests.console.tabs import PATIENCE
 
 TEXTS = [f"Item {n}: is 🙂 this one urgent?" for n in range(80)]
 
@@ -42,14 +43,12 @@ def marks(page: Any) -> list[str]:
 
 def expect_text(page: Any, text: str) -> None:
     """The item is on the screen: before that nobody answers it."""
-    page.wait_for_function(
-        "text => document.querySelector('.question .text')?.textContent.startsWith(text)", arg=text, timeout=10_000
-    )
+    page.wait_for_function("text => document.querySelector('.question .text')?.textContent.startsWith(text)", arg=text)
     page.evaluate("() => new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+from tests.console.tabs import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -24,11 +27,10 @@ class Held:
 
     def wait(self, count: int = 1) -> None:
         """Until so many requests have been made."""
-        for _ in range(1500):
-            if len(self.routes) >= count:
-                return
+        ends = time.monotonic() + PATIENCE
+        while len(self.routes) < count:
+            assert time.monotonic() < ends, f"{len(self.routes)} requests for {self._pattern}, expected {count}"
             self._page.wait_for_timeout(10)
-        raise AssertionError(f"{len(self.routes)} requests for {self._pattern}, expected {count}")
 
     def let_go(self) -> None:
         """These are answered, later ones at once."""

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+PATIENCE = 120.0
+"""Seconds for anything that a page shall come to: far more than a busy machine takes."""
+
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -30,7 +33,7 @@ class Tab:
 
 def until(page: Page, condition: str) -> None:
     """Wait until the expression is true; the page's policy forbids the driver's own way, which evaluates a string in the page."""
-    ends = time.monotonic() + 15
+    ends = time.monotonic() + PATIENCE
     while not page.evaluate(condition):
         assert time.monotonic() < ends, condition
         page.wait_for_timeout(50)
@@ -44,8 +47,8 @@ def tab(browser: Browser, address: str, *, narrow: bool = False, dark: bool = Fa
         color_scheme="dark" if dark else "light",
         locale=language,
     )
+    context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
-    page.set_default_timeout(15_000)
     opened = Tab(page, address)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     page.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)

@@ -17,7 +17,9 @@ from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.runs import RunSpec
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
-from tests.console.tabs import Tab, tab
+from tests.console.held import Held
+from tests.console.tabs import PATIENCE, Tab, tab
+from tests.ports import free_port
 from tests.serve.fakes import CLASSES, write_model
 
 if TYPE_CHECKING:
@@ -100,6 +102,16 @@ def test_the_first_line_of_a_log_and_the_first_chart_come_by_themselves(at: Open
     page.wait_for_selector(".chart svg")
 
 
+def test_what_changes_before_a_page_listens_appears_too(at: Open) -> None:
+    listening = Held(at.tab.page, "**/live")
+    page = at.tab.open("/runs")
+    page.locator(".empty").wait_for()
+    listening.wait()
+    at.run("words/teacher")
+    listening.let_go()
+    page.get_by_role("link", name="words/teacher").wait_for()
+
+
 def test_new_things_appear_on_open_pages(at: Open, tmp_path: Path) -> None:
     page = at.tab.open("/")
     page.get_by_text("Nothing here yet").wait_for()
@@ -151,23 +163,24 @@ def test_a_refused_stream_is_opened_again_and_the_page_catches_up(at: Open) -> N
     page.unroute("**/live")
     page.wait_for_timeout(3000)
     page.unroute("**/runs")
-    page.get_by_role("link", name="words/student").wait_for(timeout=30_000)
+    page.get_by_role("link", name="words/student").wait_for()
     page.get_by_role("link", name="words/teacher").wait_for()
     at.tab.complaints[:] = [said for said in at.tab.complaints if "50" not in said]
 
 
 def test_a_server_that_was_started_again_is_heard_again(chromium: Browser, tmp_path: Path) -> None:
     with pickaxe.open(tmp_path / "workspace") as workspace:
-        with ServerThread(workspace, whole=True) as server:
-            port = int(server.url.rpartition(":")[2])
+        port = free_port()
+        with ServerThread(workspace, port=port, whole=True) as server:
             opened = chromium.new_context()
+            opened.set_default_timeout(PATIENCE * 1000)
             page = opened.new_page()
             page.goto(f"{server.url}/runs")
             page.locator(".empty").wait_for()
-        page.locator("#away").wait_for(timeout=20_000)
+        page.locator("#away").wait_for()
         Open(Tab(page, server.url), workspace).run("words/teacher")
         with ServerThread(workspace, port=port, whole=True):
-            page.get_by_role("link", name="words/teacher").wait_for(timeout=40_000)
+            page.get_by_role("link", name="words/teacher").wait_for()
             page.locator("#away").wait_for(state="hidden")
             opened.close()
 
@@ -244,7 +257,7 @@ def test_a_session_that_ended_leads_to_sign_in_and_back(chromium: Browser, tmp_p
             page.keyboard.press("Enter")
             page.wait_for_selector("html[data-ready]", state="attached")
             page.context.clear_cookies()
-            page.wait_for_url("**/sign-in?next=*", timeout=30_000)
+            page.wait_for_url("**/sign-in?next=*")
             page.get_by_label("Name").wait_for()
             assert "next=%2Fruns%3Fstate%3Dfailed" in page.url
             opened.complaints[:] = [said for said in opened.complaints if "401" not in said]

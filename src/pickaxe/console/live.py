@@ -9,20 +9,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from pickaxe.console.site import Site
+from pickaxe.console.state import state_of
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.workspace import Workspace
 
 EVERY_SECONDS = 1.0
 LIFE_SECONDS = 10.0
 """A stream ends by itself after this long and the browser opens the next one: a server that drains is not held up."""
-_NEWEST_RUNS = 20
 
 
 def router(site: Site) -> APIRouter:
@@ -102,11 +101,3 @@ class Pulse:
                     self._state = state
                     self._changed.set()
                     self._changed = asyncio.Event()
-
-
-def state_of(workspace: Workspace) -> str:
-    """A short text that changes whenever a page may have: the newest event and artifact, and where the newest runs stand."""
-    newest: list[Any] = [event.seq for event in workspace.log.list(limit=1, newest_first=True)]
-    made = [item.id[-6:] for item in workspace.artifacts.page(limit=1)[0]]
-    runs = [f"{run.id[-4:]}{run.state[0]}{run.attempt}" for run in workspace.runs.list(limit=_NEWEST_RUNS)]
-    return f"{newest[0] if newest else 0}-{''.join(made)}-{''.join(runs)}"

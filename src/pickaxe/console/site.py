@@ -13,13 +13,15 @@ import jinja2
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from pickaxe.console import findings, problems, show
 from pickaxe.console.assets import Assets
 from pickaxe.console.menu import MENU
+from pickaxe.console.state import state_of
 from pickaxe.console.words import LANGUAGES, Translate, chosen, name_of, translator
-from pickaxe.kernel.access.scopes import Scope
+from pickaxe.kernel.access.scopes import Caller, Scope
 from pickaxe.kernel.errors import PickaxeError
 from pickaxe.kernel.listed import LISTED
 from pickaxe.kernel.nearest import nearest
@@ -97,6 +99,7 @@ class Site:
                 language=language,
                 theme=theme if theme in THEMES else None,
                 here=request.url.path,
+                stands=getattr(request.state, "stands", ""),
                 address=_address(request),
                 reader=request.scope.get(CALLER),
                 now=datetime.now(UTC),
@@ -116,11 +119,18 @@ class Site:
 
     async def _answer(self, handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
         try:
+            await self._note_state(request)
             return await handler(request)
         except RequestValidationError as error:
             return self.error(request, invalid([{**one, "loc": one["loc"][1:] or one["loc"]} for one in error.errors()]))
         except PickaxeError as error:
             return self.error(request, error)
+
+    async def _note_state(self, request: Request) -> None:
+        """Before anything is read for the page: what changes from now on, the page's live stream tells of."""
+        caller: Caller | None = request.scope.get(CALLER)
+        if caller and caller.may("read") and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            request.state.stands = await run_in_threadpool(state_of, self.workspace_of(request))
 
     def error(self, request: Request, error: PickaxeError) -> Response:
         """A page that says what is wrong and where to go on."""

@@ -9,9 +9,9 @@ export function keepLive() {
   const parts = document.querySelectorAll("[data-live]");
   if (!parts.length) return;
   for (const part of parts) shown.set(part, part.innerHTML);
-  let known = null, last = 0, waiting = null, missed = false, stale = false, asking = false, again = false;
+  let known = document.getElementById("away").dataset.stands || null, last = 0, waiting = null, missed = false, stale = false, asking = false, again = false;
   listen((state) => {
-    if (stale || (known !== null && state !== known)) soon();
+    if (stale || (known !== null && state !== known)) soon(); // the first may already tell of something newer than the page
     known = state;
   }, soon);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting === "shown") refresh(); });
