@@ -16,6 +16,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
 )
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +28,9 @@ settings.register_profile(
     "pickaxe", deadline=None, derandomize=True, database=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("pickaxe")
+
+# A request that names no time-out waits five seconds otherwise: a busy machine takes longer now and then.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.__init__(120.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

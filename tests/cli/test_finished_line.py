@@ -14,7 +14,7 @@ from tests.cli.conftest import Pickaxe, Said
 from tests.faults.commands import start, until
 from tests.flows.tiny import HOME, Finished
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -117,7 +117,6 @@ def test_a_download_is_announced_once_and_bars_rest_while_somebody_labels() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_quitting_ends_the_command_and_the_same_one_goes_on(
     pickaxe: Pickaxe, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

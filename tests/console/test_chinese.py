@@ -21,7 +21,7 @@ from tests.console.test_every_page import PATHS, names
 from tests.console.test_journeys import workspace
 
 __all__ = ["names", "workspace"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # whoever comes first waits for the line
+pytestmark = pytest.mark.slow  # whoever comes first waits for the line
 
 MORE = {f"plan {kind}": f"/plan/{kind}" for kind in ("serve", "pool", "app", "payback", "own")} | {
     "data": "/data",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 __all__ = ["address", "workspace"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # whoever comes first waits for the line
+pytestmark = pytest.mark.slow  # whoever comes first waits for the line
 
 PATHS = {
     "overview": "/",

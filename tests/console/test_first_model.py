@@ -20,7 +20,7 @@ from tests.flows.tiny import TASK, as_toml, make_files, tiny_lines
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a whole line is run, behind a server, and then a round more
+pytestmark = pytest.mark.slow  # a whole line is run, behind a server, and then a round more
 
 _LINE_MS = 240_000
 

@@ -17,7 +17,7 @@ from tests.flows.tiny import finished_line
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # whoever comes first waits for the line
+pytestmark = pytest.mark.slow  # whoever comes first waits for the line
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pickaxe.kernel.nouns import RunState
 from tests.faults.commands import call
 from tests.flows.tiny import Files, StopAt, Stopped
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def fill(disk: Path, leave: int) -> Path:

@@ -85,7 +85,6 @@ class Line:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_killed_at_any_moment_the_line_ends_with_the_same_digests(finished: Finished, tmp_path: Path) -> None:
     task = tmp_path / "tiny.toml"
     task.write_text(as_toml(merged(read(finished.files.task), {"rounds": 1})), encoding="utf-8")

@@ -13,7 +13,7 @@ from pickaxe.kernel.workspace import Workspace
 from tests.flows.tiny import Finished
 from tests.ray_cluster import RayCluster, ray_cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def test_produce_on_ray_gives_the_same_digests(finished: Finished, tmp_path: Path) -> None:

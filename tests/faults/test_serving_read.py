@@ -16,7 +16,7 @@ from tests.faults.commands import until
 from tests.faults.served import Server
 from tests.serve.fakes import write_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 ANSWERS = 30
 

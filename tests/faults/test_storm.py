@@ -31,7 +31,7 @@ LATE = 0.3
 ITEMS = 5_000
 ENDED = ("succeeded", "failed", "cancelled")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + 20 * KILLS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 + 60 * KILLS)]
 
 
 def wait(condition: Callable[[], bool], seconds: float = 600) -> None:

@@ -34,7 +34,7 @@ from tests.serve.fakes import write_model
 
 KILLS = int(os.environ.get("FAULTS_KILLS", "4"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 20 * KILLS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 + 60 * KILLS)]
 
 PEOPLE = ("ann", "bob", "cyd", "dee")
 ITEMS = 5_000

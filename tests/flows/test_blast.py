@@ -10,7 +10,7 @@ from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.workspace import Workspace
 from tests.flows.tiny import HOME, Finished
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 def keys(workspace: Workspace, artifact: Artifact) -> list[str]:

@@ -253,7 +253,6 @@ def extracted(name: str, members: dict[str, str], tmp_path: Path) -> list[dict[s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_real_ones() -> None:
     """Downloads up to 168 MB into the user's cache, once."""
     counts = {}

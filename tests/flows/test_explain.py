@@ -9,7 +9,7 @@ from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.workspace import Workspace
 from tests.flows.tiny import Finished
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 def test_an_answer_is_explained_by_the_nearest_rows_of_its_own_models_training_set(finished: Finished, made: Workspace) -> None:

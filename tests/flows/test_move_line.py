@@ -15,7 +15,7 @@ from pickaxe.kernel.upkeep.move import move
 from tests.flows.tiny import Finished
 from tests.postgres import shared_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def facts(place: Path) -> dict[str, Any]:

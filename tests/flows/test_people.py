@@ -20,7 +20,7 @@ import pickaxe
 from tests.flows.tiny import Files, as_toml, merged, read
 from tests.train.tiny_task import GOOD
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 TEST_LABELS, POOL_LABELS = 50, 20
 MENU = "[q]uit"

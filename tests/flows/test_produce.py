@@ -15,7 +15,7 @@ from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
 from tests.flows.tiny import HOME, Files, Finished, StopAt, Stopped
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 PREPARED = ("ingest", "curate")
 EACH_ROUND = (

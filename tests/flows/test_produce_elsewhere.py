@@ -12,7 +12,7 @@ from pickaxe.flows.produce import produce
 from tests.flows.tiny import Files, Finished
 from tests.kernel.object_server import objects, url
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.slow
 
 
 def test_an_encrypted_line_in_a_bucket_makes_the_same(

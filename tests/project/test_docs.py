@@ -39,7 +39,6 @@ def test_blocks_that_are_not_run_are_counted() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_blocks_run(document: Path, tmp_path: Path) -> None:
     expected = sum(block.runs for block in blocks(document.read_text(encoding="utf-8")))

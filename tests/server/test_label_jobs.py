@@ -17,7 +17,7 @@ from tests.flows.tiny import Files, make_files, merged
 from tests.server.test_jobs import job, server, submitted, until
 from tests.train.tiny_task import GOOD
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 TEST_LABELS, POOL_LABELS, AUDIT = 50, 20, 8
 FIRST = AUDIT + (POOL_LABELS - AUDIT) // 2
