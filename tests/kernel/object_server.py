@@ -5,14 +5,14 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 BUCKET = "pickaxe-tests"
 REGION = "us-east-1"
@@ -24,9 +24,7 @@ def endpoint() -> str:
     """The server's address; it holds the bucket `BUCKET`. It ends with the process that started it; that one's children share it."""
     if shared := os.environ.get(_SHARED):
         return shared
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -34,11 +32,12 @@ def endpoint() -> str:
     )
     atexit.register(server.kill)
     address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+    ends = time.monotonic() + 300
+    while time.monotonic() < ends:
         try:
-            urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
+            urllib.request.urlopen(f"{address}/moto-api/", timeout=60).close()
             break
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.05)
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")

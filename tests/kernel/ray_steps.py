@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.step import StepContext
@@ -13,6 +14,8 @@ class Count(Config):
     to: int = 3
     pause: float = 0.0
     give_up_at: int | None = None
+    not_before: str = ""
+    """A file that must be there before the step comes to its end."""
 
 
 def count(ctx: StepContext, config: Count) -> None:
@@ -26,6 +29,8 @@ def count(ctx: StepContext, config: Count) -> None:
         time.sleep(config.pause)
         if number == config.give_up_at:
             raise ValueError("I was told to")
+        while number == config.to - 1 and config.not_before and not Path(config.not_before).exists():
+            time.sleep(0.05)
         kept.write_text(str(number + 1))
         ctx.progress(number + 1, config.to)
     ctx.metric("counted", config.to)

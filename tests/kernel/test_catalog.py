@@ -71,9 +71,8 @@ def test_readers_never_wait_for_a_writer(workspace: Workspace) -> None:
     workspace.emit("log", "subject", body={"text": "before"})
     with Workspace(workspace.path, mode="r") as reader, workspace.catalog.write() as connection:
         workspace.log.emit_many([{"kind": "log", "subject": "subject"}], connection=connection)
-        started = time.monotonic()
+        # Whoever waited for this thread's transaction would never be served.
         assert [event.body for event in reader.events(subject="subject")] == [{"text": "before"}]
-        assert time.monotonic() - started < 1
 
 
 def test_time_goes_on_when_the_clock_was_moved_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

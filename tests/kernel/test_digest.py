@@ -163,8 +163,8 @@ def test_speed_on_thirty_thousand_texts_with_vectors_and_a_million_numbers() -> 
     vectors = pa.ListArray.from_arrays(np.arange(0, 30_001 * 64, 64, dtype=np.int32), rng.random(30_000 * 64))
     texts = pa.table({"text": [f"a headline about {i}" for i in range(30_000)], "v": vectors})
     numbers = pa.table({"n": rng.integers(0, 9, 1_000_000)})
-    assert _cpu_seconds(texts) < 0.3
-    assert _cpu_seconds(numbers) < 0.5
+    assert _cpu_seconds(texts) < 1.5
+    assert _cpu_seconds(numbers) < 1.5
 
 
 def _cpu_seconds(table: pa.Table) -> float:

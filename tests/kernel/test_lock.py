@@ -22,7 +22,7 @@ from pathlib import Path
 from pickaxe.kernel.system.lock import WriterLock
 with WriterLock(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -70,7 +70,7 @@ def test_waiting_for_the_writer(path: Path) -> None:
         WriterLock(path).acquire(wait=0.2)
     assert time.monotonic() - started >= 0.2
     process.kill()
-    WriterLock(path).acquire(wait=20).release()
+    WriterLock(path).acquire(wait=60).release()
     process.wait()
 
 
@@ -118,9 +118,9 @@ lock = WriterLock(Path(sys.argv[1])).acquire()
 if os.fork() == 0:
     assert not lock.held
     print("child", flush=True)
-    time.sleep(30)
+    time.sleep(600)
     os._exit(0)
-time.sleep(60)
+time.sleep(600)
 """
     process = python(code, path, start_new_session=True)
     try:
@@ -129,17 +129,17 @@ time.sleep(60)
             WriterLock(path).acquire()
         process.kill()
         process.wait()
-        WriterLock(path).acquire(wait=5).release()
+        WriterLock(path).acquire(wait=60).release()
     finally:
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_started_program_does_not_inherit_the_lock(path: Path) -> None:
     lock = WriterLock(path).acquire()
-    child = python("import time; time.sleep(30)", close_fds=False)
+    child = python("import time; time.sleep(600)", close_fds=False)
     try:
         lock.release()
-        WriterLock(path).acquire(wait=5).release()
+        WriterLock(path).acquire(wait=60).release()
     finally:
         child.kill()
         child.wait()

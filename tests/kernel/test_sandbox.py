@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,8 @@ from pickaxe.kernel.tables.sql import SqlLimits, answer
 from pickaxe.kernel.tables.streamed import Streamed, Wanted
 
 TABLES = {"t": pa.table({"a": list(range(1000)), "s": [f"x{n}" for n in range(1000)]})}
-SMALL = SqlLimits(rows=1000, seconds=1.0, memory="200MB", threads=1, size=1 << 20)
+SMALL = SqlLimits(rows=1000, seconds=120.0, memory="200MB", threads=1, size=1 << 20)
+SHORT = replace(SMALL, seconds=1.0)
 _DOUBLED = "WITH c0 AS (SELECT 1 AS x), " + ", ".join(f"c{n} AS (SELECT * FROM c{n - 1} a, c{n - 1} b)" for n in range(1, 25))
 
 
@@ -44,8 +46,8 @@ def alone() -> Iterator[Sandbox]:
 def test_no_query_outlives_its_time(query: str) -> None:
     start = time.monotonic()
     with pytest.raises(BadInput, match=r"took too long|needs more memory"):
-        answer(query, TABLES, [], SMALL)
-    assert time.monotonic() - start < 20, "start of a process included, on a busy machine"
+        answer(query, TABLES, [], SHORT)
+    assert time.monotonic() - start < 60, "start of a process included, on a busy machine"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_no_query_outlives_its_time(query: str) -> None:
 )
 def test_no_query_takes_more_memory_than_it_may(alone: Sandbox, query: str) -> None:
     with pytest.raises(BadInput, match=r"needs more memory|took too long"):
-        alone.ask(query, TABLES, [], SqlLimits(seconds=20, memory="200MB", threads=1))
+        alone.ask(query, TABLES, [], SMALL)
     if alone.usable:
         peak = int(Path(f"/proc/{alone.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0])
         assert peak < 1_000_000, "kB; asked for were gigabytes"
@@ -115,7 +117,7 @@ def test_an_idle_process_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "_IDLE_SECONDS", 0.05)
     processes = Sandboxes()
     processes.ask("SELECT 1", {}, [], SMALL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while processes._idle and time.monotonic() < until:
         time.sleep(0.02)
     assert not processes._idle
@@ -138,7 +140,7 @@ def test_a_query_does_not_outlive_a_parent_that_was_killed() -> None:
         time.sleep(0.5)
         parent.kill()
     with pytest.raises(psutil.NoSuchProcess):
-        child.wait(60)
+        child.wait(600)
         child.cpu_times()
 
 

@@ -307,8 +307,8 @@ def test_readers_see_whole_writes_and_never_wait(tmp_path: Path) -> None:
         writer.kill()
         writer.wait()
     assert [reader.wait() for reader in readers] == [0, 0]
-    # A blocked reader would wait for SQLite's 10 s; two busy cores explain a second.
-    assert max(slowest) < 5, slowest
+    # A blocked reader would wait for SQLite's 10 s; busy cores explain a second or two.
+    assert max(slowest) < 9, slowest
 
 
 def test_two_writers_that_ignore_the_workspaces_lock_take_turns(tmp_path: Path) -> None:
