@@ -32,7 +32,8 @@ device where a source says that its power was capped. Where the MFU is from:
 - **family**: stated by the paper, for another model of the family.
 - **sibling**: not stated; solved from other runs of the same team on the same hardware, never from this one.
 
-*Implied* is the MFU of the whole run, failures included, that makes the published time exactly true.
+*Implied* is the MFU of the whole run, failures included, that makes the published time exactly true. Where none is stated it is what the
+source says; the forecast beside it says what one had to expect from the relatives.
 """
 
 
@@ -72,8 +73,8 @@ def _missed(found: list[Comparison]) -> Iterator[str]:
         yield f"| {basis} | {len(rows)} | {len(within)} | {furthest} |\n"
     yield (
         "\nGPU-hours follow from N, D and hardware only with a utilisation. Where a source states one for the run, the forecast is within 10%, but "
-        "for hours that hold more than the training; where it states none for the run, agreement is a team's habit at best. Nothing "
-        "is fitted to the runs below. *Needed* is the MFU that would make them true. A forecast without an MFU draws from the table at the end of "
+        "for hours that hold more than the training; where it states none for the run, agreement is a team's habit at best: a model of another "
+        "size is not a safe relative. Nothing is fitted to the runs below. *Needed* is the MFU that would make them true. A forecast without an MFU draws from the table at the end of "
         "this page; where *needed* lies outside of it, the published hours lie outside of that forecast's band too.\n\n"
     )
     yield "| not within 10% | forecast | published | error | MFU taken | needed | why |\n|---|---:|---:|---:|---:|---:|---|\n"
