@@ -7,6 +7,7 @@ import time
 from pickaxe.kernel.config import Config
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.step import StepContext
+from pickaxe.kernel.tables.extensions import checked
 from tests.kernel.helper_module import scale
 
 
@@ -71,3 +72,10 @@ def burn(ctx: StepContext, config: Config) -> None:
 
 def add(ctx: StepContext, config: Config) -> None:
     ctx.save_json("total", {"total": sum(ctx.inputs[side].json()["total"] for side in ("left", "right"))})
+
+
+def read_rows(ctx: StepContext, config: Config) -> None:
+    """Which extensions were checked before this process touched a table, and how many after it."""
+    rows = ctx.inputs["rows"]
+    handed_on = (rows.artifact.name, checked())[1]  # the stores are open by then, the tables are not
+    ctx.save_json("total", {"rows": rows.table().num_rows, "handed_on": handed_on, "in_all": len(checked())})

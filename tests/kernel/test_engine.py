@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from pickaxe.kernel.config import Config
@@ -18,6 +19,7 @@ from pickaxe.kernel.engine.attempt import Limits
 from pickaxe.kernel.engine.engine import Progress
 from pickaxe.kernel.errors import BadInput, Conflict, RunCancelled, RunFailed
 from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.tables.extensions import extension_file
 from pickaxe.kernel.workspace import Workspace
 from tests.kernel import sample_steps as steps
 
@@ -52,6 +54,15 @@ def test_outputs_feed_other_runs_and_the_cache_looks_at_content_not_names(worksp
     assert workspace.read_json(doubled["total"]) == {"total": 8}
     same_content = workspace.run(steps.double, Config(), name="b/double", inputs={"total": total})
     assert same_content.cached
+
+
+def test_a_worker_checks_no_signature_that_its_engine_has_checked(workspace: Workspace) -> None:
+    rows = workspace.import_table(pa.table({"n": [1, 2, 3]}), "t/rows")
+    said = workspace.read_json(workspace.run(steps.read_rows, Config(), name="t/rows", inputs={"rows": rows})["total"])
+    database = "postgres_scanner" if workspace.stores.location.catalog else "sqlite_scanner"
+    used = {str(extension_file(name)) for name in ("ducklake", database)}
+    assert used <= {path for path, *_ in said["handed_on"]}
+    assert (said["rows"], said["in_all"]) == (3, len(said["handed_on"]))
 
 
 def test_ids_and_digests_do_not_depend_on_the_workspace(tmp_path: Path) -> None:

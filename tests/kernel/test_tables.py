@@ -96,6 +96,29 @@ def test_an_extension_that_changed_since_its_signature_was_checked_is_not_loaded
         extensions.connect_with(["sqlite_scanner"], {})
 
 
+def test_an_extension_that_the_process_above_has_checked_is_not_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pickaxe.kernel.tables import extensions
+
+    copy = tmp_path / "sqlite_scanner.duckdb_extension"
+    shutil.copy(extensions.extension_file("sqlite_scanner"), copy)
+    with copy.open("r+b") as unsigned:
+        unsigned.seek(-256, os.SEEK_END)  # where the signature is
+        unsigned.write(bytes(256))
+    monkeypatch.setattr(extensions, "extension_file", lambda name: copy)
+    monkeypatch.setattr(extensions, "_CHECKED", set())
+    with pytest.raises(duckdb.IOException, match="signature"):
+        extensions.connect_with(["sqlite_scanner"], {})
+    stat = copy.stat()
+    stamp = [str(copy), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    extensions.take_as_checked([[*stamp[:2], stat.st_mtime_ns - 1, stamp[3]]])
+    with pytest.raises(duckdb.IOException, match="signature"):
+        extensions.connect_with(["sqlite_scanner"], {})
+    extensions.take_as_checked([stamp])
+    extensions.connect_with(["sqlite_scanner"], {}).close()
+
+
 def test_other_programs_can_read_the_files(lake: LakeTables) -> None:
     before = set(data_files(lake))
     lake.write("plain", pa.table({"text": ["a", "b"], "row_id": [1, 2], "Text": ["c", "d"]}))

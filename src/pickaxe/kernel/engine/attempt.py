@@ -19,6 +19,7 @@ from pickaxe.kernel.engine.meter import Meter
 from pickaxe.kernel.ledger import tokens
 from pickaxe.kernel.ledger.ledger import Usage
 from pickaxe.kernel.nouns import RunState
+from pickaxe.kernel.tables.extensions import checked
 
 _TICK = 0.2
 _SYSTEM_EVERY = 1.0
@@ -250,7 +251,7 @@ def _spawn(job: Mapping[str, Any], threads: int) -> tuple[subprocess.Popen[bytes
         os.close(theirs)
     assert process.stdin is not None
     try:
-        process.stdin.write(json.dumps(dict(job)).encode() + b"\n")
+        process.stdin.write(json.dumps({**job, "checked_extensions": checked()}).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it died at once; the empty message pipe says so

@@ -211,8 +211,10 @@ class WorkerContext:
     def _workspace(self) -> Workspace:
         if not hasattr(self, "_opened"):
             from pickaxe.kernel.location import Location
+            from pickaxe.kernel.tables.extensions import take_as_checked
             from pickaxe.kernel.workspace import Workspace
 
+            take_as_checked(self._job["checked_extensions"])
             location = Location(Path(self._job["workspace"]), **self._job["location"])
             self._opened = Workspace(location, mode="r").for_tenant(*self._job["acts_as"])
         return self._opened

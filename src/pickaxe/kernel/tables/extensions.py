@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ from pickaxe.kernel.errors import Unavailable
 if TYPE_CHECKING:
     import duckdb
 
-_CHECKED: set[tuple[str, int, int, int]] = set()
-"""Path, size, time and inode of the files whose signatures DuckDB has checked in this process: 90 ms of CPU time each."""
+Stamp = tuple[str, int, int, int]
+"""Path, size, time and inode of a file."""
+
+_CHECKED: set[Stamp] = set()
+"""The files whose signatures DuckDB has checked in this process or the one that started it: 90 ms of CPU time each."""
 
 
 def connect_with(names: list[str], config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """A new DuckDB with these extensions. Signatures are checked once per process, and again when a file changed.
+    """A new DuckDB with these extensions. Signatures are checked once, and again when a file changed: see `take_as_checked`.
 
     Raises `Unavailable` when one is not installed.
     """
@@ -33,6 +37,16 @@ def connect_with(names: list[str], config: dict[str, Any]) -> duckdb.DuckDBPyCon
         raise
     _CHECKED.update(stamps)
     return connection
+
+
+def checked() -> list[Stamp]:
+    """The files whose signatures need no second look, for a process that this one starts on the same machine."""
+    return sorted(_CHECKED)
+
+
+def take_as_checked(stamps: Iterable[Sequence[Any]]) -> None:
+    """What `checked` said in the process that started this one. A file that has changed since is checked all the same."""
+    _CHECKED.update((str(path), int(size), int(time), int(inode)) for path, size, time, inode in stamps)
 
 
 def extension_file(name: str) -> Path:
@@ -57,6 +71,6 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _stamp(file: Path) -> tuple[str, int, int, int]:
+def _stamp(file: Path) -> Stamp:
     stat = file.stat()
     return str(file), stat.st_size, stat.st_mtime_ns, stat.st_ino
