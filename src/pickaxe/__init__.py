@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pickaxe.flows.produce import produce as produce
+    from pickaxe.flows.workspace import Workspace as Workspace
     from pickaxe.kernel.config import Config as Config
     from pickaxe.kernel.errors import BadInput as BadInput
     from pickaxe.kernel.errors import GateFailed as GateFailed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pickaxe.kernel.nouns import Lease as Lease
     from pickaxe.kernel.nouns import Run as Run
     from pickaxe.kernel.step import StepContext as StepContext
-    from pickaxe.kernel.workspace import Workspace as Workspace
     from pickaxe.wire.native.client import RemoteWorkspace as RemoteWorkspace
 
 __version__ = "0.1.0"
@@ -43,7 +43,7 @@ _HOMES = {
     "RemoteWorkspace": "pickaxe.wire.native.client",
     "RunFailed": "pickaxe.kernel.errors",
     "StepContext": "pickaxe.kernel.step",
-    "Workspace": "pickaxe.kernel.workspace",
+    "Workspace": "pickaxe.flows.workspace",
     "produce": "pickaxe.flows.produce",
 }
 
@@ -73,7 +73,7 @@ def open(path: str | Path | None = None, *, mode: str = "w") -> Workspace:
 
     One process writes at a time (``mode="w"``, raises `pickaxe.kernel.errors.WriterBusy`); any number read (``mode="r"``).
     """
-    from pickaxe.kernel.workspace import Workspace
+    from pickaxe.flows.workspace import Workspace
 
     if mode not in ("w", "r"):
         from pickaxe.kernel.errors import BadInput

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ def pickaxe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """``pickaxe("cost", "tiny/model")``"""
 
     def run(*arguments: object) -> Said:
+        monkeypatch.setenv(
+            "PICKAXE_URL", os.environ.get("PICKAXE_URL", "")
+        )  # --url sets it; what was before comes back afterwards
         monkeypatch.setattr(sys, "argv", ["pickaxe", *map(str, arguments)])
         capsys.readouterr()
         code = 0

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import pickaxe
+from pickaxe.compute.planner.claims.claims import shipped_claims
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, Unavailable
 from pickaxe.kernel.nouns import Route, RunState
 from pickaxe.kernel.workspace import Workspace
@@ -113,6 +114,97 @@ def test_runs(workspace: Facade, filled: Workspace) -> None:
         workspace.runs.get("run-nobody")
 
 
+def test_runs_by_name_by_key_and_by_id(workspace: Facade) -> None:
+    (double_run,), (count_run,) = (workspace.runs.page(name=f"words/{name}")[0] for name in ("double", "count"))
+    assert workspace.runs.page(names=["words/double", "words/count", "words/none"])[0] == [double_run, count_run]
+    assert workspace.runs.page(name="words/count", names=["words/double"]) == ([], None)
+    assert workspace.runs.page(names=[])[0] == []
+    assert workspace.runs.page(prefix="words", limit=1, step=count_run.step)[0] == [count_run]
+    assert workspace.runs.cached(count_run.key) == count_run
+    assert workspace.runs.cached("0" * 64) is None
+    assert workspace.runs.many([count_run.id, "run-nobody"]) == {count_run.id: count_run}
+    assert [run.id for run in workspace.runs.each_alone(page=1)] == [double_run.id, count_run.id]
+
+
+def test_one_artifact_by_what_is_known_of_it(workspace: Facade, filled: Workspace) -> None:
+    model = filled.artifact("words/model")
+    known = workspace.artifact("words/model")  # with the aliases that it has by now
+    assert workspace.artifacts.find(digest=model.digest, name="words/model") == workspace.artifacts.find(id=model.id) == known
+    assert workspace.artifacts.find(name="words/total").version == 2
+    assert workspace.artifacts.find(id=model.id, name="words/rows") is None
+    assert workspace.artifacts.find(digest="sha256:none") is None
+    assert workspace.artifacts.many([model.id, "art-none"]) == {model.id: known}
+    assert workspace.artifacts.page(digest=model.digest, name="words/model") == ([known], None)
+    assert [item.name for item in workspace.artifacts.page(digest=model.digest)[0]] == ["words/one-file", "words/model"]
+
+
+def test_some_rows_without_the_others(workspace: Facade) -> None:
+    artifact = workspace.artifact("words/rows")
+    assert workspace.read_rows(artifact, 90, 1000).equals(rows().slice(90))
+    assert workspace.read_rows(artifact, 7, 2, ["text"]).equals(rows().slice(7, 2).select(["text"]))
+    assert workspace.read_rows(artifact, 100, 5).num_rows == 0
+
+
+def test_a_document_is_taken_once(workspace: Facade) -> None:
+    kept = workspace.import_json({"seen": [1, None, "\N{EURO SIGN}"]}, "notes/seen", kind="note", meta={"by": "ada"})
+    assert workspace.import_json({"seen": [1, None, "\N{EURO SIGN}"]}, "notes/seen", kind="note", meta={"by": "ada"}) == kept
+    assert (kept.version, kept.kind, kept.meta["by"], kept.run_id) == (1, "note", "ada", None)
+    assert workspace.read_json(kept) == {"seen": [1, None, "\N{EURO SIGN}"]}
+    with pytest.raises(BadInput):
+        workspace.import_json({}, "Not A Name")
+
+
+def test_sql_gives_the_same_values(workspace: Facade) -> None:
+    asked = 'SELECT text, score, tags FROM "words/rows" WHERE row_key < ? ORDER BY row_key'
+    found = workspace.sql(asked, [f"{3:016x}"])
+    assert found == [[f"t{number} €", pytest.approx(number / 7), ["a"] * (number % 3)] for number in range(3)]
+    (at,), *_ = workspace.sql("SELECT created_at FROM runs WHERE name = 'words/count'")
+    assert at.year >= 2026
+    with pytest.raises(BadInput):
+        workspace.sql("DELETE FROM runs")
+
+
+def test_an_endpoint_answers_and_takes_feedback(workspace: Facade) -> None:
+    model = workspace.artifact("words/model")
+    workspace.publish("asked", [Route(model.id)])
+    answered = workspace.predict("asked", ["one", "two"])
+    assert (answered.endpoint, answered.model, answered.artifact_id) == ("asked", model.ref, model.id)
+    assert len(answered.predictions) == 2
+    first = answered.predictions[0]
+    assert first.confidence == max(first.probabilities.values()) == first.probabilities[first.label]
+    (trace,) = workspace.events(kind="trace", subject=answered.trace_id)
+    assert trace.body["texts"] == ["one", "two"]
+    workspace.feedback(answered.trace_id, first.label, by="ada", index=1, comment="as it is")
+    (said,) = workspace.events(kind="feedback", subject=answered.trace_id)
+    assert (said.body["label"], said.body["by"], said.body["index"]) == (first.label, "ada", 1)
+    assert workspace.explain(answered.trace_id, index=1).text == "two"
+    for wrong, texts in ((NotFound, ("nobody", ["x"])), (BadInput, ("asked", [])), (BadInput, ("asked", ["\0"]))):
+        with pytest.raises(wrong):
+            workspace.predict(*texts)
+    with pytest.raises(BadInput):
+        workspace.feedback(answered.trace_id, "no such label", by="ada")
+
+
+def test_what_was_touched(workspace: Facade, filled: Workspace) -> None:
+    first = filled.artifact("words/total:1")
+    touched = workspace.blast(first.id)
+    assert {artifact.ref for artifact in touched.artifacts} == {"words/total:1", "words/total:2"}
+    assert touched.run_ids == tuple(run.id for run in filled.runs.list(prefix="words/double"))
+
+
+def test_no_jobs_and_what_one_would_take(workspace: Facade) -> None:
+    assert workspace.jobs.list() == []
+    with pytest.raises(NotFound):
+        workspace.jobs.get("job-nobody")
+    with pytest.raises(NotFound):
+        workspace.serving_forecast("nobody")
+
+
+def test_a_scenario_is_kept(workspace: Facade) -> None:
+    kept = workspace.keep_scenario("plans/first", "claim", {"id": next(iter(shipped_claims()))})
+    assert (kept.kind, workspace.artifact("plans/first").id) == ("scenario", kept.id)
+
+
 def test_lists_of_artifacts(workspace: Facade, filled: Workspace) -> None:
     assert workspace.artifacts.list(kind="model") == [filled.artifact("words/model")]
     assert workspace.artifacts.list(prefix="words/t") == filled.artifacts.list(prefix="words/t")
@@ -125,6 +217,8 @@ def test_events(workspace: Facade, filled: Workspace) -> None:
     run = filled.runs.list(prefix="words/count")[0]
     assert workspace.events(subject=run.id) == filled.events(subject=run.id)
     metrics = workspace.events(kind="metric", subject=run.id)
+    assert workspace.events(name="number", subject=run.id, beyond=metrics[0].seq) == metrics[1:]
+    assert workspace.events(kind="metric", subject=run.id, up_to=metrics[0].seq) == metrics[:1]
     assert [(event.name, event.step) for event in metrics] == [("number", 0), ("number", 1)]
     assert workspace.events(kind=["metric", "log"], subject=run.id, limit=1, newest_first=True)[0].kind == "log"
     assert workspace.events(kind="metric", after_seq=metrics[0].seq) == metrics[1:]
@@ -197,9 +291,11 @@ def test_the_product_s_own_word_cannot_be_appended_from_outside(url: str) -> Non
                 remote.emit(kind, "anything")
 
 
-def test_a_run_that_is_over_cannot_be_cancelled(url: str, filled: Workspace) -> None:
-    with pickaxe.connect(url) as remote, pytest.raises(Conflict, match="not under way"):
-        remote.runs.cancel(filled.runs.list()[0].id)
+def test_a_run_that_is_over_cannot_be_cancelled(workspace: Facade, filled: Workspace) -> None:
+    with pytest.raises(Conflict, match="not under way"):
+        workspace.cancel(filled.runs.list()[0].id)
+    with pytest.raises(NotFound):
+        workspace.cancel("run-nobody")
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

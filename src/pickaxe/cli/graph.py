@@ -28,11 +28,10 @@ def lineage(workspace: str | None, target: str, evidence: int) -> None:
     import re
 
     from pickaxe.cli.screen import console, reading
-    from pickaxe.flows.explain import explain
 
     with reading(workspace) as ws:
         if re.fullmatch(r"[0-9a-f]{32}", target):
-            explanation = explain(ws, target, count=evidence)
+            explanation = ws.explain(target, count=evidence)
             _print_explanation(explanation)
             artifact = explanation.model
         else:
@@ -50,12 +49,11 @@ def blast(workspace: str | None, target: str, annotator: str | None) -> None:
     It ends with the price of a rebuild and with what to run for it.
     """
     from pickaxe.cli.screen import reading
-    from pickaxe.flows.blast import blast as find
 
     if not target and not annotator:
         raise click.UsageError("expected a row key, an artifact, or --by PERSON")
     with reading(workspace) as ws:
-        _print_blast(ws, find(ws, target, annotator=annotator))
+        _print_blast(ws, ws.blast(target, annotator=annotator))
 
 
 _REMEDIES = {

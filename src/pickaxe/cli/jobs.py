@@ -9,9 +9,7 @@ import click
 if TYPE_CHECKING:
     from pickaxe.cli.screen import Opened
     from pickaxe.flows.job_view import JobView
-    from pickaxe.flows.left_jobs import LeftJobs
     from pickaxe.kernel.nouns import Run
-    from pickaxe.wire.native.client_jobs import RemoteJobs
 
 _LOOKED_THROUGH = 200
 
@@ -24,7 +22,7 @@ def jobs(workspace: str | None, limit: int) -> None:
     from pickaxe.cli.screen import print_table, reading
 
     with reading(workspace) as ws:
-        found = _jobs(ws).list(limit=limit)
+        found = ws.jobs.list(limit=limit)
     print_table(
         ["job", "task", "state", "by", "queued", "seconds", "said"],
         [
@@ -68,27 +66,22 @@ def cancel(workspace: str | None, what: str) -> None:
 
 
 def _cancel_job(ws: Opened, job: JobView) -> None:
-    now = _jobs(ws).cancel(job.id)
+    now = ws.jobs.cancel(job.id)
     how = "is cancelled" if now.state == "cancelled" else "stops within a second"
     click.echo(f"{job.name} ({job.id}) {how}; what it has done is kept")
 
 
 def _cancel_run(ws: Opened, what: str) -> None:
-    from pickaxe.kernel.errors import Conflict
-    from pickaxe.kernel.workspace import Workspace
-
     run = _run_meant(ws, what)
-    if isinstance(ws, Workspace) or run.state not in ("queued", "running"):
-        raise Conflict(f"{run.name} ({run.id}) is not under way", expected="a run that is queued or running", got=run.state)
-    ws.runs.cancel(run.id)
+    ws.cancel(run.id)
     click.echo(f"{run.name} ({run.id}) stops within a second")
 
 
 def _job_meant(ws: Opened, what: str) -> JobView | None:
     """The job of that id, or the newest of that task, one under way first; None when it is not a job that is meant."""
     if what.startswith("job-"):
-        return _jobs(ws).get(what)
-    named = [job for job in _jobs(ws).list(limit=_LOOKED_THROUGH) if job.name == what]
+        return ws.jobs.get(what)
+    named = [job for job in ws.jobs.list(limit=_LOOKED_THROUGH) if job.name == what]
     return next((job for job in named if not job.ended_at), named[0] if named else None)
 
 
@@ -102,13 +95,6 @@ def _run_meant(ws: Opened, what: str) -> Run:
     if not named:
         raise NotFound(f"no job and no run {what!r:.80}", remedy="list them: pickaxe jobs, pickaxe runs")
     return named[0]
-
-
-def _jobs(ws: Opened) -> LeftJobs | RemoteJobs:
-    from pickaxe.flows.left_jobs import LeftJobs
-    from pickaxe.kernel.workspace import Workspace
-
-    return LeftJobs(ws) if isinstance(ws, Workspace) else ws.jobs
 
 
 def _said(job: JobView) -> str:

@@ -26,6 +26,12 @@ def shared_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FIELD=VALUE",
             help="A field; LOW..HIGH or LOW..MODE..HIGH is a range. Repeat it.",
         ),
+        click.option(
+            "--prices",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Your own [[price]] rows (hardware, since, price; kind, seller, source) instead of the market's.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print plain JSON, in base units."),
         click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the words."),
         click.option("--save", metavar="NAME", help="Keep scenario and forecast as an artifact of the workspace."),
@@ -58,9 +64,9 @@ def serve(
     pickaxe plan serve --endpoint headlines
     """
     if endpoint is not None:
-        if scenarios or model or device or options["given"] or options["save"]:
+        if scenarios or model or device or options["given"] or options["prices"] or options["save"]:
             raise click.UsageError(
-                "--endpoint forecasts what is published as it is: no scenario, --model, --device, --set or --save"
+                "--endpoint forecasts what is published as it is: no scenario, --model, --device, --set, --prices or --save"
             )
         print_endpoint(options["workspace"] or workspace_, endpoint, as_json=options["as_json"])
         return
@@ -159,17 +165,21 @@ def print_forecast(
     extra: Mapping[str, Any],
     *,
     given: Sequence[str],
+    prices: Path | None,
     as_json: bool,
     lang: str,
     save: str | None,
     workspace: str | None,
 ) -> None:
+    from pickaxe.compute.planner.catalogue.prices import read_prices
     from pickaxe.compute.planner.scenario import forecasts, plan, read_scenario
     from pickaxe.kernel.errors import BadInput
 
     place = workspace or outer
     read = [(path.stem, path.parent, *read_scenario(path, kind)) for path in paths] or [(kind, None, kind, {})]
     over = {key: value for key, value in extra.items() if value is not None} | dict(_assigned(item) for item in given)
+    if prices is not None:
+        over["prices"] = read_prices(prices)
     named = [
         (name, of_kind, _with_own_device(_with_own_model(values, beside) | _with_own_model(over), place))
         for name, beside, of_kind, values in read

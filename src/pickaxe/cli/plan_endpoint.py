@@ -25,14 +25,9 @@ def print_endpoint(workspace: str | None, name: str, *, as_json: bool) -> None:
     """The forecast of one endpoint, with the server that holds it."""
     from pickaxe.cli.plan_screen import print_json
     from pickaxe.cli.screen import print_table, reading
-    from pickaxe.compute.planner.here.serving import forecast_endpoint, forecast_server
-    from pickaxe.kernel.workspace import Workspace
 
     with reading(workspace) as ws:
-        ws.endpoint(name)
-        found, server = (
-            (forecast_endpoint(ws, name), forecast_server(ws)) if isinstance(ws, Workspace) else ws.serving_forecast(name)
-        )
+        found, server = ws.serving_forecast(name)
     if as_json:
         print_json(found.body() | {"server": server.body()["meters"]})
         return

@@ -223,15 +223,13 @@ def _tell_reading(job: Task) -> None:
 def _preview(workspace: str | None, job: Task) -> None:
     """Print the forecast of a whole line."""
     from pickaxe.cli.screen import asking, print_table
-    from pickaxe.flows.preview import preview
     from pickaxe.flows.report.markup import duration, size
     from pickaxe.kernel.errors import NoWorkspace, from_dict
     from pickaxe.kernel.ledger.cost import as_money
-    from pickaxe.kernel.workspace import Workspace
 
     try:
         with asking(workspace) as ws:
-            found = preview(ws, job).body() if isinstance(ws, Workspace) else ws.jobs.forecast(job)
+            found = ws.jobs.forecast(job)
     except NoWorkspace:
         click.echo(_NOTHING_RAN)
         return
@@ -268,11 +266,10 @@ def _run(ws: Opened, jobs: list[Task], report: Path) -> None:
     from rich.console import Console
 
     from pickaxe.cli.live import TerminalLine, print_stages
-    from pickaxe.flows.produce import produce as run_line
 
     console = Console()
     with TerminalLine(console) as live:
-        products = [run_line(job, ws, watcher=live) for job in jobs]
+        products = [ws.produce(job, watcher=live) for job in jobs]
     print_stages(console, [record for product in products for record in product.records])
     _print_quality(ws, products)
     _print_costs(ws, products)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pickaxe import RemoteWorkspace
+    from pickaxe.flows.workspace import Workspace
     from pickaxe.kernel.errors import WriterBusy
-    from pickaxe.kernel.workspace import Workspace
 
     Opened = Workspace | RemoteWorkspace
     """A workspace here or behind a server: the same façade."""
@@ -32,7 +32,7 @@ def reading(path: str | None) -> Opened:
 
     A folder is read also while a server holds it: there are any number of readers, and who may read the files needs no server's leave.
     """
-    from pickaxe.kernel.workspace import Workspace
+    from pickaxe.flows.workspace import Workspace
 
     return _elsewhere(path) or Workspace(path, mode="r")
 
@@ -84,8 +84,8 @@ def _written_down(workspace: Workspace) -> Iterator[Workspace]:
 
 def holding(path: str | None) -> AbstractContextManager[Workspace]:
     """The folder itself, for what only its one writer can do. Raises `WriterBusy`, with the address when that is a server."""
+    from pickaxe.flows.workspace import Workspace
     from pickaxe.kernel.errors import WriterBusy
-    from pickaxe.kernel.workspace import Workspace
 
     refuse_address(path)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.lineage import Edges, progeny
@@ -32,13 +32,7 @@ class Blast:
         return tuple(artifact for artifact in self.artifacts if artifact.kind == "model")
 
 
-class Elsewhere(Protocol):
-    """A workspace behind a server, which looks for itself."""
-
-    def blast(self, target: str, *, annotator: str | None = None) -> Blast: ...
-
-
-def blast(workspace: Workspace | Elsewhere, target: str, *, annotator: str | None = None) -> Blast:
+def blast(workspace: Workspace, target: str, *, annotator: str | None = None) -> Blast:
     """Follow `target` (a row key, or an artifact reference) downstream; with `annotator`, only that person's label of the row
     (or, with an empty target, every label the person gave).
 
@@ -46,8 +40,6 @@ def blast(workspace: Workspace | Elsewhere, target: str, *, annotator: str | Non
     whole. A report about a row (a profile, a verdict) is touched, and what quotes the report is not: nothing learned from it.
     Raises `NotFound` when nothing holds the row, the person or the artifact.
     """
-    if not isinstance(workspace, Workspace):
-        return workspace.blast(target, annotator=annotator)
     everything = workspace.artifacts.list()
     keys = _keys(workspace, everything, target, annotator)
     if keys is None:

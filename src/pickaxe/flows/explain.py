@@ -40,21 +40,17 @@ class Explanation:
     people: tuple[Evidence, ...]
 
 
-class Elsewhere(Protocol):
-    """A workspace behind a server, which looks for itself."""
-
-    def explain(self, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation: ...
+class HasTables(Protocol):
+    """A workspace, here or behind a server."""
 
     def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table: ...
 
 
-def explain(workspace: Workspace | Elsewhere, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
+def explain(workspace: Workspace, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
     """Explain text number `index` of a trace by its `count` nearest training rows, and as many of those that people labelled.
 
     Raises `NotFound` for an unknown trace or text.
     """
-    if not isinstance(workspace, Workspace):
-        return workspace.explain(trace_id, index=index, count=count)
     import pyarrow.compute as pc
 
     event = _answered(workspace, trace_id)
@@ -79,7 +75,7 @@ def training_set_of(workspace: Workspace, model: Artifact) -> Artifact | None:
     return max(tables, key=lambda item: item.created_at, default=None)
 
 
-def annotators_of(workspace: Workspace | Elsewhere, annotations: Artifact) -> list[tuple[str, int, bool]]:
+def annotators_of(workspace: HasTables, annotations: Artifact) -> list[tuple[str, int, bool]]:
     """Who answered in a table of kind ``annotations``: name, number of answers, simulated or not; most answers first."""
     table = workspace.read_table(annotations, ["annotator", "simulated"])
     counts = Counter(zip(table["annotator"].to_pylist(), table["simulated"].to_pylist(), strict=True))

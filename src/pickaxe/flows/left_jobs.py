@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickaxe.flows.job_carrier import ended
 from pickaxe.flows.job_view import JOB, JobView, job_of, jobs_page
 from pickaxe.kernel.errors import Conflict
 
 if TYPE_CHECKING:
+    from pickaxe.flows.task import Task
     from pickaxe.kernel.workspace import Workspace
 
 
@@ -25,6 +26,12 @@ class LeftJobs:
     def get(self, job_id: str) -> JobView:
         """Raises `NotFound`."""
         return job_of(self._workspace, job_id)
+
+    def forecast(self, task: Task) -> dict[str, Any]:
+        """What the line for `task` should take here, as `pickaxe.flows.preview.Preview.body`. Nothing is started."""
+        from pickaxe.flows.preview import preview
+
+        return preview(self._workspace, task).body()
 
     def cancel(self, job_id: str) -> JobView:
         """The next server does not take it up. Raises `NotFound`, and `Conflict` when it has ended.

@@ -38,6 +38,13 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_kind(kind: str) -> str:
+    """`kind`, when it is one; raises `BadInput`."""
+    if not kind.isprintable():
+        raise BadInput(f"{kind!r:.100} is no kind", expected="printable characters")
+    return kind
+
+
 def artifact_id(maker: str, output: str) -> str:
     """An artifact's id follows from what made it, so the same line run elsewhere gives the same ids (and row contents)."""
     return "art-" + hashlib.sha256(f"{maker}\n{output}".encode()).hexdigest()[:24]
@@ -115,12 +122,13 @@ class Artifacts:
         prefix: str = "",
         name: str | None = None,
         run_id: str | None = None,
+        digest: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> tuple[list[Artifact], str | None]:
         """Versions that match everything given, newest first, and the cursor (`after`) that goes on; None at the end."""
         query = self._matching(kind, prefix)
-        for column, wanted in ((artifacts.c.name, name), (artifacts.c.run_id, run_id)):
+        for column, wanted in ((artifacts.c.name, name), (artifacts.c.run_id, run_id), (artifacts.c.digest, digest)):
             if wanted is not None:
                 query = query.where(column == wanted)
         query = newest_first(query, artifacts, after).limit(limit + 1)

@@ -54,7 +54,11 @@ class RunSpec:
 
     @property
     def run_id(self) -> str:
-        return "run-" + self.key[:24]
+        return run_id_of(self.key)
+
+
+def run_id_of(key: str) -> str:
+    return "run-" + key[:24]
 
 
 class Runs:

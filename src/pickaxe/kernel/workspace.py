@@ -61,11 +61,11 @@ class Workspace:
             self.stores.close()
             raise
 
-    def for_caller(self, caller: Caller) -> Workspace:
+    def for_caller(self, caller: Caller) -> Self:
         """The same stores as the caller's tenant sees them, in the caller's name. Only the workspace it came from closes them."""
         return self.for_tenant(caller.tenant_id, caller.principal_id)
 
-    def for_tenant(self, tenant_id: str, principal_id: str = "") -> Workspace:
+    def for_tenant(self, tenant_id: str, principal_id: str = "") -> Self:
         """As `for_caller`, by ids; without a principal, to read and to append events."""
         if tenant_id == self.tenant_id and principal_id in ("", self.principal_id):
             return self
@@ -162,6 +162,14 @@ class Workspace:
     ) -> RunHandle:
         """Like `run` but returns at once; the cache is not asked. Raises `Conflict` when that very run is under way or done."""
         return self._submit(self.spec(step, config, name=name, inputs=inputs or {}), step, config, cores, limits, watcher)
+
+    def cancel(self, run_id: str) -> None:
+        """Ask a run of this process to stop; its worker is gone within a second. Raises `NotFound`, and `Conflict` when it is not under way."""
+        run = self.runs.get(run_id)
+        if not self.engine.cancel(run_id):
+            raise Conflict(
+                f"{run.name} ({run_id}) is not under way", expected="a run that is queued or running", got=str(run.state)
+            )
 
     def spec(self, step: Callable[..., Any], config: Config, *, name: str, inputs: Mapping[str, Artifact]) -> RunSpec:
         """The run's key (code + config + input digests) and what it was made of."""

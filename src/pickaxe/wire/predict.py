@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
 from pickaxe.serve.access import caller_of, needs
+from pickaxe.serve.answering import as_json
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply, trace_of
 from pickaxe.serve.routes import checked_endpoint, json_body
-from pickaxe.serve.service import Answer, Serving
-from pickaxe.serve.tracecontext import TraceContext
+from pickaxe.serve.service import Serving
 
 
 class PredictRequest(RequestBody):
@@ -89,21 +89,6 @@ def router(serving: Serving) -> APIRouter:
         wanted = await read_json(request, PredictRequest, serving.config)
         context = trace_of(request)
         answer = await serving.predict(caller_of(request).tenant_id, checked_endpoint(name), wanted.all_texts(), context)
-        return reply(request, _data(answer, context))
+        return reply(request, as_json(answer, context))
 
     return routes
-
-
-def _data(answer: Answer, context: TraceContext) -> dict[str, Any]:
-    classes = answer.model.classes
-    return {
-        "endpoint": answer.endpoint,
-        "model": {"ref": answer.model.artifact.ref, "artifact_id": answer.model.artifact.id},
-        "predictions": [
-            {"label": label, "confidence": max(probs), "probabilities": dict(zip(classes, probs, strict=True))}
-            for label, probs in zip(answer.labels, answer.probs, strict=True)
-        ],
-        "trace_id": context.trace_id,
-        "span_id": context.span_id,
-        "ms": answer.ms,
-    }

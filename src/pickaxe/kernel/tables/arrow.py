@@ -110,6 +110,11 @@ def python_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
         return [_python_value(scalar) for scalar in column]
 
 
+def rows_of(table: pa.Table) -> list[list[Any]]:
+    """The rows as Python's values."""
+    return [list(row) for row in zip(*(python_values(column) for column in table.columns), strict=True)]
+
+
 def _python_value(scalar: Any) -> Any:
     import pyarrow as pa
 

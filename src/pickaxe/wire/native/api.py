@@ -7,14 +7,24 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 
 from pickaxe.kernel.errors import PickaxeError, Unavailable, from_dict
 from pickaxe.kernel.nouns import Event
+from pickaxe.wire.native.arrow import MEDIA
 from pickaxe.wire.native.nouns import EventInfo
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PAGE = 1000
+"""Items that a page holds at most."""
+ASKED_AT_ONCE = 100
+"""Ids in one question."""
+MOST_ROWS = 1_000_000
+"""Rows of an answer to SQL at most."""
 _SECONDS = 300.0
 _RECONNECT_SECONDS = 60.0
 
@@ -59,12 +69,25 @@ class Api:
             if after is None:
                 return
 
-    def raw(self, path: str, accept: str, /, **params: Any) -> bytes:
-        """The body of an answer that is no JSON."""
-        response = self._sent("GET", path, params=_given(params), headers={"accept": accept})
+    def some(self, path: str, limit: int, /, *, after: str | None = None, **params: Any) -> tuple[list[Any], str | None]:
+        """The first `limit` items from `after` on, of as many pages as that takes, and where to go on."""
+        found: list[Any] = []
+        while True:
+            page = self.get(path, **params, after=after, limit=min(limit - len(found), PAGE))
+            found += page["items"]
+            after = page["next"]
+            if after is None or len(found) >= limit:
+                return found, after
+
+    def table(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> pa.Table:
+        """An answer that comes as an Arrow stream."""
+        import pyarrow as pa
+
+        response = self._sent(method, path, params=_given(params or {}), json=json, headers={"accept": MEDIA})
         if response.status_code >= 400:
             self._data(response)
-        return response.content
+        with pa.ipc.open_stream(response.content) as reader:
+            return reader.read_all()
 
     def download(self, path: str, target: Path, /, **params: Any) -> None:
         with self._explained(), self._http.stream("GET", path, params=_given(params)) as response:

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import tarfile
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
-from pickaxe.kernel.digest import PREFIX, bytes_digest, folder_digest, manifest_bytes
-from pickaxe.kernel.errors import BadInput, Corrupted, Unavailable
+from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.lineage import Edges
-from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route, Run
+from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
 from pickaxe.wire.native import signing_in
-from pickaxe.wire.native.api import Api
-from pickaxe.wire.native.arrow import MEDIA
+from pickaxe.wire.native.client_artifacts import RemoteArtifacts
+from pickaxe.wire.native.client_events import RemoteEvents
 from pickaxe.wire.native.client_jobs import RemoteJobs
+from pickaxe.wire.native.client_journeys import RemoteJourneys
+from pickaxe.wire.native.client_ledger import RemoteLedger
 from pickaxe.wire.native.client_members import RemoteMembers
+from pickaxe.wire.native.client_runs import RemoteRuns
 from pickaxe.wire.native.kept_keys import place_of
-from pickaxe.wire.native.nouns import ArtifactInfo, EndpointNoun, EventInfo, RunInfo
-from pickaxe.wire.native.routes_graph import BlastInfo, EvidenceInfo, Graph
-from pickaxe.wire.native.routes_imports import TAR
-from pickaxe.wire.native.routes_money import ChargeInfo, CostInfo, PriceInfo, StatementInfo
+from pickaxe.wire.native.nouns import EndpointNoun
+from pickaxe.wire.native.routes_graph import Graph
+from pickaxe.wire.native.routes_money import CostInfo
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from pickaxe.compute.planner.here.serving import ServingForecast
-    from pickaxe.flows.blast import Blast
-    from pickaxe.flows.explain import Explanation
     from pickaxe.flows.line import LineWatcher
     from pickaxe.flows.produce import Product
     from pickaxe.flows.task import Task
     from pickaxe.kernel.ledger.cost import Cost
-    from pickaxe.kernel.ledger.ledger import Charge
-    from pickaxe.kernel.ledger.statement import Statement
-    from pickaxe.kernel.ledger.tariff import Tariff
 
 
-class RemoteWorkspace:
+class RemoteWorkspace(RemoteJourneys):
     """What `pickaxe.open` gives, over HTTP. Steps run where the workspace is: `produce` becomes a job of the server.
 
     What is downloaded is checked against the digests on record. Use it as a context manager, or call `close`.
@@ -53,18 +44,30 @@ class RemoteWorkspace:
 
         Raises `Unavailable` when nobody answers at `url`, and what the server says of the key.
         """
-        self.api = signing_in.opened(url, key)
+        super().__init__(signing_in.opened(url, key))
         self.runs = RemoteRuns(self.api)
         self.jobs = RemoteJobs(self.api)
         self.artifacts = RemoteArtifacts(self.api)
         self.log = RemoteEvents(self.api)
         self.ledger = RemoteLedger(self.api)
         self.members = RemoteMembers(self.api)
-        self._kept = tempfile.TemporaryDirectory(prefix="pickaxe-files-")
 
     @property
     def url(self) -> str:
         return self.api.url
+
+    @property
+    def tenant_id(self) -> str:
+        return self._caller["tenant_id"]
+
+    @property
+    def principal_id(self) -> str:
+        return self._caller["principal_id"]
+
+    @cached_property
+    def _caller(self) -> dict[str, Any]:
+        """As whom the server takes this connection."""
+        return self.api.get("/v1/me")
 
     @staticmethod
     def sign_in(url: str, name: str = "", password: str = "", *, key: str = "", tenant: str = "local", days: float = 90.0) -> str:
@@ -85,72 +88,8 @@ class RemoteWorkspace:
         """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
         return self.artifacts.get(reference)
 
-    def import_files(self, path: Path | str, name: str, *, kind: str = "source") -> Artifact:
-        """Upload a file or folder; the same content under the same name is taken once."""
-        path = Path(path)
-        if not path.exists():
-            raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
-        if path.is_file():
-            with path.open("rb") as content:
-                return _artifact(
-                    self.api.upload("/v1/imports", content, "application/octet-stream", name=name, kind=kind, filename=path.name)
-                )
-        with tempfile.TemporaryFile() as spool:
-            with tarfile.open(fileobj=spool, mode="w") as archive:
-                for file in sorted(path.rglob("*")):
-                    if file.is_file():
-                        archive.add(file.resolve(), arcname=str(file.relative_to(path)))
-            spool.seek(0)
-            return _artifact(self.api.upload("/v1/imports", spool, TAR, name=name, kind=kind, filename=path.name))
-
-    def import_table(self, table: pa.Table, name: str, *, kind: str = "dataset") -> Artifact:
-        """Upload a table; the same rows under the same name once."""
-        import pyarrow as pa
-
-        with tempfile.TemporaryFile() as spool:
-            with pa.ipc.new_stream(spool, table.schema) as writer:
-                writer.write_table(table)
-            spool.seek(0)
-            return _artifact(self.api.upload("/v1/imports", spool, MEDIA, name=name, kind=kind))
-
-    def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows in the order they were saved. Raises `Corrupted` when a whole table is not what its digest says."""
-        import pyarrow as pa
-
-        from pickaxe.kernel.digest import table_digest
-
-        content = self.api.raw(f"/v1/rows/{artifact.id}", MEDIA, column=list(columns) if columns is not None else None)
-        with pa.ipc.open_stream(content) as reader:
-            table = reader.read_all()
-        if columns is None and (found := table_digest(table)) != artifact.digest:
-            raise _damaged(artifact, found)
-        return table
-
-    def files(self, artifact: Artifact) -> Path:
-        """A local copy of the file or folder, under its own name, for as long as this connection is open. Raises `Corrupted`."""
-        place = Path(self._kept.name) / artifact.id
-        listed = self.api.get(f"/v1/files/{artifact.id}")
-        if not place.exists():
-            with tempfile.TemporaryDirectory(dir=self._kept.name) as scratch:
-                folder = Path(scratch) / "content"
-                folder.mkdir()
-                for entry in listed["files"]:
-                    target = folder / entry["path"]
-                    if not target.resolve().is_relative_to(folder.resolve()):
-                        raise _damaged(artifact, entry["path"])
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    self.api.download(f"/v1/files/{artifact.id}", target, path=entry["path"])
-                if (found := bytes_digest(manifest_bytes(folder_digest(folder)[1]))) != artifact.digest:
-                    raise _damaged(artifact, found)
-                folder.rename(place)
-        return place if listed["folder"] else place / listed["files"][0]["path"]
-
-    def read_json(self, artifact: Artifact) -> Any:
-        """The document."""
-        return self.api.get(f"/v1/documents/{artifact.id}")
-
     def alias(self, artifact: Artifact, alias: str) -> None:
-        self.api.post("/v1/aliases", {"artifact": artifact.id, "alias": alias})
+        self.artifacts.alias(artifact, alias)
 
     # The graph and the bill
 
@@ -161,42 +100,6 @@ class RemoteWorkspace:
     def lineage(self, artifact: Artifact, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
         """The graph around `artifact`."""
         return Graph.model_validate(self.api.get(f"/v1/lineage/{artifact.id}", direction=direction)).edges()
-
-    def blast(self, target: str, *, annotator: str | None = None) -> Blast:
-        """As `pickaxe.flows.blast.blast`."""
-        from pickaxe.flows.blast import Blast
-
-        told = BlastInfo.model_validate(self.api.get("/v1/blast", target=target, by=annotator))
-        return Blast(
-            told.target,
-            told.what,
-            tuple(item.noun() for item in told.roots),
-            tuple(item.noun() for item in told.artifacts),
-            tuple(told.run_ids),
-            tuple(item.noun() for item in told.endpoints),
-            told.answers,
-            told.rebuild_nano,
-        )
-
-    def explain(self, trace_id: str, *, index: int = 0, count: int = 5) -> Explanation:
-        """As `pickaxe.flows.explain.explain`."""
-        from pickaxe.flows.explain import Evidence, Explanation
-        from pickaxe.monitor.evidence import Neighbour
-
-        told = EvidenceInfo.model_validate(self.api.get(f"/v1/evidence/{quote(trace_id, safe='')}", index=index, count=count))
-        evidence, people = (
-            tuple(
-                Evidence(Neighbour(**{**item.row, "labelled_by": tuple(item.row["labelled_by"])}), tuple(item.labelled_by))
-                for item in rows
-            )
-            for rows in (told.evidence, told.people)
-        )
-        answer = {**told.answer, "at": datetime.fromisoformat(told.answer["at"])}
-        return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence, people)
-
-    def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
-        """Rows of the answer to one SELECT; see ``POST /v1/sql``."""
-        return self.api.post("/v1/sql", {"query": query, "params": list(params), "limit": 1_000_000})["rows"]
 
     # Events, endpoints
 
@@ -224,21 +127,6 @@ class RemoteWorkspace:
     def endpoints(self) -> list[Endpoint]:
         return [EndpointNoun.model_validate(item).noun() for item in self.api.get("/v1/published")]
 
-    def serving_forecast(self, name: str) -> tuple[ServingForecast, ServingForecast]:
-        """What serving an endpoint takes there, and the whole server. Raises `NotFound`."""
-        from pickaxe.compute.planner.here.foresight import Foresight
-        from pickaxe.compute.planner.here.serving import ServingForecast
-
-        told = self.api.get(f"/v1/endpoints/{quote(name, safe='')}/forecast")
-        meters, server = ({meter: Foresight(**said) for meter, said in told[part].items()} for part in ("meters", "server"))
-        return ServingForecast(name, meters, told["calls_s"], tuple(told["by_traces"])), ServingForecast("", server)
-
-    def keep_scenario(self, name: str, kind: str, scenario: Mapping[str, Any]) -> Artifact:
-        """As `pickaxe.compute.planner.scenario.save`."""
-        from pickaxe.compute.planner.scenario import plain
-
-        return _artifact(self.api.post("/v1/scenarios", {"name": name, "kind": kind, "scenario": plain(scenario)}))
-
     # Runs
 
     def produce(self, task: Task | Path | str, *, watcher: LineWatcher | None = None) -> Product:
@@ -258,6 +146,10 @@ class RemoteWorkspace:
 
     submit = run
 
+    def cancel(self, run_id: str) -> None:
+        """Ask a run to stop; its worker is gone within a second. Raises `NotFound`, and `Conflict` when it is not under way."""
+        self.api.post(f"/v1/runs/{quote(run_id, safe='')}/cancel")
+
     def close(self) -> None:
         self.api.close()
         self._kept.cleanup()
@@ -267,132 +159,3 @@ class RemoteWorkspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class RemoteRuns:
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def get(self, run_id: str) -> Run:
-        return RunInfo.model_validate(self._api.get(f"/v1/runs/{quote(run_id, safe='')}")).noun()
-
-    def list(self, *, prefix: str = "", limit: int = 1000) -> list[Run]:
-        """Newest first."""
-        found: list[Run] = []
-        for item in self._api.pages("/v1/runs", prefix=prefix, limit=min(limit, 1000)):
-            found.append(RunInfo.model_validate(item).noun())
-            if len(found) == limit:
-                break
-        return found
-
-    def page(self, *, after: str | None = None, limit: int = 100, **filters: Any) -> tuple[list[Run], str | None]:
-        """As `pickaxe.kernel.runs.Runs.page`."""
-        filters["state"] = [str(state) for state in filters.pop("states", ())]
-        page = self._api.get("/v1/runs", after=after, limit=limit, **filters)
-        return [RunInfo.model_validate(item).noun() for item in page["items"]], page["next"]
-
-    def cancel(self, run_id: str) -> None:
-        """Raises `Conflict` when it is not under way."""
-        self._api.post(f"/v1/runs/{quote(run_id, safe='')}/cancel")
-
-
-class RemoteArtifacts:
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def get(self, reference: str) -> Artifact:
-        return _artifact(self._api.get(f"/v1/artifacts/{quote(reference, safe='/:@')}"))
-
-    def list(self, *, kind: str | None = None, prefix: str = "") -> list[Artifact]:
-        """Every version, oldest first."""
-        return [_artifact(item) for item in self._api.pages("/v1/artifacts", kind=kind, prefix=prefix, limit=1000)][::-1]
-
-    def page(self, *, after: str | None = None, limit: int = 100, **filters: Any) -> tuple[list[Artifact], str | None]:
-        """As `pickaxe.kernel.artifacts.Artifacts.page`."""
-        page = self._api.get("/v1/artifacts", after=after, limit=limit, **filters)
-        return [_artifact(item) for item in page["items"]], page["next"]
-
-    def many(self, ids: Sequence[str]) -> dict[str, Artifact]:
-        return {id: self.get(id) for id in dict.fromkeys(ids)}
-
-
-class RemoteEvents:
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def emit(self, kind: str, subject: str, **fact: Any) -> None:
-        self.emit_many([{"kind": kind, "subject": subject, **fact}])
-
-    def emit_many(self, facts: Sequence[Mapping[str, Any]]) -> None:
-        """All or none; at most 1,000 at once."""
-        events = [{key: value for key, value in fact.items() if value is not None} for fact in facts]
-        if events:
-            self._api.post("/v1/events", {"events": events})
-
-    def list(
-        self,
-        *,
-        kind: str | Sequence[str] | None = None,
-        subject: str | None = None,
-        after_seq: int = 0,
-        limit: int = 1000,
-        newest_first: bool = False,
-    ) -> list[Event]:
-        kinds = [kind] if isinstance(kind, str) else kind
-        found: list[Event] = []
-        while len(found) < limit:
-            after = str(found[-1].seq if found else after_seq) if found or after_seq else None
-            size = min(limit - len(found), 1000)
-            page = self._api.get(
-                "/v1/events", kind=kinds, subject=subject, after=after, limit=size, newest_first=newest_first or None
-            )
-            found += [EventInfo.model_validate(item).noun() for item in page["items"]]
-            if page["next"] is None:
-                break
-        return found
-
-    def each(self, kind: str) -> Iterator[Event]:
-        """Every event of a kind, oldest first."""
-        for item in self._api.pages("/v1/events", kind=kind, limit=1000):
-            yield EventInfo.model_validate(item).noun()
-
-
-class RemoteLedger:
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def charges(self, holders: Sequence[str] | None = None) -> list[Charge]:
-        asked = [None] if holders is None else holders
-        return [
-            ChargeInfo.model_validate(item).noun() for holder in asked for item in self._api.get("/v1/charges", holder=holder)
-        ]
-
-    def statements(self) -> list[Statement]:
-        return [StatementInfo.model_validate(item).noun() for item in self._api.get("/v1/bill")["pools"]]
-
-    def tariffs(self) -> dict[str, Tariff]:
-        from pickaxe.kernel.ledger.tariff import Price, Tariff
-
-        rows: dict[str, list[Price]] = {}
-        for item in self._api.get("/v1/prices"):
-            price = PriceInfo.model_validate(item).noun()
-            rows.setdefault(price.meter, []).append(price)
-        return {meter: Tariff(of_meter) for meter, of_meter in rows.items()}
-
-    def set_price(self, meter: str, nano: int, per: int, *, source: str, currency: str = "USD") -> None:
-        if currency != "USD":
-            raise BadInput(f"prices are in USD here, not in {currency!r:.20}")
-        self._api.post("/v1/prices", {"meter": meter, "nano": nano, "per": per, "source": source})
-
-
-def _artifact(told: Any) -> Artifact:
-    return ArtifactInfo.model_validate(told).noun()
-
-
-def _damaged(artifact: Artifact, found: str) -> Corrupted:
-    return Corrupted(
-        f"what came for {artifact.ref} is not what is on record",
-        expected=artifact.digest if artifact.digest.startswith(PREFIX) else None,
-        got=found[:200],
-        remedy="try again; if it happens again, run `pickaxe doctor` where the workspace is",
-    )

@@ -29,6 +29,10 @@ After = Annotated[str | None, Query(max_length=300, description="`next` of the p
 Instant = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 """``2026-11-22T09:00:00Z`` or ``2026-11-22``; in UTC where it does not say where."""
 Limit = Annotated[int, Query(ge=1, le=1000, description="items at most")]
+Ids = Annotated[
+    list[str] | None,
+    Query(max_length=100, description="those of these that there are, and nothing else is then looked at; at most 100"),
+]
 
 
 @dataclass

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, Response
 
+from pickaxe.kernel.artifacts import checked_kind, checked_name
 from pickaxe.kernel.digest import folder_files
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
 from pickaxe.wire.native.arrow import arrow_reply, json_rows, wants_arrow
-from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.door import After, Door, Ids, Limit, declared, page_reply
 from pickaxe.wire.native.live import sequence
 from pickaxe.wire.native.nouns import ArtifactInfo, Page, artifact_json
 
@@ -47,6 +48,13 @@ class NewAlias(RequestBody):
     alias: str = Field(min_length=1, max_length=100)
 
 
+class NewDocument(RequestBody):
+    name: str = Field(min_length=1, max_length=200, description="name of the artifact")
+    document: Any = Field(description="any JSON value")
+    kind: str = Field(default="report", min_length=1, max_length=100)
+    meta: dict[str, Any] = Field(default={}, description="what should be known of it without reading it")
+
+
 _ROWS = {"columns": ["row_key", "text"], "items": [["00f067aa0ba902b7", "Area man naps"]], "total": 28614, "next": "1"}
 _FILES = {"folder": True, "files": [{"path": "pickaxe.json", "size": 312}, {"path": "weights.npz", "size": 812033}]}
 
@@ -63,11 +71,16 @@ def router(door: Door) -> APIRouter:
         prefix: Annotated[str, Query(max_length=200, description="names that begin so")] = "",
         name: Annotated[str | None, Query(max_length=200, description="every version of this name")] = None,
         run_id: Annotated[str | None, Query(max_length=100, description="made by this run")] = None,
+        digest: Annotated[str | None, Query(max_length=100, description="of this content")] = None,
+        id: Ids = None,
         after: After = None,
         limit: Limit = 50,
     ) -> Response:
-        found, following = door.seen(request).artifacts.page(
-            kind=kind, prefix=prefix, name=name, run_id=run_id, after=after, limit=limit
+        artifacts = door.seen(request).artifacts
+        if id is not None:
+            return page_reply(request, [artifact_json(item) for item in artifacts.many(id).values()], None)
+        found, following = artifacts.page(
+            kind=kind, prefix=prefix, name=name, run_id=run_id, digest=digest, after=after, limit=limit
         )
         return page_reply(request, [artifact_json(item) for item in found], following)
 
@@ -103,14 +116,16 @@ def router(door: Door) -> APIRouter:
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
-        """A page, `after` being the row it begins behind; with ``Accept: application/vnd.apache.arrow.stream`` the whole table as an
-        Arrow IPC stream."""
+        """A page, `after` being the row it begins behind; with ``Accept: application/vnd.apache.arrow.stream`` an Arrow IPC stream:
+        of the page where `after` is given, else of the whole table."""
         workspace = door.seen(request)
         found = workspace.artifact(ref)
-        if wants_arrow(request):
+        if wants_arrow(request) and after is None:
             return arrow_reply(workspace.read_table(found, column))
         begin = sequence(after)
         table = workspace.read_rows(found, begin, limit, column)
+        if wants_arrow(request):
+            return arrow_reply(table)
         total = int(found.meta["rows"])
         end = begin + table.num_rows
         data = {
@@ -136,6 +151,26 @@ def router(door: Door) -> APIRouter:
         # Nothing that was uploaded may run as a page of ours: scripts in it would act for whoever looks.
         headers = {"content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
         return FileResponse(known[path], media_type=media, headers=headers)
+
+    @routes.post(
+        "/documents",
+        summary="Keep a JSON document",
+        **declared(
+            "write",
+            ArtifactInfo,
+            examples.ARTIFACT | {"name": "headlines/notes", "kind": "report", "stored": "json", "run_id": None},
+            status=201,
+            form=NewDocument,
+            body_example={"name": "headlines/notes", "document": {"seen": 12}, "kind": "report", "meta": {"by": "ada"}},
+        ),
+    )
+    def keep_document(request: Request, given: NewDocument = door.body(NewDocument)) -> Response:
+        """The same document under the same name is taken once. A long one is uploaded as a file, with ``POST /v1/imports``."""
+        kept = door.seen(request).import_json(
+            given.document, checked_name(given.name), kind=checked_kind(given.kind), meta=given.meta
+        )
+        note(request, kept.id, artifact=kept.ref)
+        return reply(request, artifact_json(kept), status=201)
 
     @routes.get("/documents/{ref:path}", summary="A JSON document", **declared("read", Any, {"passed": True}))
     def document(ref: str, request: Request) -> Response:

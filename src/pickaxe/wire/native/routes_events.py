@@ -52,11 +52,21 @@ def router(door: Door) -> APIRouter:
         after: After = None,
         limit: Limit = 100,
         newest_first: bool = False,
+        name: Annotated[list[str] | None, Query(max_length=100, description="only of these names")] = None,
+        beyond: Annotated[int, Query(ge=0, lt=2**63, description="only numbers greater than this")] = 0,
+        up_to: Annotated[int | None, Query(ge=0, lt=2**63, description="only numbers up to this")] = None,
     ) -> Response:
         """Oldest first; with `newest_first` the other way round. A page's `next` is null at the end; for what comes, take
         ``/v1/events/stream``, or ask again after the last `seq`."""
         found = door.seen(request).events(
-            kind=kind, subject=subject, after_seq=sequence(after), limit=limit, newest_first=newest_first
+            kind=kind,
+            subject=subject,
+            name=name,
+            after_seq=sequence(after),
+            beyond=beyond,
+            up_to=up_to,
+            limit=limit,
+            newest_first=newest_first,
         )
         return page_reply(request, [event_json(event) for event in found], str(found[-1].seq) if len(found) == limit else None)
 

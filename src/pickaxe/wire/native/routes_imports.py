@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from pickaxe.data.ingest import IngestConfig
 from pickaxe.flows.starting import MOST_UPLOADED, look_at, looked
-from pickaxe.kernel.artifacts import checked_name
+from pickaxe.kernel.artifacts import checked_kind, checked_name
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.kernel.system.disk import refuse_full, storage_errors
@@ -177,8 +177,7 @@ def _imported(workspace: Workspace, spool: BinaryIO, media: str, name: str, kind
     if texts and media in (MEDIA, TAR):
         raise BadInput("texts goes with a single file", expected="Content-Type: application/octet-stream", got=media)
     checked_name(name)
-    if not kind.isprintable():
-        raise BadInput(f"{kind!r:.100} is no kind", expected="printable characters")
+    checked_kind(kind)
     if media == MEDIA:
         return workspace.import_table(table_of(spool, os.fstat(spool.fileno()).st_size), name, kind=kind)
     with tempfile.TemporaryDirectory(dir=workspace.scratch) as folder:

@@ -9,13 +9,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Event, RunState
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import reply
 from pickaxe.wire.native import examples
-from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.door import After, Door, Ids, Limit, declared, page_reply
 from pickaxe.wire.native.live import resumed_after, sequence, streamed, wants_stream
 from pickaxe.wire.native.nouns import EventInfo, Page, RunInfo, event_json, run_json
 
@@ -51,14 +50,20 @@ def router(door: Door) -> APIRouter:
     def runs(
         request: Request,
         prefix: Annotated[str, Query(max_length=200, description="names that begin so")] = "",
-        name: Annotated[str, Query(max_length=200, description="exactly this name")] = "",
+        name: Annotated[list[str] | None, Query(max_length=100, description="exactly this name, or one of several")] = None,
         step: Annotated[str, Query(max_length=300, description="module:function")] = "",
         state: Annotated[list[RunState] | None, Query(description="one state or several")] = None,
+        id: Ids = None,
         after: After = None,
         limit: Limit = 50,
     ) -> Response:
-        found, following = door.seen(request).runs.page(
-            prefix=prefix, name=name, step=step, states=state or (), after=after, limit=limit
+        runs = door.seen(request).runs
+        if id is not None:
+            return page_reply(request, [run_json(run) for run in runs.many(id).values()], None)
+        names = [each for each in name or () if each]
+        one, several = (names[0], None) if len(names) == 1 else ("", names or None)
+        found, following = runs.page(
+            prefix=prefix, name=one, names=several, step=step, states=state or (), after=after, limit=limit
         )
         return page_reply(request, [run_json(run) for run in found], following)
 
@@ -120,10 +125,7 @@ def router(door: Door) -> APIRouter:
         workspace = door.seen(request)
         found = workspace.runs.get(run_id)
         note(request, run_id, run=found.name)
-        if not workspace.engine.cancel(run_id):
-            raise Conflict(
-                f"{run_id} is not under way in this server", expected="a run that is queued or running", got=found.state
-            )
+        workspace.cancel(run_id)
         return reply(request, run_json(workspace.runs.get(run_id)), status=202)
 
     return routes
