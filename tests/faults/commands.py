@@ -27,7 +27,7 @@ def start(workspace: Path, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def call(workspace: Path, *arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def call(workspace: Path, *arguments: object, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     process = start(workspace, *arguments)
     try:
@@ -46,7 +46,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
     return [child for child in children if "pickaxe.kernel.engine.worker" in _command(child)]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
     """Wait for a condition; fails with `what` when it does not come true."""
     end = time.monotonic() + seconds
     while not condition():

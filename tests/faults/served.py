@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from tests.faults import commands
+from tests.ports import free_port
 
 SEED = os.environ.get("FAULTS_SEED", "")
 """Another one kills at other moments."""
@@ -25,7 +26,7 @@ class Server:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.port = 0
+        self.port = free_port()
         self.url = ""
         self.start()
 
@@ -33,10 +34,10 @@ class Server:
         self.process = commands.start(self.place, "up", "--port", self.port)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
-        if not (found := re.search(r"http://127\.0\.0\.1:(\d+)", said)):
+        if not (found := re.search(r"http://127\.0\.0\.1:\d+", said)):
             self.process.kill()
             raise AssertionError(said + (self.process.stderr.read() if self.process.stderr else ""))
-        self.url, self.port = found.group(0), int(found.group(1))
+        self.url = found.group(0)
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -45,7 +46,7 @@ class Server:
     def stop(self) -> int:
         """Ask it to end; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        return self.process.wait(300)
 
     def kill_a_worker(self) -> bool:
         workers = commands.workers_of(self.process.pid)

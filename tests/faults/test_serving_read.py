@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 import pickaxe
 from pickaxe.compute.planner.here.kept import pairs
+from pickaxe.kernel.catalog.schema import pools
 from pickaxe.kernel.nouns import Route
-from pickaxe.kernel.runs import HEARTBEAT_EVERY
 from tests.faults.commands import until
 from tests.faults.served import Server
 from tests.serve.fakes import write_model
@@ -31,7 +31,8 @@ def test_a_killed_server_is_read_by_the_next(tmp_path: Path) -> None:
         until(lambda: _kept(place, "forecast") == {"serve:", "serve:headlines"}, "both forecasts are kept")
         for _ in range(ANSWERS):
             assert httpx.post(f"{server.url}/v1/endpoints/headlines/predict", json={"text": "good"}).status_code == 200
-        time.sleep(2 * HEARTBEAT_EVERY.total_seconds())  # the ledger knows of it up to its last heartbeat
+        answered = _beaten(place)
+        until(lambda: _beaten(place) > answered, "the ledger knows of it up to its last heartbeat")
         server.kill()
         assert _kept(place, "served") == set()
         server.start()
@@ -45,6 +46,11 @@ def test_a_killed_server_is_read_by_the_next(tmp_path: Path) -> None:
         money = next(pair for pair in pairs(workspace) if pair.meter == "nano_hour")
         assert money.killed
         assert 0 < money.read <= money.forecast * 1.05
+
+
+def _beaten(place: Path) -> int:
+    with pickaxe.open(place, mode="r") as workspace, workspace.catalog.read() as connection:
+        return connection.execute(sa.select(sa.func.max(pools.c.heartbeat_ns))).scalar_one()
 
 
 def _kept(place: Path, kind: str) -> set[str]:

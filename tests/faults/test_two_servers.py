@@ -56,7 +56,7 @@ class Pair:
 
     def ask(self, which: int, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.keys[who]}"}
-        return httpx.request(method, f"{self.servers[which].url}{path}", headers=headers, timeout=30, **more)
+        return httpx.request(method, f"{self.servers[which].url}{path}", headers=headers, **more)
 
 
 @pytest.fixture
@@ -115,11 +115,12 @@ def test_an_answer_costs_two_cores_where_two_servers_answer(pair: Pair) -> None:
         told = pair.ask(which, "boss", "GET", "/v1/endpoints/known/forecast").json()["data"]
         return told["meters"]["nano_thousand"]["middle"] / (1000 * told["server"]["nano_hour"]["middle"]) * 40 / 24
 
-    assert [thousand(which) for which in (0, 1)] == pytest.approx([2, 2], rel=0.01)
+    # Each of them has taken its core a moment after it answers.
+    until(lambda: [thousand(which) for which in (0, 1)] == pytest.approx([2, 2], rel=0.01), "both bear them")
     pair.servers[0].kill()
-    until(lambda: thousand(1) == pytest.approx(1, rel=0.01), "the living one bears them alone", 90)
+    until(lambda: thousand(1) == pytest.approx(1, rel=0.01), "the living one bears them alone")
     with pickaxe.open(pair.servers[1].place) as workspace:
-        until(lambda: any(event.body.get("killed") for event in workspace.events(kind="served")), "the dead one is read", 90)
+        until(lambda: any(event.body.get("killed") for event in workspace.events(kind="served")), "the dead one is read")
 
 
 def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one_is_killed(pair: Pair) -> None:
@@ -151,7 +152,7 @@ def test_people_who_label_at_either_server_never_get_the_same_item_even_when_one
         time.sleep(chance.uniform(0, 2))
         server.start()
     known = [len(work.acknowledged) for work in works]
-    until(lambda: all(len(work.acknowledged) > before + 5 for work, before in zip(works, known, strict=True)), "all go on", 120)
+    until(lambda: all(len(work.acknowledged) > before + 5 for work, before in zip(works, known, strict=True)), "all go on")
     stop.set()
     for work in works:
         work.thread.join()
