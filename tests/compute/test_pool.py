@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pickaxe.compute.planner.business.pool import annuity, break_even, margin, plan_pool
-from pickaxe.compute.planner.catalogue.prices import market, parse_prices, prices_with, shipped_prices
+from pickaxe.compute.planner.catalogue.prices import market, parse_prices, prices_of, read_prices, shipped_prices
+from pickaxe.compute.planner.quantities.units import DevicePrice
 from pickaxe.compute.planner.scenario import plan
 from pickaxe.kernel.errors import BadInput, PickaxeError
 
@@ -147,9 +148,43 @@ def test_prices_are_dated() -> None:
 def test_own_prices_replace_those_that_ship(tmp_path: Path) -> None:
     file = tmp_path / "prices.toml"
     file.write_text('[[price]]\nhardware = "H100"\nsince = 2024-01-01\nprice = "$1.99/GPU-h"\n', encoding="utf-8")
-    rows = prices_with(file)
+    rows = prices_of({"prices": read_prices(file)})
     assert [row.price.to("$/GPU-h") for row in market(rows, "H100", "on demand", date(2025, 7, 1))] == pytest.approx([1.99])
     assert market(rows, "A100-80", "on demand", date(2025, 7, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("train", {"tokens": "1B", "devices": 8}), ("serve", {"tokens_in": 100, "tokens_out": 100}), ("pool", {})]
+)
+def test_a_scenario_pays_the_rows_that_it_brings(kind: str, more: dict[str, Any]) -> None:
+    """Alias and day as text, as they come over HTTP; and it keeps them when it is saved."""
+    rows = [
+        {"hardware": "h100 sxm", "since": "2024-01-01", "price": "$1.99/GPU-h"},
+        {"hardware": "H100", "kind": "spot", "since": "2024-01-01", "price": "$0.50/GPU-h"},
+    ]
+    scenario = {"device": "H100", "on": "2025-09-01", "samples": 20, "prices": rows} | more
+    if kind != "pool":
+        scenario["model"] = "llama-3.1-8b"
+    name = "rent_price" if kind == "pool" else "price"
+
+    def paid(**change: str) -> float:
+        return DevicePrice(plan(kind, scenario | change)["cases"][kind]["inputs"][name]["low"]).to("$/GPU-h")
+
+    assert paid() == pytest.approx(1.99)
+    if kind != "pool":
+        assert paid(price_kind="spot") == pytest.approx(0.5)
+        with pytest.raises(PickaxeError, match="reserved"):
+            paid(price_kind="reserved")
+        with pytest.raises(PickaxeError, match="did you mean spot"):
+            paid(price_kind="spott")
+    with pytest.raises(PickaxeError, match="H100"):
+        plan(kind, scenario | {"prices": [{"hardware": "H1OO", "since": "2024-01-01", "price": "$1/GPU-h"}]})
+
+
+@pytest.mark.parametrize("prices", [7, "H100", {"hardware": "H100"}, [["H100"]]])
+def test_rows_of_prices_that_are_none_are_refused(prices: object) -> None:
+    with pytest.raises(PickaxeError, match="prices"):
+        plan_pool(PLAIN | {"prices": prices})
 
 
 @pytest.mark.parametrize(
@@ -169,11 +204,11 @@ def test_bad_price_rows_are_refused(row: Any) -> None:
 
 
 def test_prices_of_no_address_are_said_to_be_so_in_either_language() -> None:
-    """Lambda's price of 2023 for an A100 is unconfirmed; whoever gives prices of their own hears nothing of it."""
-    scenario = {"device": "A100-80", "on": "2023-10-01"}
+    """Oracle's price of 2024 for an MI300X is unconfirmed; whoever gives prices of their own hears nothing of it."""
+    scenario = {"device": "MI300X", "on": "2024-10-01"}
     told = [str(item) for item in plan_pool(scenario).notes]
     assert any(
-        "The $1.79/GPU-h that Lambda asked for A100-80 from 2023-09-01 on has no source that can be checked" in text
+        "The $6.00/GPU-h that Oracle asked for MI300X from 2024-09-26 on has no source that can be checked" in text
         for text in told
     )
     assert any("from press and resellers" in text for text in told)
@@ -182,11 +217,11 @@ def test_prices_of_no_address_are_said_to_be_so_in_either_language() -> None:
     assert not any("no source" in str(item) or "press" in str(item) for item in plan_pool(scenario | own).notes)
     serving = {
         "model": "llama-3.1-8b",
-        "device": "A100-80",
+        "device": "MI300X",
         "tokens_in": 500,
         "tokens_out": 100,
         "samples": 20,
-        "on": "2023-10-01",
+        "on": "2024-10-01",
     }
-    assert any("Lambda" in text for text in plan("serve", serving)["cases"]["serve"]["notes"])
-    assert not any("Lambda" in text for text in plan("serve", serving | {"price": "$2/GPU-h"})["cases"]["serve"]["notes"])
+    assert any("Oracle" in text for text in plan("serve", serving)["cases"]["serve"]["notes"])
+    assert not any("Oracle" in text for text in plan("serve", serving | {"price": "$2/GPU-h"})["cases"]["serve"]["notes"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.compute.planner.business import application, payback, pool
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, day_of
 from pickaxe.compute.planner.catalogue import hardware, models
+from pickaxe.compute.planner.catalogue.prices import KINDS as PRICE_KINDS
 from pickaxe.compute.planner.claims.claims import claim_from, claim_named
 from pickaxe.compute.planner.claims.report import report
 from pickaxe.compute.planner.quantities.checks import one_of
@@ -40,7 +41,7 @@ FORECASTS: dict[str, Callable[[Mapping[str, Any]], Forecast]] = {
 KINDS = (*FORECASTS, "app", "claim")
 _MODEL, _DEVICE = Choice("model", None, models.presets), Choice("device", None, hardware.load)
 FORMS: dict[str, tuple[tuple[Field, ...], tuple[Choice, ...]]] = {
-    "train": (train.FIELDS, (_MODEL, _DEVICE)),
+    "train": (train.FIELDS, (_MODEL, _DEVICE, Choice("price_kind", PRICE_KINDS[0], lambda: PRICE_KINDS))),
     "serve": (traffic.FIELDS, serving.choices()),
     "own": ((*traffic.FIELDS, *payback.OWN_FIELDS), serving.choices()),
     "pool": (pool.FIELDS, pool.choices()),

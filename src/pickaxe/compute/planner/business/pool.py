@@ -15,7 +15,7 @@ from typing import Any
 from pickaxe.compute.planner.calculator import Choice, Field, Forecast, Results, Values, day_of, forecast, middle, read_inputs
 from pickaxe.compute.planner.catalogue import hardware
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
-from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, purchase_ranges, shipped_prices, usual_range
+from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, prices_of, purchase_ranges, usual_range
 from pickaxe.compute.planner.quantities.units import DevicePrice, Devices, EnergyPrice, Money, Number, Seconds, Watts
 from pickaxe.compute.planner.words import Note, note
 
@@ -68,9 +68,9 @@ def plan_pool(
     if isinstance(given["device"], str):
         given["device"] = hardware.find(given["device"], known).key
     named = known.get(given["device"]) if isinstance(given["device"], str) else None
-    rows = shipped_prices() if prices is None else tuple(prices)
+    rows = prices_of(given) if prices is None else tuple(prices)
     filled, guessed = _from_catalogue(given, named, rows)
-    inputs = read_inputs(filled, FIELDS, [replace(choices()[0], known=lambda: known)], where="pool")
+    inputs = read_inputs(filled, FIELDS, [replace(choices()[0], known=lambda: known)], also=("prices",), where="pool")
     inputs = replace(inputs, given=frozenset(scenario))
     at = outcomes(middle(inputs))
     notes = [note("never_breaks_even")] if not math.isfinite(at["break_even"]) or at["break_even"] > 1 else []

@@ -23,7 +23,7 @@ from pickaxe.compute.planner.calculator import (
 from pickaxe.compute.planner.catalogue import hardware, models
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
 from pickaxe.compute.planner.catalogue.models import Architecture
-from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, shipped_prices, usual_range
+from pickaxe.compute.planner.catalogue.prices import KINDS, PriceRow, hearsay, kind_of, prices_of, usual_range
 from pickaxe.compute.planner.energy import grid, grids
 from pickaxe.compute.planner.quantities.checks import count
 from pickaxe.compute.planner.quantities.units import Watts
@@ -35,7 +35,7 @@ from pickaxe.kernel.errors import BadInput
 _MAX_DEVICES = 1024
 HEADLINES = ("cost_day", "price_out", "first_token")
 
-ALSO = ("devices_per_replica", "draft_length")
+ALSO = ("devices_per_replica", "draft_length", "prices")
 
 
 def choices() -> tuple[Choice, ...]:
@@ -46,6 +46,7 @@ def choices() -> tuple[Choice, ...]:
         Choice("kv", "bf16", lambda: KV_BYTES),
         Choice("grid", "world", grids),
         Choice("parallel", "auto", lambda: ("auto", *SPREADS)),
+        Choice("price_kind", KINDS[0], lambda: KINDS),
     )
 
 
@@ -94,7 +95,7 @@ def read_serving(
 
     Raises `BadInput` for what cannot be read and for a model that does not fit, with the number of devices that it takes.
     """
-    named, rows = dict(scenario), shipped_prices() if prices is None else tuple(prices)
+    named, rows = dict(scenario), prices_of(scenario) if prices is None else tuple(prices)
     if isinstance(named.get("model"), Mapping):
         model = models.from_mapping(str(named["model"].get("name", "own model")), named["model"])
     if isinstance(named.get("device"), Mapping):
@@ -117,14 +118,14 @@ def read_serving(
         named.setdefault("carbon_intensity", grid(named.get("grid", "world")))
     chosen = [
         replace(item, known=lambda names=names: names) if names else item
-        for item, names in zip(choices(), (known_models, known_devices, None, None, None, None), strict=True)
+        for item, names in zip(choices(), (known_models, known_devices, *[None] * (len(choices()) - 2)), strict=True)
     ]
     inputs = replace(read_inputs(named, FIELDS, chosen, also=ALSO, where="serve"), given=frozenset(scenario))
     draft_length = count("draft_length", named.get("draft_length", 0), low=0, high=32)
     at = middle(inputs)
     arch, accelerator = known_models[inputs.choices["model"]], known_devices[inputs.choices["device"]]
     replica = _replica(arch, accelerator, inputs, at, named.get("devices_per_replica", 0), draft_length)
-    unsourced = [] if "price" in scenario else hearsay(rows, accelerator.key, "on demand", day_of(scenario))
+    unsourced = [] if "price" in scenario else hearsay(rows, accelerator.key, kind_of(scenario), day_of(scenario))
     return Serving(replica, inputs, draft_length, (*models.doubts(arch), *_notes(replica, at, draft_length), *unsourced))
 
 
@@ -211,11 +212,13 @@ def _notes(replica: Replica, at: Values, draft_length: int) -> list[Note]:
 
 
 def _market_price(device: str, rows: Iterable[PriceRow], scenario: Mapping[str, Any]) -> Any:
-    """The range of asking prices, on demand, on the scenario's day."""
-    day = day_of(scenario)
-    found = usual_range(rows, device, "on demand", day)
+    """The range of asking prices on the scenario's day, of the kind that it pays."""
+    day, kind = day_of(scenario), kind_of(scenario)
+    found = usual_range(rows, device, kind, day)
     if found is None:
         raise BadInput(
-            f"no market price of {device} is known for {day}", expected="price, such as '$2.40/GPU-h'", remedy="give price"
+            f"no market price of {device} ({kind}) is known for {day}",
+            expected="price, such as '$2.40/GPU-h'",
+            remedy="give price",
         )
     return list(found)

@@ -25,7 +25,7 @@ from pickaxe.compute.planner.calculator import (
 from pickaxe.compute.planner.catalogue import hardware, utilisation
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
 from pickaxe.compute.planner.catalogue.models import doubts
-from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, shipped_prices, usual_range
+from pickaxe.compute.planner.catalogue.prices import PriceRow, hearsay, kind_of, prices_of, usual_range
 from pickaxe.compute.planner.energy import grid
 from pickaxe.compute.planner.quantities.checks import only_keys
 from pickaxe.compute.planner.quantities.units import (
@@ -102,7 +102,7 @@ def plan_training(
             ),
         )
     best = found.best[0]
-    inputs, notes = _inputs(scenario, setting, best, shipped_prices() if prices is None else tuple(prices))
+    inputs, notes = _inputs(scenario, setting, best, prices_of(scenario) if prices is None else tuple(prices))
     return forecast(
         "train",
         inputs,
@@ -200,21 +200,27 @@ def _inputs(
         if not small:
             notes.append(note("goodput_from", runs=", ".join(item.run for item in used)))
     if "price" not in filled:
-        day = day_of(scenario)
-        asked = usual_range(prices, setting.device.key, "on demand", day)
+        day, kind = day_of(scenario), kind_of(scenario)
+        asked = usual_range(prices, setting.device.key, kind, day)
         if asked is None:
             raise BadInput(
-                f"no market price of {setting.device.key} is known for {day}",
+                f"no market price of {setting.device.key} ({kind}) is known for {day}",
                 expected="price, such as '$2.40/GPU-h'",
                 remedy="give price",
             )
         filled["price"] = list(asked)
-        notes += hearsay(prices, setting.device.key, "on demand", day)
+        notes += hearsay(prices, setting.device.key, kind, day)
     if "carbon_intensity" not in filled:
         filled["carbon_intensity"] = grid(name_of("grid", scenario.get("grid", "world")))
     fields = (*FIELDS, *ROLLOUTS) if any(field.name in scenario for field in ROLLOUTS) else FIELDS
     inputs = read_inputs(filled, fields, also=FIXED, where="train")
-    choices = {"model": setting.model.name, "device": setting.device.key, "method": setting.job.method, "dtype": setting.dtype}
+    choices = {
+        "model": setting.model.name,
+        "device": setting.device.key,
+        "method": setting.job.method,
+        "dtype": setting.dtype,
+        "price_kind": kind_of(scenario),
+    }
     if float(middle(inputs)["mfu"]) > best.mfu * 1.001:
         notes.append(note("mfu_above_layout", mfu=f"{float(middle(inputs)['mfu']):.0%}", reachable=f"{best.mfu:.0%}"))
     return replace(inputs, choices=choices, given=frozenset(scenario)), notes

@@ -12,6 +12,7 @@ from typing import Any
 from pickaxe.compute.planner.catalogue import hardware, models, utilisation
 from pickaxe.compute.planner.catalogue.hardware import Accelerator
 from pickaxe.compute.planner.catalogue.models import Architecture
+from pickaxe.compute.planner.catalogue.prices import CHOSEN
 from pickaxe.compute.planner.quantities.checks import amount, count, one_of, share
 from pickaxe.compute.planner.quantities.uncertain import Uncertain
 from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, Number, Seconds, Tokens, Watts
@@ -26,6 +27,7 @@ _KEEPING = ("precision", "optimiser", "base", "attention", "offload")
 _JOB = ("sequence", "method", "rank", "trained_layers", "objective", "masked", "causal_half")
 FIXED = (
     "grid",
+    *CHOSEN,
     "model",
     "device",
     "devices",
