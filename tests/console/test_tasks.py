@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -25,6 +26,44 @@ def make(ctx: StepContext, config: Made) -> None:
     import pyarrow as pa
 
     ctx.save_table(config.output, pa.table({"row_key": pa.array([f"k{n}" for n in range(config.rows)], type=pa.string())}))
+
+
+class Judged(Config):
+    passed: bool
+
+
+def judge(ctx: StepContext, config: Judged) -> None:
+    ctx.save_json("verdict", verdict(config.passed), kind="report")
+
+
+def verdict(passed: bool) -> dict[str, Any]:
+    accuracy = {"value": 0.8, "low": 0.7, "high": 0.9}
+    rules: list[Any] = []
+    return {
+        "passed": passed,
+        "statement": "as it was measured",
+        "models": {"candidate": {"accuracy": accuracy}},
+        "comparisons": {},
+        "rules": rules,
+        "worst_errors": rules,
+    }
+
+
+@pytest.mark.slow
+def test_a_verdict_is_what_a_run_made_not_what_somebody_imported(empty: Workspace, client: TestClient) -> None:
+    empty.run(count, Count(upto=1), name="words/ingest", cores=1)
+
+    def shown() -> list[set[str]]:
+        pages = [client.get(place).text for place in ("/tasks", "/tasks/words")]
+        return [set(re.findall("gate passed|gate failed", page)) for page in pages]
+
+    empty.import_json(verdict(passed=True), "words/verdict")
+    assert shown() == [set(), set()]
+    empty.run(judge, Judged(passed=False), name="words/gate", cores=1)
+    assert shown() == [{"gate failed"}, {"gate failed"}]
+    empty.import_json(verdict(passed=True) | {"statement": "better"}, "words/verdict")
+    assert empty.artifact("words/verdict").version == 3
+    assert shown() == [{"gate failed"}, {"gate failed"}], "the newest that a run made, not the newest"
 
 
 @pytest.mark.slow

@@ -10,12 +10,15 @@ from pickaxe.kernel.workspace import Workspace
 
 
 def document_of(workspace: Workspace, name: str, needed: Collection[str]) -> dict[str, Any] | None:
-    """The newest version of `name`; None when there is none, or when it lacks what the page needs: anybody may use the name."""
+    """The newest version of `name` that a run made; None when there is none, or when it lacks what the page needs.
+
+    Anybody may use the name: what was imported under it is nobody's verdict, and another's step may save something else there.
+    """
     return documents_of(workspace, [name], needed).get(name)
 
 
 def documents_of(workspace: Workspace, names: Sequence[str], needed: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The newest version of each of `names` that has one with what the page needs, by name."""
-    newest = newest_versions(workspace, names)
+    """As `document_of` for each of `names`, by name."""
+    newest = newest_versions(workspace, names, made=True)
     found = {name: workspace.read_json(item) for name, item in newest.items() if item.stored == "json"}
     return {name: said for name, said in found.items() if isinstance(said, dict) and set(needed) <= set(said)}

@@ -102,10 +102,12 @@ def versions(workspace: Workspace, name: str, *, limit: int = 20) -> list[Artifa
     return [found[id] for id in ids]
 
 
-def newest_versions(workspace: Workspace, names: Sequence[str]) -> dict[str, Artifact]:
-    """name -> its newest version, of those names that have one."""
+def newest_versions(workspace: Workspace, names: Sequence[str], *, made: bool = False) -> dict[str, Artifact]:
+    """name -> its newest version, of those names that have one; with `made` of the versions that a run made, not of imports."""
     columns = artifacts.c.name, sa.func.max(artifacts.c.version).label("version"), sa.func.count().label("versions")
     query = sa.select(*columns).where(artifacts.c.tenant_id == workspace.tenant_id, artifacts.c.name.in_(names))
+    if made:
+        query = query.where(artifacts.c.run_id.is_not(None))
     return {item.newest.name: item.newest for item in _named(workspace, query.group_by(artifacts.c.name))} if names else {}
 
 

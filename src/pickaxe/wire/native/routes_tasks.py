@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from pickaxe.flows.standing import Standing, standing, standings, tasks
+from pickaxe.kernel.browse import newest_versions
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.workspace import Workspace
@@ -122,8 +123,11 @@ def _line(found: Standing) -> dict[str, Any]:
 
 
 def _verdict(workspace: Workspace, task: str) -> dict[str, Any] | None:
-    found, _ = workspace.artifacts.page(name=f"{task}/verdict", limit=1)
-    return workspace.read_json(found[0]) if found else None
+    """The newest document that a run made: what anybody imported under the name is no verdict."""
+    name = f"{task}/verdict"
+    found = newest_versions(workspace, [name], made=True).get(name)
+    said = workspace.read_json(found) if found and found.stored == "json" else None
+    return said if isinstance(said, dict) else None
 
 
 def _models(workspace: Workspace, task: str) -> list[dict[str, Any]]:
