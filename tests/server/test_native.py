@@ -14,6 +14,9 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+import pickaxe
+from pickaxe.serve.config import ServeConfig
+from pickaxe.server.run import ServerThread
 from pickaxe.server.up import whole_app
 from tests.server.native import Served, serving
 
@@ -133,9 +136,25 @@ def test_where_a_task_stands(served: Served) -> None:
     (task,) = [item for item in get(served, "/v1/tasks")["items"] if item["name"] == "words"]
     stages = {stage["stage"]: stage["state"] for phase in task["phases"] for stage in phase["stages"]}
     assert stages["double"] == "succeeded"
+    served[0].import_json({"passed": True}, "words/verdict")  # nobody's: no run made it
     detail = get(served, "/v1/tasks/words")
     assert (detail["verdict"], [model["ref"] for model in detail["models"]]) == (None, ["words/model:1"])
     assert httpx.get(f"{served[1]}/v1/tasks/nobody").status_code == 404
+
+
+def test_a_cost_says_what_energy_it_took(served: Served) -> None:
+    told = get(served, "/v1/cost/words/total")
+    whole, parts = told["footprint"], [run["footprint"] for run in told["runs"]]
+    assert (told["grid"], len(parts)) == ("world", 2)
+    assert whole["joules"] == pytest.approx(sum(part["joules"] for part in parts))
+    assert whole["joules"] > 0
+    assert whole["basis"] in ("measured", "partly measured", "estimated")
+    elsewhere = get(served, "/v1/cost/words/total", grid="France")
+    assert elsewhere["footprint"]["joules"] == whole["joules"]
+    assert 0 < elsewhere["footprint"]["grams_co2e"] < whole["grams_co2e"]
+    assert get(served, "/v1/cost/words/rows")["footprint"] is None, "no run, no reading"
+    refused = httpx.get(f"{served[1]}/v1/cost/words/total", params={"grid": "frannce"})
+    assert (refused.status_code, "france" in refused.text.lower()) == (404, True)
 
 
 def test_metrics_and_logs_of_a_run(served: Served) -> None:
@@ -259,13 +278,16 @@ def test_a_body_that_is_too_large_is_refused_unread(served: Served) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
-def test_a_client_that_stops_sending_is_let_go(served: Served) -> None:
-    port = int(served[1].rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port)) as client:
+def test_a_client_that_stops_sending_is_let_go(tmp_path: Path) -> None:
+    with (
+        pickaxe.open(tmp_path / "workspace") as workspace,
+        ServerThread(workspace, whole=True, config=ServeConfig(body_seconds=0.5)) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client,
+    ):
         client.sendall(
             b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
         )
-        client.settimeout(10)
+        client.settimeout(120)
         assert client.recv(100).startswith(b"HTTP/1.1 408")
 
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 import pickaxe
+from pickaxe import Workspace
 from pickaxe.compute.planner.claims.claims import shipped_claims
 from pickaxe.kernel.errors import BadInput, Conflict, NotFound, Unavailable
 from pickaxe.kernel.nouns import Route, RunState
-from pickaxe.kernel.workspace import Workspace
 from pickaxe.server.run import ServerThread
 from tests.kernel.sample_steps import Count, count, double
 from tests.serve.fakes import write_model
@@ -265,6 +265,15 @@ def test_cost_and_lineage(workspace: Facade, filled: Workspace) -> None:
     assert workspace.lineage(total) == filled.lineage(total)
     first = filled.artifact("words/total:1")
     assert workspace.lineage(first, "downstream") == filled.lineage(first, "downstream")
+
+
+def test_the_footprint(workspace: Facade, filled: Workspace) -> None:
+    total, rows = filled.artifact("words/total"), filled.artifact("words/rows")
+    assert workspace.footprint(total) == filled.footprint(total)
+    assert float(workspace.footprint(total, grid="france").carbon) < float(workspace.footprint(total).carbon)
+    assert workspace.footprint(rows).basis == "unknown"
+    with pytest.raises(NotFound, match="frannce"):
+        workspace.footprint(total, grid="frannce")
 
 
 def test_the_bill(workspace: Facade, filled: Workspace) -> None:

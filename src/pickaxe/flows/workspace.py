@@ -18,6 +18,7 @@ from pickaxe.kernel.workspace import Workspace as KernelWorkspace
 from pickaxe.serve.answering import Answered, Answering
 
 if TYPE_CHECKING:
+    from pickaxe.compute.planner.energy import Footprint
     from pickaxe.compute.planner.here.serving import ServingForecast
     from pickaxe.flows.blast import Blast
     from pickaxe.flows.explain import Explanation
@@ -85,6 +86,16 @@ class Workspace(KernelWorkspace):
         from pickaxe.flows.blast import blast
 
         return blast(self, target, annotator=annotator)
+
+    def footprint(self, artifact: Artifact, *, grid: str = "world") -> Footprint:
+        """The energy that everything upstream of `artifact` took, by meters or estimates, and the CO2 of it in a grid's electricity.
+
+        Its basis is ``unknown`` where no meter read any. Raises `NotFound` for a grid that there is none of.
+        """
+        from pickaxe.compute.planner import energy
+
+        intensity = energy.grid(grid)
+        return energy.metered((charge for run in self.cost(artifact).runs for charge in run.charges), intensity)
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
         """Rows of the answer to one SELECT over tables and records; see `pickaxe.flows.query.query`."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 METER = "energy_mj"
 """The kernel's meter, in millijoules."""
+WORLD = "world"
+"""The grid of nowhere in particular."""
 _TOKEN_METERS = ("tokens", "tokens_in", "tokens_out")
 
 Basis = Literal["measured", "estimated", "partly measured", "unknown"]
@@ -62,6 +64,9 @@ class Footprint:
         }
 
 
+NOTHING_READ = Footprint(Joules(0), Carbon(0), "unknown")
+
+
 def metered(charges: Iterable[Charge], intensity: CarbonIntensity, *, pue: float = 1.0) -> Footprint:
     """The footprint of what the ledger's energy meters read; `pue` adds what the building draws on top of the machine.
 
@@ -102,7 +107,7 @@ def estimated(
     for field, share in (("busy", busy), ("idle_power", idle_power)):
         if not 0 <= share <= 1:
             raise BadInput(f"{field} is out of range", expected="0 to 1", got=repr(share))
-    drawn = float(amount("power", power, Watts)) * devices * (busy + (1 - busy) * idle_power)
+    drawn = float(amount("power", power, Watts, low="0 W")) * devices * (busy + (1 - busy) * idle_power)
     joules = drawn * float(amount("time", time, Seconds, low=0)) * _checked_pue(pue)
     return Footprint(Joules(joules), _carbon(joules, intensity), "estimated", tokens)
 

@@ -13,8 +13,10 @@ from pickaxe.wire.native.api import MOST_ROWS
 from pickaxe.wire.native.client_artifacts import artifact_of
 from pickaxe.wire.native.client_content import RemoteContent
 from pickaxe.wire.native.routes_graph import BlastInfo, EvidenceInfo
+from pickaxe.wire.native.routes_money import CostInfo
 
 if TYPE_CHECKING:
+    from pickaxe.compute.planner.energy import Footprint
     from pickaxe.compute.planner.here.serving import ServingForecast
     from pickaxe.flows.blast import Blast
     from pickaxe.flows.explain import Explanation
@@ -70,6 +72,16 @@ class RemoteJourneys(RemoteContent):
         )
         answer = {**told.answer, "at": datetime.fromisoformat(told.answer["at"])}
         return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence, people)
+
+    def footprint(self, artifact: Artifact, *, grid: str = "world") -> Footprint:
+        """The energy that everything upstream of `artifact` took, by meters or estimates, and the CO2 of it in a grid's electricity.
+
+        Its basis is ``unknown`` where no meter read any. Raises `NotFound` for a grid that there is none of.
+        """
+        from pickaxe.compute.planner.energy import NOTHING_READ
+
+        told = CostInfo.model_validate(self.api.get(f"/v1/cost/{artifact.id}", grid=grid))
+        return told.footprint.noun() if told.footprint else NOTHING_READ
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
         """Rows of the answer to one SELECT over tables and records; see ``POST /v1/sql``."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from pickaxe.compute.planner import energy
+from pickaxe.compute.planner.energy import WORLD, Footprint
+from pickaxe.compute.planner.quantities.units import Carbon, CarbonIntensity, Joules, Tokens
 from pickaxe.kernel.access.scopes import LOCAL_TENANT
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
@@ -63,11 +67,28 @@ class Bill(BaseModel):
     idle: int = Field(description="nano, of the pools, whoever used them")
 
 
+class FootprintInfo(BaseModel):
+    """What was drawn at the wall, and what making it emitted."""
+
+    joules: float
+    grams_co2e: float
+    basis: Literal["measured", "partly measured", "estimated"]
+    tokens: float | None = Field(default=None, description="that models read; null where none were counted")
+    joules_per_token: float | None = None
+    grams_co2e_per_token: float | None = None
+    text: str = Field(description="for people")
+
+    def noun(self) -> Footprint:
+        tokens = None if self.tokens is None else Tokens(self.tokens)
+        return Footprint(Joules(self.joules), Carbon(self.grams_co2e), self.basis, tokens)
+
+
 class RunCostInfo(BaseModel):
     run_id: str
     name: str
     charges: list[ChargeInfo]
     shared_with: str | None = None
+    footprint: FootprintInfo | None = Field(default=None, description="null where no meter read energy")
 
     def noun(self) -> RunCost:
         return RunCost(self.run_id, self.name, tuple(charge.noun() for charge in self.charges), self.shared_with)
@@ -81,6 +102,8 @@ class CostInfo(BaseModel):
     marginal: int
     rule: str
     runs: list[RunCostInfo]
+    grid: str = Field(default=WORLD, description="whose electricity is taken to have been drawn")
+    footprint: FootprintInfo | None = Field(default=None, description="of all the runs; null where no meter read energy")
 
     def noun(self) -> Cost:
         return Cost(self.artifact.noun(), tuple(run.noun() for run in self.runs), self.rule)
@@ -117,12 +140,31 @@ _PRICE = {
     "currency": "USD",
     "source": "default",
 }
+_FOOTPRINT = {
+    "joules": 45.0,
+    "grams_co2e": 0.0059,
+    "basis": "estimated",
+    "tokens": 9000.0,
+    "joules_per_token": 0.005,
+    "grams_co2e_per_token": 6.6e-07,
+    "text": "45 J, 5.9 mgCO2",
+}
 _COST = {
     "artifact": examples.ARTIFACT,
     "full": 33333,
     "marginal": 33333,
     "rule": "whole",
-    "runs": [{"run_id": examples.RUN["id"], "name": "headlines/gate", "charges": [_CHARGE], "shared_with": None}],
+    "runs": [
+        {
+            "run_id": examples.RUN["id"],
+            "name": "headlines/gate",
+            "charges": [_CHARGE],
+            "shared_with": None,
+            "footprint": _FOOTPRINT,
+        }
+    ],
+    "grid": WORLD,
+    "footprint": _FOOTPRINT,
 }
 _BILL = {
     "currency": "USD",
@@ -158,9 +200,16 @@ def router(door: Door) -> APIRouter:
         return reply(request, [_charge(item) for item in found])
 
     @routes.get("/cost/{ref:path}", summary="What an artifact cost", **declared("read", CostInfo, _COST))
-    def cost(ref: str, request: Request) -> Response:
-        workspace = door.seen(request)
-        return reply(request, cost_json(cost_of(workspace, workspace.artifact(ref))))
+    def cost(
+        ref: str,
+        request: Request,
+        grid: Annotated[
+            str, Query(max_length=100, description="whose electricity was drawn, for the CO2: a country or region")
+        ] = WORLD,
+    ) -> Response:
+        """The runs it was made from, in full and what it added; and the energy that meters read or estimated of them."""
+        workspace, intensity = door.seen(request), energy.grid(grid)
+        return reply(request, cost_json(cost_of(workspace, workspace.artifact(ref)), grid, intensity))
 
     @routes.get("/prices", summary="Prices", **declared("read", list[PriceInfo], [_PRICE]))
     def prices(request: Request) -> Response:
@@ -193,7 +242,7 @@ def router(door: Door) -> APIRouter:
     return routes
 
 
-def cost_json(cost: Cost) -> dict[str, Any]:
+def cost_json(cost: Cost, grid: str, intensity: CarbonIntensity) -> dict[str, Any]:
     return {
         "artifact": artifact_json(cost.artifact),
         "full": cost.full,
@@ -205,10 +254,18 @@ def cost_json(cost: Cost) -> dict[str, Any]:
                 "name": run.name,
                 "charges": [_charge(item) for item in run.charges],
                 "shared_with": run.shared_with,
+                "footprint": _footprint(run.charges, intensity),
             }
             for run in cost.runs
         ],
+        "grid": grid,
+        "footprint": _footprint([charge for run in cost.runs for charge in run.charges], intensity),
     }
+
+
+def _footprint(charges: Sequence[Charge], intensity: CarbonIntensity) -> dict[str, Any] | None:
+    found = energy.metered(charges, intensity)
+    return None if found.basis == "unknown" else found.as_dict()
 
 
 def _by_meter(charges: list[Charge]) -> list[dict[str, Any]]:
