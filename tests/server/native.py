@@ -29,6 +29,6 @@ def serving(base: Path) -> Iterator[Served]:
         workspace.import_table(table, "words/rows")
         model = workspace.import_files(write_model(base / "model"), "words/model", kind="model")
         workspace.publish("words", [Route(model.id)])
-        config = ServeConfig(max_body_bytes=20_000, body_seconds=0.5)
+        config = ServeConfig(max_body_bytes=20_000)
         with ServerThread(workspace, whole=True, config=config) as server:
             yield workspace, server.url

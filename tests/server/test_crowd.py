@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
 import time
 from collections.abc import Iterator
@@ -20,10 +21,10 @@ from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import CALLER
+from pickaxe.serve.attempts import Attempts, TooMany
 from pickaxe.serve.http import TRACE
 from pickaxe.serve.tracecontext import trace_context
 from pickaxe.server import connections, openid
-from pickaxe.server.attempts import Attempts, TooMany
 from pickaxe.server.crowd import MOST_REQUESTS, MOST_STREAMS, Crowd
 from pickaxe.server.openid import OpenId, OpenIdConfig
 from pickaxe.server.refusing import in_envelope
@@ -57,18 +58,20 @@ class Answers:
 async def asked(
     crowd: Crowd, who: Caller | None, times: int, path: str = "/v1/runs"
 ) -> tuple[list[int], list[asyncio.Task[None]]]:
-    statuses: list[int] = []
+    statuses, told = list[int](), asyncio.Semaphore(0)
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
+            told.release()
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "path": path, "headers": [], TRACE: trace_context(None)} | ({CALLER: who} if who else {})
     tasks = [asyncio.create_task(crowd(scope, receive, send)) for _ in range(times)]
-    await asyncio.sleep(0.05)
+    for _ in tasks:
+        await told.acquire()
     return statuses, tasks
 
 
@@ -77,8 +80,8 @@ def test_one_person_has_so_much_under_way_and_no_more(content_type: bytes, most:
     async def story() -> None:
         answers = Answers(content_type)
         crowd = Crowd(answers, refuse=in_envelope)
-        if most > MOST_REQUESTS:  # streams leave the requests when they begin
-            await asked(crowd, caller("ada"), most - MOST_REQUESTS)
+        # Streams leave the requests when they begin.
+        _, first = await asked(crowd, caller("ada"), max(0, most - MOST_REQUESTS))
         statuses, tasks = await asked(crowd, caller("ada"), min(most, MOST_REQUESTS))
         assert statuses == [200] * len(tasks)
         assert (await asked(crowd, caller("ada"), 3))[0] == [429] * 3
@@ -86,8 +89,7 @@ def test_one_person_has_so_much_under_way_and_no_more(content_type: bytes, most:
         assert (await asked(crowd, caller("ada", "local"), 3))[0] == [200] * 3
         assert (await asked(crowd, caller("ada"), 3, "/v1/endpoints/x/predict"))[0] == [200] * 3
         answers.done.set()
-        await asyncio.gather(*tasks)
-        await asyncio.sleep(0.05)
+        await asyncio.gather(*first, *tasks)
         answers.done = asyncio.Event()
         assert (await asked(crowd, caller("ada"), 3))[0] == [200] * 3, "what has ended does not count"
         answers.done.set()
@@ -110,7 +112,7 @@ def test_a_streams_place_is_free_when_its_client_is_gone() -> None:
 
 def connected(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=120)
 
 
 def is_let_go(client: socket.socket) -> bool:
@@ -120,31 +122,35 @@ def is_let_go(client: socket.socket) -> bool:
         return True
 
 
+def healthy(client: socket.socket, url: str) -> bool:
+    """Ask, and read the whole answer."""
+    client.sendall(f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode())
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    return answer.status == 200 and bool(answer.read())
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_who_says_nothing_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    start = time.monotonic()
     with connected(served[1]) as client:
-        start = time.monotonic()
         client.sendall(said)
         assert is_let_go(client)
-        assert 0.3 < time.monotonic() - start < 8
+    assert time.monotonic() - start >= 0.5
 
 
 def test_a_head_that_drips_is_let_go_too_and_a_second_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
-    whole = f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(served[1]).netloc}\r\n\r\n".encode()
     with connected(served[1]) as client:
-        client.sendall(whole)
-        assert client.recv(5000).startswith(b"HTTP/1.1 200")
+        assert healthy(client, served[1])
+        monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
         time.sleep(0.8)
-        client.sendall(whole)
-        assert client.recv(5000).startswith(b"HTTP/1.1 200"), "who is between two requests is not let go"
+        assert healthy(client, served[1]), "who is between two requests is not let go"
         start = time.monotonic()
         with pytest.raises(OSError):
-            while time.monotonic() - start < 8:
+            while time.monotonic() - start < 120:
                 client.sendall(b"G")
                 time.sleep(0.1)
-        assert time.monotonic() - start < 5
 
 
 def test_a_head_without_end_is_cut(served: Served) -> None:
@@ -164,7 +170,10 @@ def test_one_address_does_not_hold_all_connections(served: Served, monkeypatch: 
     assert is_let_go(clients[-1])
     for client in clients:
         client.close()
-    time.sleep(0.3)
+    ends = time.monotonic() + 120
+    while connections._open["127.0.0.1"]:
+        assert time.monotonic() < ends, "the server has not seen them go"
+        time.sleep(0.02)
     assert httpx.get(f"{served[1]}/healthz").status_code == 200
 
 
@@ -237,7 +246,7 @@ def signed_in(tmp_path: Path) -> Iterator[tuple[Workspace, str, str, str]]:
 def test_a_stream_ends_with_the_key_that_opened_it(signed_in: tuple[Workspace, str, str, str], end: str) -> None:
     workspace, url, secret, key_id = signed_in
     access = Access.of(workspace.catalog)
-    with httpx.stream("GET", f"{url}/v1/events/stream", headers={"authorization": f"Bearer {secret}"}, timeout=30) as answer:
+    with httpx.stream("GET", f"{url}/v1/events/stream", headers={"authorization": f"Bearer {secret}"}) as answer:
         lines = answer.iter_lines()
         assert next(lines)
         workspace.emit("note", "x", name="while it lasts")
@@ -256,7 +265,7 @@ def test_a_stranger_at_this_machine_follows_no_longer_than_it_is_open(tmp_path: 
     with (
         pickaxe.open(tmp_path / "workspace") as workspace,
         ServerThread(workspace, whole=True) as server,
-        httpx.stream("GET", f"{server.url}/v1/events/stream", timeout=30) as answer,
+        httpx.stream("GET", f"{server.url}/v1/events/stream") as answer,
     ):
         lines = answer.iter_lines()
         assert next(lines)
@@ -273,8 +282,7 @@ def test_streams_of_one_key_are_counted_by_the_server(signed_in: tuple[Workspace
             httpx.Client(headers={"authorization": f"Bearer {secret}"}, limits=httpx.Limits(max_connections=99))
         )
         found = [
-            stack.enter_context(client.stream("GET", f"{url}/v1/events/stream", timeout=30)).status_code
-            for _ in range(MOST_STREAMS + 2)
+            stack.enter_context(client.stream("GET", f"{url}/v1/events/stream")).status_code for _ in range(MOST_STREAMS + 2)
         ]
         assert found == [200] * MOST_STREAMS + [429] * 2
         assert client.get(f"{url}/v1/me").status_code == 200

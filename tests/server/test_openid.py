@@ -82,7 +82,7 @@ def provider() -> Iterator[tuple[str, Pkce]]:
     thread.start()
     yield f"http://localhost:{listener.server_port}", layer
     listener.shutdown()
-    thread.join(5)
+    thread.join(120)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace
 
 
 def post(served: tuple[Workspace, str], path: str, body: Any) -> httpx.Response:
-    return httpx.post(served[1] + path, json=body, timeout=30)
+    return httpx.post(served[1] + path, json=body)
 
 
 def test_a_plan_is_what_the_function_says(served: tuple[Workspace, str]) -> None:

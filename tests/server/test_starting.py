@@ -6,7 +6,7 @@ import io
 import socket
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,19 @@ def test_an_upload_that_is_broken_off_is_no_fault_of_the_server(url: str, caplog
         head = f"POST /v1/imports?name=uploads/half HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n\r\n"
         line.sendall(head.encode() + b"text\n")
         time.sleep(0.3)  # it has begun to read
-    time.sleep(0.5)
+    entries = until_told(lambda: httpx.get(f"{url}/v1/audit").json()["data"]["items"])
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
-    entries = httpx.get(f"{url}/v1/audit").json()["data"]["items"]
     assert entries[0]["value"] == 408
     assert httpx.get(f"{url}/v1/artifacts", params={"name": "uploads/half"}).json()["data"]["items"] == []
+
+
+def until_told(entries: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The log, once the upload is in it."""
+    ends = time.monotonic() + 300
+    while not (found := entries()) or found[0]["value"] < 400:
+        assert time.monotonic() < ends, found[:1]
+        time.sleep(0.05)
+    return found
 
 
 def test_only_files_are_looked_at(url: str) -> None:
