@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -135,6 +136,33 @@ def test_refusals_say_what_was_perhaps_meant(kind: str, change: dict[str, Any], 
     start = {**OTHERS, "train": SCENARIO}[kind]
     with pytest.raises(PickaxeError, match=said):
         plan(kind, {name: value for name, value in {**start, **change}.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "named"),
+    [
+        ("train", {"goodput": 5e-324}, "goodput"),
+        ("train", {"price": "¥5"}, "price has the wrong unit"),
+        ("serve", {"price": "5%"}, "price has the wrong unit"),
+        ("serve", {"device": "H1000"}, "no device is called"),
+        ("serve", {"grid": 5}, "no grid is called"),
+        ("serve", {"devices_per_replica": False}, "devices_per_replica"),
+        ("pool", {"rent_price": "nan"}, "rent_price"),
+        ("app", {"case": []}, "case"),
+    ],
+)
+def test_refusals_name_the_field_that_was_given(kind: str, change: dict[str, Any], named: str) -> None:
+    """Not one that is filled from it, nor one that only the planner knows."""
+    with pytest.raises(PickaxeError, match=named):
+        plan(kind, {**OTHERS, "train": SCENARIO}[kind] | change)
+
+
+@pytest.mark.parametrize("kind", [*OTHERS, "train"])
+def test_a_moment_is_its_day(kind: str) -> None:
+    """TOML has both."""
+    start = {**OTHERS, "train": SCENARIO}[kind] | {"samples": 20}
+    day = plan(kind, start | {"on": date(2025, 9, 1)})
+    assert plan(kind, start | {"on": datetime(2025, 9, 1, 12, 30, tzinfo=UTC)}) == day
 
 
 def test_a_pool_that_sells_for_nothing_has_no_margin_and_says_so() -> None:

@@ -197,7 +197,7 @@ def test_deadline_and_fixed_degrees() -> None:
         ("goodput", lambda shape: cost(Training(shape, Tokens(1e9)), hardware.find("H100"), Devices(1), mfu=0.4, goodput=math.nan)),
         ("devices", lambda shape: cost(Training(shape, Tokens(1e9)), hardware.find("H100"), Devices(0), mfu=0.4)),
         ("pue", lambda shape: cost(Training(shape, Tokens(1e9)), hardware.find("H100"), Devices(1), mfu=0.4, pue=0.5)),
-        ("accelerator", lambda _: hardware.find("H1000")),
+        ("device", lambda _: hardware.find("H1000")),
         ("model", lambda _: models.find("lama-2-7b")),
         ("fp8", lambda _: hardware.find("A100").flops("fp8")),
         ("batch", lambda _: Wanted(batch=0, devices=[1])),

@@ -163,3 +163,24 @@ def test_carbon_is_said_in_tonnes_and_read_back(grams: float, text: str) -> None
     shown = str(Carbon(grams))
     assert shown == text
     assert float(Carbon.parse(shown)) == pytest.approx(grams)
+
+
+@pytest.mark.parametrize("text", ["1,5 GB", "0,5 GB", "1 000 GB", "1 2 3 GB", "12,34 GB", "1,0000 GB"])
+def test_numbers_that_may_mean_two_things_are_refused(text: str) -> None:
+    """A comma for a point would be ten times too much, and a space for a thousand nothing at all."""
+    with pytest.raises(BadInput, match="fractions as"):
+        Bytes.parse(text, field="memory")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1,500 GB", 1.5e12), ("1500 GB", 1.5e12), ("1_500 GB", 1.5e12), ("8 × 80 GB", 640e9), ("1,234,567.5 B", 1234567.5)],
+)
+def test_numbers_that_mean_one_thing_are_read(text: str, size: float) -> None:
+    assert float(Bytes.parse(text)) == pytest.approx(size)
+
+
+@pytest.mark.parametrize("kind", [Bytes, Money, DevicePrice, Tokens, Seconds])
+def test_a_percentage_is_no_amount(kind: type[Quantity]) -> None:
+    with pytest.raises(BadInput, match="a percentage"):
+        kind.parse("5%", field="f")

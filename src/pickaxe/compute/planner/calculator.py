@@ -220,6 +220,8 @@ def day_of(scenario: Mapping[str, Any]) -> date:
     if on is None:
         return datetime.now(tz=UTC).date()
     try:
+        if isinstance(on, datetime):
+            return on.date()
         return on if isinstance(on, date) else date.fromisoformat(str(on))
     except ValueError:
         raise BadInput("on is not a day", expected="a day such as 2024-06-30", got=repr(on)) from None

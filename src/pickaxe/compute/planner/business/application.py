@@ -68,7 +68,7 @@ def compare(scenario: Mapping[str, Any]) -> dict[str, Forecast]:
     """The scenario and each table under `[case.NAME]` over it; cases named adopter, innovator or incumbent are of that kind."""
     base = {key: value for key, value in scenario.items() if key != "case" or isinstance(value, str)}
     tables = scenario.get("case", {})
-    if isinstance(tables, str) or not tables:
+    if isinstance(tables, str) or tables == {}:
         return {base.get("case", CASES[0]): plan_application(base)}
     if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
         raise BadInput("case is not a table of tables", expected="[case.NAME] with the fields that differ", got=repr(tables)[:80])

@@ -40,8 +40,8 @@ FIELDS = (
     Field("electricity", EnergyPrice, ("$0.06/kWh", "$0.10/kWh", "$0.16/kWh"), "$0/kWh", "$10/kWh"),
     Field("space_month", Money, ("$60", "$110", "$180"), "$0", "$100000"),
     Field("staff_year", Money, ("$300", "$800", "$2000"), "$0", "$10M"),
-    Field("sale_price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
     Field("rent_price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
+    Field("sale_price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
     Field("reserved_price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
 )
 """Defaults: system_share is the servers' and network's part on top of the device, system_power theirs on top of the board's; space_month is

@@ -102,7 +102,7 @@ def load_with(path: Path) -> dict[str, Accelerator]:
 def find(name: str, catalogue: Mapping[str, Accelerator] | None = None) -> Accelerator:
     """An accelerator by key or alias ("A100", "h100 sxm"). Raises `NotFound` with the nearest names."""
     known = load() if catalogue is None else catalogue
-    return named("accelerator", name, {**{alias: item for item in known.values() for alias in item.aliases}, **known})
+    return named("device", name, {**{alias: item for item in known.values() for alias in item.aliases}, **known})
 
 
 def parse(document: Mapping[str, Any], *, where: str) -> dict[str, Accelerator]:

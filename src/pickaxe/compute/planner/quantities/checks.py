@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pickaxe.compute.planner.quantities import units
+from pickaxe.compute.planner.quantities.unit_text import describe
 from pickaxe.compute.planner.quantities.units import Quantity
 from pickaxe.kernel.errors import BadInput, NotFound
 from pickaxe.kernel.nearest import did_you_mean
@@ -44,6 +45,13 @@ def amount(
 
     Raises `BadInput` naming the field and the range for NaN, infinity, another unit, or anything outside.
     """
+    if isinstance(value, Quantity) and kind.fixed is not None and value.dimension != kind.fixed:
+        raise BadInput(
+            f"{field} has the wrong unit",
+            expected=f"{describe(kind.fixed)}, such as {kind.example!r}",
+            got=f"{value}, which is {describe(value.dimension)}",
+            remedy="check which number belongs in this field",
+        )
     read = kind(value) if isinstance(value, Quantity) else kind.parse(value, field=field)
     lowest, highest = _SANE.get(kind, ("0", "1e30"))
     floor, ceiling = _bound(kind, lowest if low is None else low), _bound(kind, highest if high is None else high)

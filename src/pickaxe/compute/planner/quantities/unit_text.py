@@ -133,6 +133,8 @@ for _code, _symbol in _SYMBOLS.items():
 _TONNES: Final = {"MgCO2": "tCO2", "GgCO2": "ktCO2", "TgCO2": "MtCO2"}
 """Nobody says megagram."""
 _NUMBER = re.compile(r"[+-]?(\d[\d_,]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+"""How commas may stand in a number: "1,5" is no fifteen."""
 _ATOM = re.compile(r"[A-Za-zµ]+2?e?|[$¥€£]|[万亿元]+")
 _DEVICE_TIME = re.compile(
     r"(GPUs?|TPUs?|devices?|chips?|accelerator|card)[- ]?(hours?|hrs?|h|days?|d|seconds?|s|years?)(?![A-Za-z])"
@@ -151,16 +153,20 @@ def read(text: str, *, field: str = "value", example: str = "80 GB", wanted: Dim
 
     Raises `BadInput` naming `field` for text that cannot be read.
     """
-    rest = text.strip().replace("·", "-").replace("×", "")
-    value, powers, sign, seen = 1.0, dict[str, int](), 1, False
+    rest = text.strip().replace("·", "-").replace("×", "*")
+    value, powers, sign, seen, after_number = 1.0, dict[str, int](), 1, False, False
     try:
         while rest:
             if number := _NUMBER.match(rest):
-                value *= float(number.group().replace(",", "").replace("_", "")) ** sign
-                seen, rest = True, rest[number.end() :].lstrip()
+                written = number.group()
+                if after_number or ("," in written and not _GROUPED.fullmatch(written)):
+                    raise ValueError(written)  # "1 000" and "1,5" may mean more than one thing
+                value *= float(written.replace(",", "").replace("_", "")) ** sign
+                seen, after_number, rest = True, True, rest[number.end() :].lstrip()
                 if rest.startswith("%"):
                     value, rest = value / 100, rest[1:].lstrip()
                 continue
+            after_number = False
             if rest[0] in "/*-" or rest.startswith("per "):
                 sign = -1 if rest[0] in "/p" else 1
                 rest = rest[4 if rest[0] == "p" else 1 :].lstrip()
@@ -184,7 +190,12 @@ def read(text: str, *, field: str = "value", example: str = "80 GB", wanted: Dim
     except (KeyError, ValueError, OverflowError, ZeroDivisionError):
         seen = False
     if not seen:
-        raise BadInput(f"{field} cannot be read", expected=f"a number with its unit, such as {example!r}", got=repr(text))
+        raise BadInput(
+            f"{field} cannot be read",
+            expected=f"a number with its unit, such as {example!r}",
+            got=repr(text)[:80],
+            remedy="write thousands as 1,500 or 1500 and fractions as 1.5" if re.search(r"\d[, ]\d", text) else None,
+        )
     return value, tuple(sorted((base, power) for base, power in powers.items() if power))
 
 

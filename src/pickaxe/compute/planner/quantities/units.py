@@ -59,11 +59,12 @@ class Quantity(float):
             except OverflowError:
                 raise BadInput(f"{field} is out of range", expected="a number below 1e308", got=f"{str(text)[:20]}...") from None
         value, dimension = read(text, field=field, example=cls.example, wanted=cls.fixed)
-        if cls.fixed is not None and dimension not in (cls.fixed, ()):
+        of_whole = "%" in text and bool(cls.fixed)
+        if cls.fixed is not None and (of_whole or dimension not in (cls.fixed, ())):
             raise BadInput(
                 f"{field} has the wrong unit",
                 expected=f"{describe(cls.fixed)}, such as {cls.example!r}",
-                got=f"{text!r}, which is {describe(dimension)}",
+                got=f"{text!r}, which is {'a percentage' if of_whole else describe(dimension)}",
                 remedy="check which number belongs in this field",
             )
         return cls(value, dimension or cls.fixed)

@@ -114,8 +114,7 @@ def read_serving(
         named["price"] = _market_price(named["device"], rows, named)
     if isinstance(named.get("device"), str) and named["device"] in known_devices:
         named.setdefault("device_power", known_devices[named["device"]].power or Watts(0))
-    if isinstance(named.get("grid", "world"), str):
-        named.setdefault("carbon_intensity", grid(named.get("grid", "world")))
+    named.setdefault("carbon_intensity", grid(named.get("grid", "world")))
     chosen = [
         replace(item, known=lambda names=names: names) if names else item
         for item, names in zip(choices(), (known_models, known_devices, *[None] * (len(choices()) - 2)), strict=True)
@@ -154,7 +153,11 @@ def _replica(arch: Architecture, device: Accelerator, inputs: Inputs, at: Values
         raise BadInput(f"{arch.name} is an encoder: it gives no tokens out", expected="a model that generates")
     speed, request, _ = speed_request_draft(at, 0)
     least, found = 2**20, list[Replica]()
-    number = 0 if wanted in (0, "auto") else count("devices_per_replica", wanted, high=_MAX_DEVICES)
+    number = (
+        0
+        if wanted == "auto" or (type(wanted) is int and wanted == 0)
+        else count("devices_per_replica", wanted, high=_MAX_DEVICES)
+    )
     spreads = _spreads(arch, inputs.choices["parallel"])
     for spread in spreads:
         alone = Replica(arch, device, 1, weights, kv, spread)

@@ -39,7 +39,7 @@ from pickaxe.compute.planner.quantities.units import (
     Tokens,
 )
 from pickaxe.compute.planner.training.layouts import Candidate, Search, search
-from pickaxe.compute.planner.training.setting import FIXED, Setting, name_of, read_setting
+from pickaxe.compute.planner.training.setting import FIXED, LEAST, Setting, read_setting
 from pickaxe.compute.planner.training.work import Rollouts, cost, six_n_d
 from pickaxe.compute.planner.words import Note, in_all, note
 from pickaxe.kernel.errors import BadInput
@@ -47,8 +47,8 @@ from pickaxe.kernel.errors import BadInput
 HEADLINES = ("cost", "time")
 FIELDS = (
     Field("tokens", Tokens, None),
-    Field("mfu", Number, None, 0.001, 1),
-    Field("goodput", Number, None, 0.05, 1),
+    Field("mfu", Number, None, LEAST["mfu"], 1),
+    Field("goodput", Number, None, LEAST["goodput"], 1),
     Field("price", DevicePrice, None, "$0/GPU-h", "$1000/GPU-h"),
     Field("pue", Number, (1.1, 1.2, 1.5), 1, 5),
     Field("power_share", Number, (0.6, 0.8, 1.0), 0.01, 1),
@@ -211,7 +211,7 @@ def _inputs(
         filled["price"] = list(asked)
         notes += hearsay(prices, setting.device.key, kind, day)
     if "carbon_intensity" not in filled:
-        filled["carbon_intensity"] = grid(name_of("grid", scenario.get("grid", "world")))
+        filled["carbon_intensity"] = grid(scenario.get("grid", "world"))
     fields = (*FIELDS, *ROLLOUTS) if any(field.name in scenario for field in ROLLOUTS) else FIELDS
     inputs = read_inputs(filled, fields, also=FIXED, where="train")
     choices = {

@@ -43,6 +43,8 @@ FIXED = (
     *_KEEPING,
     *_JOB,
 )
+LEAST = {"mfu": 0.001, "goodput": 0.05}
+"""Shares below these are slips of the pen."""
 # How many devices are tried when the scenario names none.
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Without a stated batch, about this many tokens a step, and no fewer sequences than devices.
@@ -110,7 +112,7 @@ def _practice(scenario: Mapping[str, Any], device: Accelerator) -> float:
     kept = 1.0
     for key, usual in prior.items():
         said = Uncertain.parse(scenario[key], Number, field=key) if key in scenario else usual
-        kept *= share(key, float(said.centre), open_low=True)
+        kept *= share(key, float(said.centre), low=LEAST[key])
     return kept
 
 
