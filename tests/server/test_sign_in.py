@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from pickaxe.kernel.access.scopes import LOCAL_TENANT, Role
 from pickaxe.kernel.errors import Conflict
 from pickaxe.kernel.nouns import Route
 from pickaxe.kernel.workspace import Workspace
-from pickaxe.server.attempts import Attempts, TooMany
+from pickaxe.serve.attempts import Attempts, TooMany
 from pickaxe.server.authenticate import ready_for_strangers
 from pickaxe.server.run import ServerThread, serve
 from pickaxe.server.up import whole_app
@@ -220,7 +222,7 @@ def test_guessing_is_slowed_down(client: TestClient, access: Access, workspace: 
 
 def test_attempts_are_counted_by_person_and_by_place(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts, now = Attempts(), [0.0]
-    monkeypatch.setattr("pickaxe.server.attempts.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pickaxe.serve.attempts.time.monotonic", lambda: now[0])
     for number in range(50):
         attempts.begin("local/ada", f"10.0.0.{number}")
     with pytest.raises(TooMany):
@@ -281,6 +283,26 @@ def test_every_change_is_written_down(client: TestClient, access: Access, worksp
     entry = shown[-3]
     assert entry["subject"] == access.person(LOCAL_TENANT, "bob").id
     assert (entry["body"]["who"], entry["body"]["changed"], entry["body"]["through"]) == ("ada", ["role"], "api")
+
+
+def test_the_old_password_cannot_be_guessed_by_whoever_holds_a_session(client: TestClient, access: Access) -> None:
+    client.post("/sign-in", data=FORM, headers=ORIGIN)
+
+    def changed(old: str) -> Any:
+        return client.post("/v1/me/password", json={"old": old, "new": "another good password"}, headers=ORIGIN)
+
+    assert [changed(f"guess number {number}").status_code for number in range(5)] == [403] * 5
+    refused = changed(PASSWORD)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many"), "right or wrong is not told any more"
+    assert 0 < int(refused.headers["retry-after"]) <= 901
+    assert client.get("/v1/me").status_code == 200, "the session goes on"
+
+
+def test_who_knows_the_password_changes_it_as_often_as_they_like(client: TestClient, access: Access) -> None:
+    passwords = [PASSWORD, *(f"good password number {number}" for number in range(7))]
+    for old, new in pairwise(passwords):
+        client.post("/sign-in", data=FORM | {"password": old}, headers=ORIGIN)
+        assert client.post("/v1/me/password", json={"old": old, "new": new}, headers=ORIGIN).status_code == 200
 
 
 def test_no_secret_is_told(client: TestClient, access: Access, workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Depends, Request
+from starlette.datastructures import Headers
+from starlette.types import Scope as AsgiScope
 
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Scope
 from pickaxe.serve.errors import Forbidden
@@ -68,3 +70,10 @@ def operator_of(request: Request) -> Caller:
     if caller.tenant_id != LOCAL_TENANT:
         raise Forbidden("this concerns every tenant", expected="an admin of the tenant 'local'", got=caller.tenant_id)
     return caller
+
+
+def place_of(scope: AsgiScope) -> str:
+    """The address that a request comes from. What a proxy says of it is believed of one on this machine."""
+    peer = (scope.get("client") or ("unknown", 0))[0]
+    told = [part.strip() for each in Headers(scope=scope).getlist("x-forwarded-for") for part in each.split(",")]
+    return told[-1][:60] if told and told[-1] and peer in ("127.0.0.1", "::1") else peer

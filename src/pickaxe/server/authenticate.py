@@ -27,7 +27,7 @@ from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller
 from pickaxe.kernel.errors import Conflict, PickaxeError
 from pickaxe.kernel.workspace import Workspace
-from pickaxe.serve.access import CALLER, Unauthorised
+from pickaxe.serve.access import CALLER, Unauthorised, place_of
 from pickaxe.serve.auditing import NOTE
 from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import TRACE
@@ -230,13 +230,6 @@ def ready_for_strangers(workspace: Workspace) -> None:
             expected="an admin, before the server listens on anything but loopback",
             remedy="pickaxe user add NAME --role admin",
         )
-
-
-def place_of(scope: Scope) -> str:
-    """The address that a request comes from. What a proxy says of it is believed of one on this machine."""
-    peer = (scope.get("client") or ("unknown", 0))[0]
-    told = [part.strip() for each in Headers(scope=scope).getlist("x-forwarded-for") for part in each.split(",")]
-    return told[-1][:60] if told and told[-1] and peer in ("127.0.0.1", "::1") else peer
 
 
 def _forwarded(headers: Headers) -> bool:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.serve.access import CALLER
-from pickaxe.server.attempts import TooMany
+from pickaxe.serve.attempts import TooMany
 from pickaxe.server.refusing import Refuse
 
 MOST_REQUESTS = 24

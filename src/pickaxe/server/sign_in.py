@@ -19,11 +19,11 @@ from pickaxe.kernel.access.principals import Access
 from pickaxe.kernel.access.scopes import Caller
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.workspace import Workspace
-from pickaxe.serve.access import CALLER, needs
+from pickaxe.serve.access import CALLER, needs, place_of
+from pickaxe.serve.attempts import Attempts, TooMany
 from pickaxe.serve.errors import UnsupportedMedia
 from pickaxe.serve.http import read_body, trace_of
-from pickaxe.server.attempts import Attempts, TooMany
-from pickaxe.server.authenticate import Cookies, place_of, same_site
+from pickaxe.server.authenticate import Cookies, same_site
 from pickaxe.server.sign_in_page import Problem, page
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class _Form:
     next_path: str
 
 
-def router(workspace: Workspace, cookies: Cookies, openid: OpenId | None = None) -> APIRouter:
+def router(workspace: Workspace, cookies: Cookies, attempts: Attempts, openid: OpenId | None = None) -> APIRouter:
     """The routes ``/sign-in`` and ``/sign-out``."""
     routes = APIRouter(include_in_schema=False)
-    access, attempts = Access.of(workspace.catalog), Attempts()
+    access = Access.of(workspace.catalog)
     room = CapacityLimiter(_AT_ONCE)  # threads of their own: strangers who sign in hold up nobody who is in
 
     @routes.get("/sign-in", dependencies=[needs(None)])

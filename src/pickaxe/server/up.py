@@ -95,7 +95,7 @@ def whole_app(
         hosts=hosts,
         routers=[
             *native_routers(door),
-            sign_in.router(workspace, cookies, openid),
+            sign_in.router(workspace, cookies, door.attempts, openid),
             console,
         ],
         beside=[_working(jobs), *([Hosting(workspace, holder, lambda: app.state.serving)] if holder else [])],

@@ -14,6 +14,7 @@ from pickaxe.kernel.access.scopes import Scope
 from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.workspace import Workspace
 from pickaxe.serve.access import caller_of, needs
+from pickaxe.serve.attempts import Attempts
 from pickaxe.serve.config import ServeConfig
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply
 from pickaxe.serve.routes import json_body
@@ -43,6 +44,8 @@ class Door:
     live: Live
     jobs: Jobs | None = None
     limits: ServeConfig = field(default_factory=ServeConfig)
+    attempts: Attempts = field(default_factory=Attempts)
+    """Wrong passwords, at every place where one is asked for."""
 
     def seen(self, request: Request) -> Workspace:
         """The workspace as the caller's tenant sees it."""

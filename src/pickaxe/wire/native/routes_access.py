@@ -15,7 +15,7 @@ from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
 from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role, Scope
 from pickaxe.kernel.errors import BadInput
-from pickaxe.serve.access import caller_of, operator_of
+from pickaxe.serve.access import caller_of, operator_of, place_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import Forbidden
 from pickaxe.serve.http import RequestBody, reply
@@ -178,13 +178,16 @@ def router(door: Door) -> APIRouter:
         **declared("read", PersonInfo, _PERSON, form=NewPassword, body_example=secrets),
     )
     def change_password(request: Request, given: NewPassword = door.body(NewPassword)) -> Response:
-        """Your sessions end, this one too."""
+        """Your sessions end, this one too. 429 after five wrong ones in a quarter of an hour, as at the sign-in."""
         caller = caller_of(request)
         if caller.kind != "person":
             raise Forbidden("a password is changed by the person it belongs to", expected="a signed-in session")
         note(request, caller.principal_id, change="password")
+        person, place = f"{caller.tenant_id}/{caller.principal_id}", place_of(request.scope)
+        door.attempts.begin(person, place)
         if not access.knows(caller.principal_id, given.old):
             raise Forbidden("the old password is another one")
+        door.attempts.succeeded(person, place)
         return reply(request, _person(access.change_person(caller.tenant_id, caller.principal_id, password=given.new)))
 
     @routes.get("/people", summary="People of the tenant", **declared("admin", list[PersonInfo], [_PERSON]))

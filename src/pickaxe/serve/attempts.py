@@ -1,4 +1,4 @@
-"""Failed sign-ins of the last quarter of an hour, so that nobody tries passwords by the thousand.
+"""Wrong passwords of the last quarter of an hour, so that nobody tries them by the thousand.
 
 Counted per process and in memory: of several servers behind one address each allows as many. Whoever has signed in from an address
 before is not kept out there by what others try elsewhere, or under other names.
@@ -45,7 +45,9 @@ class Attempts:
                 since, count = self._current(key, now)
                 if count >= most:
                     wait = int(since + WINDOW_SECONDS - now) + 1
-                    raise TooMany("too many sign-ins failed", remedy=f"try again in {-(-wait // 60)} minutes", retry_after=wait)
+                    raise TooMany(
+                        "too many passwords were wrong", remedy=f"try again in {-(-wait // 60)} minutes", retry_after=wait
+                    )
             for key, _ in limits:
                 since, count = self._current(key, now)
                 self._counted[key] = since, count + 1
