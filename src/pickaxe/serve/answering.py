@@ -103,7 +103,7 @@ class Answering:
 
     async def _asked(self, tenant_id: str, name: str, texts: Sequence[str]) -> Answered:
         assert self._serving is not None
-        await self._serving.refresh()  # who publishes and asks in one breath asks what was just published
+        await self._serving.refresh((tenant_id, name))  # who publishes and asks in one breath asks what was just published
         context = trace_context(None)
         return Answered.of(as_json(await self._serving.predict(tenant_id, name, texts, context), context))
 

@@ -43,7 +43,7 @@ class Published:
     async def start(self) -> None:
         """Load every endpoint and follow the catalog from then on. What takes long to load is ready later."""
         await self._compare()
-        await self._loaded(_START_SECONDS)
+        await self._loaded(seconds=_START_SECONDS)
         self._follower = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
@@ -56,13 +56,13 @@ class Published:
         self._loader.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def refresh(self) -> None:
-        """Bring the deployments in line with the catalog; what is new has then been loaded, or could not be.
+    async def refresh(self, only: Name | None = None) -> None:
+        """Bring the deployments in line with the catalog; what is new, or `only` this endpoint, has then been loaded, or could not be.
 
         Requests under way keep the models they began with.
         """
         await self._compare()
-        await self._loaded()
+        await self._loaded(only)
 
     @property
     def loading(self) -> set[Name]:
@@ -100,8 +100,8 @@ class Published:
                 if not waits and (here is None or here.endpoint != endpoint):
                     self._loading[name] = Load(endpoint, asyncio.create_task(self._load(name, endpoint)))
 
-    async def _loaded(self, seconds: float | None = None) -> None:
-        if tasks := [load.task for load in self._loading.values()]:
+    async def _loaded(self, only: Name | None = None, *, seconds: float | None = None) -> None:
+        if tasks := [load.task for name, load in self._loading.items() if only in (None, name)]:
             await asyncio.wait(tasks, timeout=seconds)
 
     async def _load(self, name: Name, endpoint: Endpoint) -> None:

@@ -74,9 +74,9 @@ class Serving:
         """Endpoints that could not be (re)loaded, and why."""
         return self.published.problems
 
-    async def refresh(self) -> None:
-        """Bring the deployments in line with the catalog; what is new has then been loaded, or could not be."""
-        await self.published.refresh()
+    async def refresh(self, only: Name | None = None) -> None:
+        """Bring the deployments in line with the catalog; what is new, or `only` this endpoint, has then been loaded, or could not be."""
+        await self.published.refresh(only)
 
     async def predict(self, tenant_id: str, name: str, texts: Sequence[str], context: TraceContext) -> Answer:
         """Answer by an endpoint of the tenant, and record; the trace survives a killed process before this returns.
