@@ -204,7 +204,7 @@ def start_fetcher(wheel: Path, work: Path, cache: Path, pause: float) -> subproc
 
 
 def test_killed_half_way_then_fetched_again(source: Source, wheels: Path, tmp_path: Path) -> None:
-    process = start_fetcher(wheels / WHEEL, tmp_path / "one", tmp_path / "cache", 60)
+    process = start_fetcher(wheels / WHEEL, tmp_path / "one", tmp_path / "cache", 600)
     assert process.stdout is not None
     assert process.stdout.readline() == "half way\n"
     process.send_signal(signal.SIGKILL)
@@ -219,7 +219,7 @@ def test_killed_half_way_then_fetched_again(source: Source, wheels: Path, tmp_pa
 def test_two_processes_at_once_make_it_once(source: Source, wheels: Path, tmp_path: Path) -> None:
     both = [start_fetcher(wheels / WHEEL, tmp_path / name, tmp_path / "cache", 0.5) for name in ("one", "two")]
     for process in both:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
     assert (tmp_path / "extractions").read_text() == "x"
     assert digest_of(fetch_source(source, tmp_path / "cache", ignore)) == source.digest

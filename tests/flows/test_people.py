@@ -52,14 +52,14 @@ class Sitting:
     def question(self) -> str | None:
         """The screen since the last key, once it asks; None when the command has ended."""
         self.screen = ""
-        until = time.monotonic() + 90
+        until = time.monotonic() + 600
         while MENU not in self.screen or self._echoes():
             assert time.monotonic() < until, self.screen
             if select.select([self._terminal], [], [], 0.01)[0]:
                 try:
                     self.screen += os.read(self._terminal, 65536).decode("utf-8", "replace")
                 except OSError:  # the other side is closed
-                    self._process.wait(30)
+                    self._process.wait(300)
                     return None
         return self.screen
 
@@ -86,7 +86,7 @@ class Sitting:
 
     @property
     def exit_code(self) -> int:
-        return self._process.wait(60)
+        return self._process.wait(600)
 
 
 def answers(workspace: Path) -> list[dict[str, object]]:

@@ -277,7 +277,7 @@ def _session(factory: pytest.TempPathFactory) -> Path:
 
 @functools.cache
 def _files_in(session: Path) -> Files:
-    with WriterLock(session / "tiny-files.lock").acquire(wait=60):
+    with WriterLock(session / "tiny-files.lock").acquire(wait=1700):
         files = Files(session / "tiny-files")
         return files if files.second.exists() else make_files(files.folder)
 
@@ -286,7 +286,7 @@ def _files_in(session: Path) -> Files:
 def _finished_in(session: Path) -> Finished:
     """The first process that wants it makes it, the others wait."""
     told = session / "tiny-finished.json"
-    with WriterLock(session / "tiny-finished.lock").acquire(wait=900):
+    with WriterLock(session / "tiny-finished.lock").acquire(wait=1700):
         if not told.exists():
             files, workspace = _files_in(session), session / "tiny-finished"
             with pickaxe.open(workspace) as opened:

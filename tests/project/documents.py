@@ -28,7 +28,7 @@ from typing import Any, Self
 SHOWN = {"text", "toml", "json", "jsonl", "csv", "make", "mermaid", "sh", "sql", "diff"}
 RUN = {"python", "console"}
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
-SECONDS = 120
+SECONDS = 900
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 
-def start(encoder: Path, checkpoint: Path, output: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.train.killed_training", str(encoder), str(checkpoint), str(output)]
+def start(encoder: Path, checkpoint: Path, output: Path, *pause: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.train.killed_training", str(encoder), str(checkpoint), str(output), *pause]
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
     return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
@@ -22,11 +22,11 @@ def start(encoder: Path, checkpoint: Path, output: Path) -> subprocess.Popen[str
 @pytest.mark.slow
 def test_a_training_killed_twice_ends_with_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
     whole = start(encoder, tmp_path / "whole-checkpoint", tmp_path / "whole")
-    assert "resumed" not in whole.communicate(timeout=120)[0]
+    assert "resumed" not in whole.communicate(timeout=600)[0]
     checkpoint = tmp_path / "checkpoint"
     for _ in range(2):
-        killed, state = start(encoder, checkpoint, tmp_path / "resumed"), checkpoint / "training.safetensors"
-        before, deadline = state.stat().st_mtime_ns if state.exists() else 0, time.monotonic() + 60
+        killed, state = start(encoder, checkpoint, tmp_path / "resumed", "0.2"), checkpoint / "training.safetensors"
+        before, deadline = state.stat().st_mtime_ns if state.exists() else 0, time.monotonic() + 300
         while not state.exists() or state.stat().st_mtime_ns == before:
             assert killed.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
@@ -35,7 +35,7 @@ def test_a_training_killed_twice_ends_with_the_same_bytes(encoder: Path, tmp_pat
         assert killed.wait() == -signal.SIGKILL
     assert not (tmp_path / "resumed").exists()
     resumed = start(encoder, checkpoint, tmp_path / "resumed")
-    assert "resumed at" in resumed.communicate(timeout=120)[0]
+    assert "resumed at" in resumed.communicate(timeout=600)[0]
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "resumed").iterdir())
     assert [(tmp_path / "whole" / name).read_bytes() for name in names] == [
