@@ -71,7 +71,7 @@ async def _load(url: str, memory_mb: Any) -> tuple[list[dict[str, Any]], list[fl
     until = time.monotonic() + SECONDS
     limits = httpx.Limits(max_connections=USERS, max_keepalive_connections=USERS)
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        endpoints = (await client.get("/v1/endpoints")).json()["data"]
+        endpoints = (await client.get("/v1/endpoints")).json()["data"]["items"]
         models = [item["name"] for item in endpoints]
         users = [asyncio.create_task(_user(client, random.Random(number), until, models, calls)) for number in range(USERS)]
         while time.monotonic() < until:

@@ -135,7 +135,7 @@ def test_endpoints(client: TestClient, store: MemoryStore, tmp_path: Path) -> No
     store.publish("broken", [Route(store.add_model(tmp_path / "empty", "x/y").id)])
     client.app.state.serving.problems.clear()  # type: ignore[attr-defined]
     assert client.post("/v1/endpoints/broken/predict", json={"text": "x"}).status_code == 503
-    listed = {endpoint["name"]: endpoint for endpoint in client.get("/v1/endpoints").json()["data"]}
+    listed = {endpoint["name"]: endpoint for endpoint in client.get("/v1/endpoints").json()["data"]["items"]}
     assert listed["headlines"]["ready"]
     assert listed["headlines"]["models"][0]["classes"] == ["serious", "sarcastic"]
     assert listed["headlines"]["models"][0]["call_ms"] > 0
@@ -273,7 +273,7 @@ def test_openapi_describes_what_the_routes_read_and_write(client: TestClient) ->
 def test_answers_keep_the_schema_that_openapi_shows(client: TestClient) -> None:
     """The routes write their bodies without a second validation; here the two are compared."""
     from pickaxe.serve.http import Envelope, Failure
-    from pickaxe.serve.routes import EndpointInfo, FeedbackInfo, TraceInfo, TraceList
+    from pickaxe.serve.routes import EndpointInfo, EndpointList, FeedbackInfo, TraceInfo, TraceList
     from pickaxe.server.app import Health
     from pickaxe.wire.predict import PredictData
 
@@ -284,7 +284,7 @@ def test_answers_keep_the_schema_that_openapi_shows(client: TestClient) -> None:
         FeedbackInfo: feedback,
         TraceInfo: client.get(f"/v1/traces/{trace_id}"),
         TraceList: client.get("/v1/traces"),
-        list[EndpointInfo]: client.get("/v1/endpoints"),
+        EndpointList: client.get("/v1/endpoints"),
         EndpointInfo: client.get("/v1/endpoints/headlines"),
         Health: client.get("/healthz"),
     }

@@ -180,8 +180,10 @@ def test_no_sql_reaches_another_tenant(server: Server, table: str) -> None:
 
 def test_the_same_names_here_and_there(server: Server) -> None:
     """A person of one tenant is nobody in the other, whatever they are called there."""
-    assert {person["tenant_id"] for person in server.ask("acme's admin", "GET", "/v1/people").json()["data"]} == {"tenant-acme"}
-    assert {person["tenant_id"] for person in server.ask("admin", "GET", "/v1/people").json()["data"]} == {LOCAL_TENANT}
+    assert {person["tenant_id"] for person in server.ask("acme's admin", "GET", "/v1/people").json()["data"]["items"]} == {
+        "tenant-acme"
+    }
+    assert {person["tenant_id"] for person in server.ask("admin", "GET", "/v1/people").json()["data"]["items"]} == {LOCAL_TENANT}
 
 
 def test_a_tenants_broken_model_makes_nobody_else_unready(server: Server) -> None:

@@ -121,6 +121,53 @@ def test_answers_keep_their_models(served: Served, path: str) -> None:
 # Paging, values
 
 
+WHOLE = {
+    "/v1": "one line for each route of the server",
+    "/v1/runs/{run_id}/metrics": "curves, 10,000 points at most",
+    "/v1/claims": "the claims that ship",
+}
+"""Lists that come whole, and why they have an end."""
+
+
+def test_every_other_list_goes_on_page_by_page(served: Served) -> None:
+    schema = whole_app(served[0]).openapi()
+    whole: set[str] = set()
+    for path, methods in schema["paths"].items():
+        if "get" not in methods:
+            continue
+        answer = methods["get"]["responses"]["200"]["content"].get("application/json", {}).get("schema", {})
+        envelope = schema["components"]["schemas"].get(str(answer.get("$ref", "")).rpartition("/")[2], {})
+        if envelope.get("properties", {}).get("data", {}).get("type") == "array":
+            whole.add(path)
+    assert whole == WHOLE.keys()
+
+
+@pytest.mark.parametrize("path", ["/v1/charges", "/v1/prices", "/v1/events", "/v1/artifacts", "/v1/runs", "/v1/rows/words/rows"])
+def test_pages_of_one_are_the_whole_list(served: Served, path: str) -> None:
+    whole, paged, after = get(served, path, limit=1000), [], None
+    assert whole["next"] is None
+    while True:
+        page = get(served, path, limit=1, **({"after": after} if after else {}))
+        paged += page["items"]
+        if (after := page["next"]) is None:
+            break
+    assert len(paged) > 1
+    assert paged[: len(whole["items"])] == whole["items"]
+
+
+def test_people_keys_and_queues_go_on(served: Served) -> None:
+    workspace, _ = served
+    for name in ("b", "c", "a"):
+        workspace.members.create_key(f"key {name}", ["read"])
+    first = get(served, "/v1/keys", limit=2)
+    second = get(served, "/v1/keys", limit=2, after=first["next"])
+    assert [key["name"] for key in (*first["items"], *second["items"])] == ["key a", "key c", "key b"]
+    assert second["next"] is None
+    assert [item["name"] for item in get(served, "/v1/published", limit=1)["items"]] == ["words"]
+    for path in ("/v1/people", "/v1/tenants", "/v1/queues", "/v1/endpoints"):
+        assert get(served, path, limit=1).keys() == {"items", "next"}
+
+
 def test_runs_are_filtered_and_go_on(served: Served) -> None:
     first = get(served, "/v1/runs", limit=1)
     second = get(served, "/v1/runs", limit=1, after=first["next"])

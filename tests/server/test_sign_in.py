@@ -259,7 +259,7 @@ def test_keys_do_not_grow(client: TestClient, access: Access) -> None:
     client.post("/sign-in", data=FORM | {"name": "ed"}, headers=ORIGIN)
     assert client.post("/v1/keys", json=wanted | {"scopes": ["admin"]}, headers=ORIGIN).status_code == 403
     mine = client.post("/v1/keys", json=wanted | {"days": 1}, headers=ORIGIN).json()["data"]
-    assert {each["principal_id"] for each in client.get("/v1/keys").json()["data"]} == {ed}
+    assert {each["principal_id"] for each in client.get("/v1/keys").json()["data"]["items"]} == {ed}
     assert client.delete(f"/v1/keys/{mine['key']['id']}", headers=ORIGIN).json()["data"]["revoked_at"]
 
 

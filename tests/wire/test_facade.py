@@ -279,6 +279,13 @@ def test_the_footprint(workspace: Facade, filled: Workspace) -> None:
 def test_the_bill(workspace: Facade, filled: Workspace) -> None:
     run = filled.runs.list(prefix="words/count")[0]
     assert workspace.ledger.charges([run.id]) == filled.ledger.charges([run.id])
+    paged, after = workspace.ledger.page(holder=run.id, limit=1)
+    while after is not None:
+        (charge,), after = workspace.ledger.page(holder=run.id, after=after, limit=1)
+        paged.append(charge)
+    assert paged == filled.ledger.charges([run.id])
+    with pytest.raises(BadInput, match="cursor"):
+        workspace.ledger.page(after="nowhere")
     assert [item.charged + item.idle - item.cost for item in workspace.ledger.statements()] == [0]
     before = workspace.ledger.tariffs()["human_ms"].rows
     workspace.ledger.set_price("human_ms", 7, 1000, source="test")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from pickaxe.kernel.errors import BadInput
 
+_T = TypeVar("_T")
 MANY = 1000
 """Ids in one statement: databases limit its parameters."""
 
@@ -43,6 +44,15 @@ def _decoded(cursor: str) -> tuple[int, str]:
     if type(at) is not int or not 0 <= at < 2**63 or not isinstance(id, str):
         raise BadInput(f"{cursor!r:.60} is not a cursor", expected="`next` of the page before", remedy="begin again without it")
     return at, id
+
+
+def keyed(
+    items: Iterable[_T], key: Callable[[_T], str], after: str | None, limit: int, *, last_first: bool = False
+) -> tuple[list[_T], str | None]:
+    """A page of what is in memory, in the order of `key`, beyond the key `after`; and the key to go on after, None at the end."""
+    ordered = sorted(items, key=key, reverse=last_first)
+    rest = [item for item in ordered if after is None or (key(item) < after if last_first else key(item) > after)]
+    return rest[:limit], key(rest[limit - 1]) if len(rest) > limit else None
 
 
 def beginning(column: sa.ColumnElement[str], begin: str) -> list[sa.ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.nouns import Endpoint, Event
+from pickaxe.kernel.paging import keyed
 from pickaxe.serve.access import caller_of, needs
 from pickaxe.serve.backend import ServingStore
 from pickaxe.serve.http import Envelope, Failure, RequestBody, read_json, reply
@@ -41,6 +42,13 @@ class EndpointInfo(BaseModel):
     models: list[ModelInfo]
     created_at: datetime
     meta: dict[str, Any]
+
+
+class EndpointList(BaseModel):
+    """Some of the endpoints, by name. Go on with ``after=next``; null at the end."""
+
+    items: list[EndpointInfo]
+    next: str | None = None
 
 
 class FeedbackRequest(RequestBody):
@@ -106,12 +114,17 @@ def router(serving: Serving) -> APIRouter:
         "/endpoints",
         dependencies=[needs("read")],
         tags=["endpoints"],
-        response_model=Envelope[list[EndpointInfo]],
+        response_model=Envelope[EndpointList],
         summary="What is serving",
     )
-    async def endpoints(request: Request) -> Response:
-        found, tenant_id = await run_in_threadpool(seen(request).endpoints), caller_of(request).tenant_id
-        return reply(request, [_endpoint(serving, tenant_id, endpoint) for endpoint in found])
+    async def endpoints(
+        request: Request,
+        after: Annotated[str | None, Query(max_length=300, description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        everything, tenant_id = await run_in_threadpool(seen(request).endpoints), caller_of(request).tenant_id
+        found, following = keyed(everything, lambda endpoint: endpoint.name, after, limit)
+        return reply(request, {"items": [_endpoint(serving, tenant_id, endpoint) for endpoint in found], "next": following})
 
     @routes.get(
         "/endpoints/{name}",

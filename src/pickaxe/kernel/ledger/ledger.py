@@ -13,8 +13,9 @@ plus idle equal the cost of the pool *exactly*, whatever the intervals, with no 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -141,14 +142,28 @@ class Ledger:
             used = sa.select(usage).where(usage.c.tenant_id == self._tenant_id).order_by(usage.c.id)
             if holders is not None:
                 held, used = held.where(leases.c.holder.in_(holders)), used.where(usage.c.holder.in_(holders))
-            for row in connection.execute(held):
-                end = now if row.end_ns is None else row.end_ns
-                cost = row.amount * tariffs[row.resource].held(row.start_ns, end) if row.resource in tariffs else None
-                found.append(Charge(row.holder, row.resource, row.amount * (end - row.start_ns), "measured", cost))
-            for row in connection.execute(used):
-                tariff = tariffs.get(row.meter, Tariff([]))
-                found.append(Charge(row.holder, row.meter, row.quantity, row.basis, tariff.quantity(row.quantity, row.at_ns)))
+            found += [_of_lease(row, tariffs, now) for row in connection.execute(held)]
+            found += [_of_reading(row, tariffs) for row in connection.execute(used)]
         return found
+
+    @retried
+    def page(self, *, holder: str | None = None, after: str | None = None, limit: int = 100) -> tuple[list[Charge], str | None]:
+        """As `charges`, leases before readings, and the cursor (`after`) that goes on; None at the end. Raises `BadInput`."""
+        now, tariffs = self._catalog.clock.now_ns(), self.tariffs()
+        lease, reading = _begin(after)
+        found: list[tuple[str, Charge]] = []
+        with self._catalog.read() as connection:
+            if lease is not None:
+                held = sa.select(leases, pools.c.resource).join(pools).where(leases.c.tenant_id == self._tenant_id)
+                held = held.where(leases.c.id > lease, *([leases.c.holder == holder] if holder else []))
+                rows = connection.execute(held.order_by(leases.c.id).limit(limit + 1))
+                found += [(row.id, _of_lease(row, tariffs, now)) for row in rows]
+            if len(found) <= limit:
+                used = sa.select(usage).where(usage.c.tenant_id == self._tenant_id, usage.c.id > reading)
+                used = used.where(*([usage.c.holder == holder] if holder else []))
+                rows = connection.execute(used.order_by(usage.c.id).limit(limit + 1 - len(found)))
+                found += [(str(row.id), _of_reading(row, tariffs)) for row in rows]
+        return [charge for _, charge in found[:limit]], found[limit - 1][0] if len(found) > limit else None
 
     @retried
     def used(self, holder: str, attempt: int) -> dict[str, int]:
@@ -215,3 +230,23 @@ class Ledger:
             )
             for life in self.lives()
         ]
+
+
+def _of_lease(row: Any, tariffs: Mapping[str, Tariff], now: int) -> Charge:
+    end = now if row.end_ns is None else row.end_ns
+    cost = row.amount * tariffs[row.resource].held(row.start_ns, end) if row.resource in tariffs else None
+    return Charge(row.holder, row.resource, row.amount * (end - row.start_ns), "measured", cost)
+
+
+def _of_reading(row: Any, tariffs: Mapping[str, Tariff]) -> Charge:
+    tariff = tariffs.get(row.meter, Tariff([]))
+    return Charge(row.holder, row.meter, row.quantity, row.basis, tariff.quantity(row.quantity, row.at_ns))
+
+
+def _begin(after: str | None) -> tuple[str | None, int]:
+    """The lease and the reading that a page lies beyond: a cursor is the id of one of them."""
+    if after is None or after.startswith("lease-"):
+        return after or "", 0
+    if after.isascii() and after.isdecimal() and len(after) < 19:
+        return None, int(after)
+    raise BadInput(f"{after!r:.60} is not a cursor", expected="`next` of the page before", remedy="begin again without it")

@@ -12,6 +12,7 @@ from pickaxe.kernel.errors import Unavailable
 from pickaxe.kernel.lineage import Edges
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
 from pickaxe.wire.native import signing_in
+from pickaxe.wire.native.api import PAGE
 from pickaxe.wire.native.client_artifacts import RemoteArtifacts
 from pickaxe.wire.native.client_events import RemoteEvents
 from pickaxe.wire.native.client_jobs import RemoteJobs
@@ -125,7 +126,7 @@ class RemoteWorkspace(RemoteJourneys):
         return EndpointNoun.model_validate(self.api.get(f"/v1/published/{quote(name, safe='')}")).noun()
 
     def endpoints(self) -> list[Endpoint]:
-        return [EndpointNoun.model_validate(item).noun() for item in self.api.get("/v1/published")]
+        return [EndpointNoun.model_validate(item).noun() for item in self.api.pages("/v1/published", limit=PAGE)]
 
     # Runs
 

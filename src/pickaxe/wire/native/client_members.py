@@ -11,7 +11,7 @@ from pickaxe.kernel.access.keys import Key
 from pickaxe.kernel.access.principals import Person
 from pickaxe.kernel.access.scopes import Role
 from pickaxe.kernel.nouns import Tenant
-from pickaxe.wire.native.api import Api
+from pickaxe.wire.native.api import PAGE, Api
 from pickaxe.wire.native.nouns import EventInfo
 
 
@@ -22,7 +22,7 @@ class RemoteMembers:
         self._api = api
 
     def people(self) -> list[Person]:
-        return [_person(told) for told in self._api.get("/v1/people")]
+        return [_person(told) for told in self._api.pages("/v1/people", limit=PAGE)]
 
     def add_person(self, name: str, role: Role, *, password: str | None = None) -> Person:
         return _person(self._api.post("/v1/people", {"name": name, "role": role, "password": password}))
@@ -35,7 +35,7 @@ class RemoteMembers:
         return _person(self._api.patch(f"/v1/people/{known}", change))
 
     def keys(self) -> Sequence[Key]:
-        return [_key(told) for told in self._api.get("/v1/keys")]
+        return [_key(told) for told in self._api.pages("/v1/keys", limit=PAGE)]
 
     def create_key(
         self, name: str, scopes: Sequence[str], *, lasts: timedelta | None = None, person: str | None = None
@@ -65,7 +65,7 @@ class RemoteMembers:
         return Entries(events, None if page["next"] is None else int(page["next"]))
 
     def tenants(self) -> list[Tenant]:
-        return [Tenant(told["id"], told["name"]) for told in self._api.get("/v1/tenants")]
+        return [Tenant(told["id"], told["name"]) for told in self._api.pages("/v1/tenants", limit=PAGE)]
 
     def add_tenant(self, name: str, *, admin: str, password: str) -> Tenant:
         told = self._api.post("/v1/tenants", {"name": name, "admin": admin, "password": password})

@@ -15,6 +15,7 @@ from pickaxe.kernel.access.passwords import LONGEST, SHORTEST
 from pickaxe.kernel.access.principals import Access, Person
 from pickaxe.kernel.access.scopes import LOCAL_TENANT, Caller, Role, Scope
 from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.paging import keyed
 from pickaxe.serve.access import caller_of, operator_of, place_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.errors import Forbidden
@@ -190,9 +191,10 @@ def router(door: Door) -> APIRouter:
         door.attempts.succeeded(person, place)
         return reply(request, _person(access.change_person(caller.tenant_id, caller.principal_id, password=given.new)))
 
-    @routes.get("/people", summary="People of the tenant", **declared("admin", list[PersonInfo], [_PERSON]))
-    def people(request: Request) -> Response:
-        return reply(request, [_person(person) for person in access.people(caller_of(request).tenant_id)])
+    @routes.get("/people", summary="People of the tenant", **declared("admin", Page[PersonInfo], examples.page(_PERSON)))
+    def people(request: Request, after: After = None, limit: Limit = 100) -> Response:
+        found, following = keyed(access.people(caller_of(request).tenant_id), lambda person: person.name, after, limit)
+        return page_reply(request, [_person(person) for person in found], following)
 
     @routes.post(
         "/people",
@@ -222,10 +224,15 @@ def router(door: Door) -> APIRouter:
         person = access.change_person(tenant_id, person.id, role=role, password=given.password, disabled=given.disabled)
         return reply(request, _person(person))
 
-    @routes.get("/keys", summary="Your keys, or for an admin everybody's", **declared("read", list[KeyInfo], [_KEY]))
-    def keys(request: Request) -> Response:
+    @routes.get("/keys", summary="Your keys, or for an admin everybody's", **declared("read", Page[KeyInfo], examples.page(_KEY)))
+    def keys(request: Request, after: After = None, limit: Limit = 100) -> Response:
+        """The newest first."""
         caller = caller_of(request)
-        return reply(request, [_key(key) for key in access.keys.list(caller.tenant_id, principal_id=_whose(caller))])
+        everything = access.keys.list(caller.tenant_id, principal_id=_whose(caller))
+        found, following = keyed(
+            everything, lambda key: f"{key.created_at:%Y%m%dT%H%M%S.%f} {key.id}", after, limit, last_first=True
+        )
+        return page_reply(request, [_key(key) for key in found], following)
 
     @routes.post(
         "/keys",
@@ -257,12 +264,13 @@ def router(door: Door) -> APIRouter:
         found = next(key for key in access.keys.list(caller.tenant_id, principal_id=whose) if key.id == id)
         return reply(request, _key(found))
 
-    @routes.get("/tenants", summary="Tenants", **declared("admin", list[TenantInfo], [_TENANT]))
-    def tenants(request: Request) -> Response:
+    @routes.get("/tenants", summary="Tenants", **declared("admin", Page[TenantInfo], examples.page(_TENANT)))
+    def tenants(request: Request, after: After = None, limit: Limit = 100) -> Response:
         """All of them for an admin of the tenant `local`, who runs the server; for others their own."""
         caller = caller_of(request)
-        found = [item for item in access.tenants() if caller.tenant_id in (LOCAL_TENANT, item.id)]
-        return reply(request, [{"id": item.id, "name": item.name} for item in found])
+        theirs = [item for item in access.tenants() if caller.tenant_id in (LOCAL_TENANT, item.id)]
+        found, following = keyed(theirs, lambda item: item.name, after, limit)
+        return page_reply(request, [{"id": item.id, "name": item.name} for item in found], following)
 
     @routes.post(
         "/tenants",

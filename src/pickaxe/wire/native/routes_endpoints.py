@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nouns import Route
+from pickaxe.kernel.paging import keyed
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
-from pickaxe.wire.native.door import Door, declared
-from pickaxe.wire.native.nouns import EndpointNoun, endpoint_json
+from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.nouns import EndpointNoun, Page, endpoint_json
 
 
 class NewRoute(RequestBody):
@@ -57,10 +58,13 @@ def router(door: Door) -> APIRouter:
             chosen.append(Route(artifact.id, route.weight))
         return reply(request, endpoint_json(workspace.publish(given.name, chosen, given.meta)), status=201)
 
-    @routes.get("/published", summary="What is published", **declared("read", list[EndpointNoun], [examples.ENDPOINT]))
-    def published(request: Request) -> Response:
-        """Every endpoint as it was published. Whether its models are loaded in this server stands in ``GET /v1/endpoints``."""
-        return reply(request, [endpoint_json(endpoint) for endpoint in door.seen(request).endpoints()])
+    @routes.get(
+        "/published", summary="What is published", **declared("read", Page[EndpointNoun], examples.page(examples.ENDPOINT))
+    )
+    def published(request: Request, after: After = None, limit: Limit = 100) -> Response:
+        """By name, as they were published. Whether its models are loaded in this server stands in ``GET /v1/endpoints``."""
+        found, following = keyed(door.seen(request).endpoints(), lambda endpoint: endpoint.name, after, limit)
+        return page_reply(request, [endpoint_json(endpoint) for endpoint in found], following)
 
     @routes.get("/published/{name}", summary="One endpoint as published", **declared("read", EndpointNoun, examples.ENDPOINT))
     def one(name: str, request: Request) -> Response:

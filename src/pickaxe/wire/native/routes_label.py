@@ -14,10 +14,13 @@ from pickaxe.data.label.questions import Item
 from pickaxe.data.label.queue import Queue, Queues, create_queue
 from pickaxe.data.label.review import review
 from pickaxe.data.label.rows import AnnotationRow
+from pickaxe.kernel.paging import keyed
 from pickaxe.serve.access import caller_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
-from pickaxe.wire.native.door import Door, declared
+from pickaxe.wire.native import examples
+from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.nouns import Page
 
 _MOST_SHOWN = 200
 
@@ -158,10 +161,11 @@ def router(door: Door) -> APIRouter:
         workspace = door.seen(request)
         return Queues.of(workspace).get(workspace, name)
 
-    @routes.get("", summary="Every queue", **declared("read", list[QueueInfo], [_QUEUE]))
-    def listed(request: Request) -> Response:
+    @routes.get("", summary="Every queue", **declared("read", Page[QueueInfo], examples.page(_QUEUE)))
+    def listed(request: Request, after: After = None, limit: Limit = 100) -> Response:
         workspace = door.seen(request)
-        return reply(request, [_info(queue, fresh=True) for queue in Queues.of(workspace).list(workspace)])
+        found, following = keyed(Queues.of(workspace).list(workspace), lambda queue: queue.name, after, limit)
+        return page_reply(request, [_info(queue, fresh=True) for queue in found], following)
 
     told = declared(
         "write",
@@ -218,9 +222,13 @@ def router(door: Door) -> APIRouter:
         item = opened(request, name).undo(caller_of(request).name)
         return reply(request, asdict(item) if isinstance(item, Item) else None)
 
-    @routes.get("/{name:path}/answers", summary="Every standing answer", **declared("read", list[AnswerInfo], [_ANSWER]))
-    def answers(request: Request, name: str) -> Response:
-        return reply(request, [_answer(row) for row in opened(request, name).answers()])
+    @routes.get(
+        "/{name:path}/answers", summary="Every standing answer", **declared("read", Page[AnswerInfo], examples.page(_ANSWER))
+    )
+    def answers(request: Request, name: str, after: After = None, limit: Limit = 100) -> Response:
+        """By item and annotator."""
+        found, following = keyed(opened(request, name).answers(), _place, after, limit)
+        return page_reply(request, [_answer(row) for row in found], following)
 
     told = declared("write", AnswerInfo | None, _DECISION, form=Decided, body_example=_DECIDED)
 
@@ -232,9 +240,13 @@ def router(door: Door) -> APIRouter:
         )
         return reply(request, row and _answer(row))
 
-    @routes.get("/{name:path}/decisions", summary="What reviewers decided", **declared("read", list[AnswerInfo], [_DECISION]))
-    def decisions(request: Request, name: str) -> Response:
-        return reply(request, [_answer(row) for row in opened(request, name).decisions().values()])
+    @routes.get(
+        "/{name:path}/decisions", summary="What reviewers decided", **declared("read", Page[AnswerInfo], examples.page(_DECISION))
+    )
+    def decisions(request: Request, name: str, after: After = None, limit: Limit = 100) -> Response:
+        """By item."""
+        found, following = keyed(opened(request, name).decisions().values(), _place, after, limit)
+        return page_reply(request, [_answer(row) for row in found], following)
 
     @routes.get("/{name:path}/review", summary="Agreement and disagreements", **declared("read", ReviewInfo, _REVIEW))
     def agreement(request: Request, name: str) -> Response:
@@ -252,6 +264,10 @@ def router(door: Door) -> APIRouter:
 def _info(queue: Queue, *, fresh: bool = False) -> dict[str, Any]:
     config = queue.config.model_dump(include={"form", "guidelines", "overlap", "blind"})
     return {"name": queue.name, **config, "labels": list(queue.labels), **queue.counts(fresh=fresh)}
+
+
+def _place(row: AnnotationRow) -> str:
+    return f"{row.row_key} {row.annotator}"
 
 
 def _answer(row: AnnotationRow) -> dict[str, Any]:

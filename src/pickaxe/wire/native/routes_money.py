@@ -18,12 +18,13 @@ from pickaxe.kernel.ledger.cost import Cost, RunCost, cost_of
 from pickaxe.kernel.ledger.ledger import Charge
 from pickaxe.kernel.ledger.statement import Statement
 from pickaxe.kernel.ledger.tariff import Price, priceable
+from pickaxe.kernel.paging import keyed
 from pickaxe.serve.access import operator_of
 from pickaxe.serve.auditing import note
 from pickaxe.serve.http import RequestBody, reply
 from pickaxe.wire.native import examples
-from pickaxe.wire.native.door import Door, declared
-from pickaxe.wire.native.nouns import ArtifactInfo, artifact_json
+from pickaxe.wire.native.door import After, Door, Limit, declared, page_reply
+from pickaxe.wire.native.nouns import ArtifactInfo, Page, artifact_json
 
 
 class ChargeInfo(BaseModel):
@@ -193,11 +194,18 @@ def router(door: Door) -> APIRouter:
         }
         return reply(request, data)
 
-    @routes.get("/charges", summary="Who owes what", **declared("read", list[ChargeInfo], [_CHARGE]))
-    def charges(request: Request, holder: str | None = None) -> Response:
-        """Of one run, endpoint or server; without `holder`, of all."""
-        found = door.seen(request).ledger.charges([holder] if holder else None)
-        return reply(request, [_charge(item) for item in found])
+    @routes.get("/charges", summary="Who owes what", **declared("read", Page[ChargeInfo], examples.page(_CHARGE)))
+    def charges(
+        request: Request,
+        holder: Annotated[
+            str | None, Query(max_length=300, description="a run, an endpoint's or a server's id; without it all")
+        ] = None,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """What was held, then what meters read. A holder may have several of a meter: one for each attempt."""
+        found, following = door.seen(request).ledger.page(holder=holder, after=after, limit=limit)
+        return page_reply(request, [_charge(item) for item in found], following)
 
     @routes.get("/cost/{ref:path}", summary="What an artifact cost", **declared("read", CostInfo, _COST))
     def cost(
@@ -211,10 +219,12 @@ def router(door: Door) -> APIRouter:
         workspace, intensity = door.seen(request), energy.grid(grid)
         return reply(request, cost_json(cost_of(workspace, workspace.artifact(ref)), grid, intensity))
 
-    @routes.get("/prices", summary="Prices", **declared("read", list[PriceInfo], [_PRICE]))
-    def prices(request: Request) -> Response:
-        tariffs = door.seen(request).ledger.tariffs()
-        return reply(request, [_price(row) for tariff in tariffs.values() for row in tariff.rows])
+    @routes.get("/prices", summary="Prices", **declared("read", Page[PriceInfo], examples.page(_PRICE)))
+    def prices(request: Request, after: After = None, limit: Limit = 100) -> Response:
+        """By meter, and of each the oldest first."""
+        rows = [row for tariff in door.seen(request).ledger.tariffs().values() for row in tariff.rows]
+        found, following = keyed(rows, lambda row: f"{row.meter} {row.valid_from_ns:020}", after, limit)
+        return page_reply(request, [_price(row) for row in found], following)
 
     @routes.post(
         "/prices",
