@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from pickaxe.compute.planner.here.foresight import Foresight
     from pickaxe.compute.planner.here.serving import ServingForecast
+    from pickaxe.flows.ceiling import Ceiling
     from pickaxe.kernel.workspace import Workspace
 
 _ROWS = {
@@ -37,6 +38,24 @@ def print_endpoint(workspace: str | None, name: str, *, as_json: bool) -> None:
     print_table([f"serving {name}", "forecast", "5 – 95%", "from"], lines, right={1, 2})
     if "answer_us" not in meters:
         click.echo("no answers of the last day and no earlier server to forecast traffic and its price from")
+
+
+def print_serving(workspace: str | None, limits: Ceiling) -> None:
+    """What a server of this workspace is forecast to take, before one starts; a line for each endpoint. Raises `BadInput` beyond a limit."""
+    from pickaxe.cli.screen import print_table, reading
+
+    with reading(workspace) as ws:
+        found = [ws.serving_forecast(endpoint.name) for endpoint in ws.endpoints()]
+    if not found:
+        click.echo("nothing is published: a server would only wait")
+        return
+    server = found[0][1]
+    lines = [_line(title, meter, server.meters[meter], False) for meter, title in _ROWS.items() if meter in server.meters]
+    print_table(["the server", "forecast", "5 – 95%", "from"], lines, right={1, 2})
+    for endpoint, _ in found:
+        most = [f"at most {value:,.0f} {title}" for title, value, _ in _most(endpoint, server) if value][:1]
+        click.echo(f"{endpoint.endpoint}: {'; '.join(most + _of_traffic(endpoint))}")
+    limits.admit_serving(found)
 
 
 def in_a_line(workspace: Workspace, name: str) -> str:
