@@ -19,13 +19,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> probe.Machine:
 
 @pytest.mark.slow
 def test_every_reading_is_plausible(machine: probe.Machine) -> None:
+    """No lower bounds: a machine under others' load measures what is left of it."""
     found = {reading.name: float(reading.value) for reading in machine.readings}
-    assert 1e8 < found["matmul fp32"] < 1e15
-    assert found["matmul fp64"] < 1.5 * found["matmul fp32"]
-    assert 1e8 < found["memory bandwidth"] < 1e13
-    assert 1e5 < found["disk write"] < 1e12
-    assert 1e6 < found["loopback bandwidth"] < 1e12
-    assert 1e-7 < found["loopback latency"] < 0.1
+    assert 0 < found["matmul fp32"] < 1e15
+    assert 0 < found["matmul fp64"] < 1e15
+    assert 0 < found["memory bandwidth"] < 1e13
+    assert 0 < found["disk write"] < 1e12
+    assert 0 < found["loopback bandwidth"] < 1e12
+    assert found["loopback latency"] > 1e-7
     assert all(reading.method for reading in machine.readings)
     assert machine.missing
 
@@ -40,6 +41,27 @@ def test_entry_reads_back(machine: probe.Machine, tmp_path: Path) -> None:
     assert local.measured
     assert float(local.peak["fp32"]) == pytest.approx(float(machine.devices[0].peak["fp32"]), rel=1e-4)
     assert "without a source" not in " ".join(local.sources.values())
+
+
+@pytest.mark.slow
+def test_readings_are_told_as_they_are_taken(tmp_path: Path) -> None:
+    heard: list[probe.Reading] = []
+    found = probe.probe(tmp_path, seconds=0.02, torch=False, told=heard.append)
+    assert tuple(heard) == found.readings
+
+
+def test_a_product_that_is_interrupted_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first takes a hundred times as long as the others, and more than the time there is."""
+    ticks = iter([0.0, 0.0, 1.0, 1.0, 1.01, 1.01, 1.02])
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
+    assert probe._best_rate(1.0, lambda: None, 0.5) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(("load", "doubted"), [(0.1, False), (3.9, False), (4.0, True), (19.0, True)])
+def test_a_busy_machine_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, load: float, doubted: bool) -> None:
+    monkeypatch.setattr(probe.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(probe.os, "cpu_count", lambda: 4)
+    assert bool(probe._doubts()) is doubted
 
 
 def test_hostile_names_stay_text() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pickaxe.cli.plan_train import train
 
 if TYPE_CHECKING:
     from pickaxe.compute.planner.catalogue.hardware import Accelerator
-    from pickaxe.compute.planner.catalogue.probe import Machine
+    from pickaxe.compute.planner.catalogue.probe import Machine, Reading
 
 CATALOGUE = "hardware.toml"
 
@@ -51,7 +52,7 @@ def probe(workspace: str | None, seconds: float, disk: Path | None, torch: bool,
     """Measure this machine: matrix products by type, memory, disk, loopback; forecasts then know it as local-cpu, local-gpu-0."""
     from pickaxe.compute.planner.catalogue.probe import probe as measure
 
-    machine = measure(disk, seconds=seconds, torch=torch)
+    machine = measure(disk, seconds=seconds, torch=torch, told=_tell if sys.stderr.isatty() else None)
     target = own_catalogue(workspace)
     if keep:
         _keep(machine, target)
@@ -61,6 +62,11 @@ def probe(workspace: str | None, seconds: float, disk: Path | None, torch: bool,
     _print(machine)
     if keep:
         click.echo(f"added to {target}: use --device {machine.devices[0].key}")
+
+
+def _tell(reading: Reading) -> None:
+    """On a terminal, while it lasts."""
+    click.echo(f"{reading.name}: {reading.value}", err=True)
 
 
 def _keep(machine: Machine, target: Path) -> None:
@@ -83,6 +89,7 @@ def _plain(machine: Machine) -> dict[str, Any]:
         ],
         "devices": [_device(device) for device in machine.devices],
         "missing": list(machine.missing),
+        "doubts": list(machine.doubts),
         "seconds": float(machine.taken),
     }
 
@@ -110,3 +117,5 @@ def _print(machine: Machine) -> None:
         print_table([device.name, "best"], rows, right={1})
     for text in machine.missing:
         click.echo(f"not measured: {text}")
+    for text in machine.doubts:
+        click.echo(f"too low, perhaps: {text}")

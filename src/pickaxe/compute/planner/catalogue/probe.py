@@ -28,6 +28,8 @@ _DISK = 256_000_000
 _NETWORK = 256_000_000
 _CHUNK = 1 << 20
 _PINGS = 500
+_FEWEST_TRIES = 3
+"""A single one may have been interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +43,38 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What was read, and the devices that follow from it, this machine's processor first."""
+    """What was read, and the devices that follow from it, this machine's processor first.
+
+    `missing` says what was not measured, `doubts` why what was measured may be less than the machine can do.
+    """
 
     readings: tuple[Reading, ...]
     devices: tuple[Accelerator, ...]
     taken: Seconds
     missing: tuple[str, ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
 
 
-def probe(folder: Path | None = None, *, seconds: float = 0.5, torch: bool = True) -> Machine:
+def probe(
+    folder: Path | None = None, *, seconds: float = 0.5, torch: bool = True, told: Callable[[Reading], object] | None = None
+) -> Machine:
     """Measure, spending about `seconds` on each figure. `folder` is where the disk is measured (a temporary file, removed).
 
-    Without PyTorch, or with `torch=False`, `missing` says what was not measured. Raises `BadInput` for a time outside 0.02..60 s.
+    `told` hears of each reading as it is taken. Without PyTorch, or with `torch=False`, `missing` says what was not measured.
+    Raises `BadInput` for a time outside 0.02..60 s.
     """
     spent = float(amount("seconds", seconds, Seconds, low="0.02 s", high="60 s"))
-    began = time.perf_counter()
-    readings = [*_numpy(spent), *_disk(folder), *_loopback()]
+    began, doubts = time.perf_counter(), _doubts()
+    readings: list[Reading] = []
+
+    def take(taken: Iterator[Reading]) -> None:
+        for reading in taken:
+            readings.append(reading)
+            if told is not None:
+                told(reading)
+
+    for part in (_numpy(spent), _disk(folder), _loopback()):
+        take(part)
     missing: list[str] = []
     accelerators: list[Accelerator] = []
     framework = _framework() if torch else None
@@ -65,9 +83,18 @@ def probe(folder: Path | None = None, *, seconds: float = 0.5, torch: bool = Tru
             "16-bit types and accelerators: PyTorch is not installed" if torch else "16-bit types and accelerators: left out"
         )
     else:
-        readings += _torch_cpu(framework, spent)
+        take(_torch_cpu(framework, spent))
         accelerators += [_torch_gpu(framework, index, spent) for index in range(framework.cuda.device_count())]
-    return Machine(tuple(readings), (_processor(readings), *accelerators), Seconds(time.perf_counter() - began), tuple(missing))
+    taken = Seconds(time.perf_counter() - began)
+    return Machine(tuple(readings), (_processor(readings), *accelerators), taken, tuple(missing), doubts)
+
+
+def _doubts() -> tuple[str, ...]:
+    """Others at work on the processors before the first measurement take what they take from its figures."""
+    waiting, processors = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
+    if waiting < processors:
+        return ()
+    return (f"{waiting:.1f} processes wanted the {processors} processors in the last minute: measure again when they are done",)
 
 
 def as_toml(device: Accelerator) -> str:
@@ -96,15 +123,16 @@ def _quoted(text: str) -> str:
 
 
 def _best_rate(work: float, once: Callable[[], object], seconds: float) -> float:
-    """Largest work per second over repetitions within `seconds`, after one that warms up."""
+    """Largest work per second over repetitions within `seconds`, three at least, after one that warms up."""
     once()
-    best, until = 0.0, time.perf_counter() + seconds
+    best, until, tries = 0.0, time.perf_counter() + seconds, 0
     while True:
+        tries += 1
         began = time.perf_counter()
         once()
         ended = time.perf_counter()
         best = max(best, work / max(ended - began, 1e-9))
-        if ended >= until:
+        if ended >= until and tries >= _FEWEST_TRIES:
             return best
 
 
