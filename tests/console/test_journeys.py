@@ -50,7 +50,7 @@ def test_from_the_overview_to_the_gate_to_a_run_to_what_it_made(at: Tab) -> None
     page.wait_for_selector(".chart svg")
     page.locator("a:has-text('tiny/teacher:')").first.click()
     page.get_by_role("link", name="Lineage").click()
-    assert page.locator(".graph .node").count() > 2
+    page.locator(".graph .node").nth(2).wait_for()
     before = page.url
     page.locator(".graph .node:not(.centre)").first.click()
     page.wait_for_url(lambda url: url != before)
@@ -95,7 +95,7 @@ def test_runs_are_filtered_and_compared(at: Tab) -> None:
     for place in range(2):
         boxes.nth(place).check()
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_selector(".chart svg path")
+    page.locator(".chart").first.locator("svg path").first.wait_for()
     assert page.locator(".chart").first.inner_html().count("<svg") == 1
 
 
@@ -129,6 +129,7 @@ def test_language_and_theme_stay(at: Tab) -> None:
     page.get_by_role("button", name="深色主题").click()
     page.wait_for_selector("html[data-theme=dark]")
     page.get_by_role("link", name="账单").click()
+    page.wait_for_url("**/bill")
     assert page.locator("html").get_attribute("data-theme") == "dark"
     assert page.locator("h1").inner_text() == "账单"
 
@@ -138,7 +139,7 @@ def test_everything_is_reached_by_keyboard(at: Tab) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    until(page, "document.activeElement.id === 'main'")
     page.keyboard.press("Tab")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"

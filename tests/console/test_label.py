@@ -37,7 +37,7 @@ def test_keys_answer_undo_skip_and_note(workspace: Workspace, queue: Callable[..
     expect_text(page, "Item 3:")
     wait_until(lambda: desk.counts()["answers"] == 2)
     assert {row.label: row.note for row in desk.answers()} == {"urgent": "", "not urgent": "hard 1 to say"}
-    assert all(0 < row.seconds < 60 and row.annotator == "ada" for row in desk.answers())
+    assert all(row.seconds > 0 and row.annotator == "ada" for row in desk.answers())
     browser.clean(page)
 
 

@@ -13,7 +13,7 @@ from pickaxe.flows import job_carrier
 from pickaxe.flows.job_view import jobs_page
 from pickaxe.kernel.workspace import Workspace
 from tests.console.held import Held
-from tests.console.tabs import Tab, tab
+from tests.console.tabs import Tab, tab, until
 from tests.console.test_jobs import until_cancelled
 
 if TYPE_CHECKING:
@@ -141,14 +141,14 @@ def test_whoever_goes_back_finds_the_page_ready(chromium: Browser, served: tuple
         page.wait_for_url("**/tasks/headlines")
         page.go_back(wait_until="commit")
         assert page.evaluate("window.kept"), "it was not kept"
-        assert start.get_attribute("aria-busy") is None
+        until(page, "!document.querySelector('button[aria-busy=true]')")
         page.keyboard.press("Control+k")
         page.keyboard.type("plan")
         page.keyboard.press("Enter")
         page.wait_for_url("**/plan/train")
         page.go_back(wait_until="commit")
         assert page.evaluate("window.kept"), "it was not kept"
-        assert not page.locator("#jump").is_visible()
+        page.locator("#jump").wait_for(state="hidden")
         start.click()
         page.wait_for_url("**/tasks/headlines")
         opened.complaints[:] = [said for said in opened.complaints if "404" not in said]  # there is no such task

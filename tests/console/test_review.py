@@ -68,7 +68,7 @@ def test_spans_are_shown_as_marks_and_decided(workspace: Workspace, answered: Ca
     page.click("#item-k1 .main")
     page.wait_for_selector("#item-k1 >> text=Decided by ada")
     assert spans_of(queue.decisions()["k1"].label) == [{"start": 7, "end": 20, "label": "B"}]
-    assert 0 < queue.decisions()["k1"].seconds < 60
+    assert queue.decisions()["k1"].seconds > 0
     page.click("#item-k1 >> text=Take the decision back")
     page.wait_for_selector("#item-k1 >> text=Decided by ada", state="detached")
     assert queue.decisions().keys() == {"k0"}
