@@ -123,10 +123,20 @@ def test_without_automatic_labels_people_are_enough_and_it_is_told(gold: pa.Tabl
     assert cut["static"] == "needs the teacher, which was not handed over"
 
 
-def test_a_person_goes_before_the_teacher(gold: pa.Table, auto_labels: pa.Table, searched: StepBench) -> None:
+@pytest.fixture
+def helpful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Automatic labels pass for a help: the tiny task is so easy that nothing can be seen to help."""
+    told = {"accuracy": 0.5, "log_loss": 1.0, "better": False}
+    monkeypatch.setattr("pickaxe.compress.service.people_alone", lambda *_: told)
+
+
+@pytest.mark.usefixtures("helpful")
+def test_a_person_goes_before_the_teacher(gold: pa.Table, auto_labels: pa.Table) -> None:
     shared = len(set(gold["row_key"].to_pylist()) & set(auto_labels["row_key"].to_pylist()))
     assert shared > 0
-    assert searched.saved["search"]["rows"] == {"human": gold.num_rows, "model": auto_labels.num_rows - shared}
+    bench = StepBench({"gold": gold, "auto_labels": auto_labels})
+    search_students(bench, SMALL.model_copy(update={"families": ("linear",)}))
+    assert bench.saved["search"]["rows"] == {"human": gold.num_rows, "model": auto_labels.num_rows - shared}
 
 
 def test_labels_of_one_class_only_do_not_tilt_the_student(gold: pa.Table, auto_labels: pa.Table) -> None:
@@ -151,6 +161,14 @@ def test_automatic_labels_that_do_not_help_are_left_out(gold: pa.Table, auto_lab
     assert any("left out" in line for line in bench.logs)
 
 
+def test_a_tie_goes_to_the_people(gold: pa.Table, searched: StepBench) -> None:
+    """Labels that change no answer would only have to be defended at the gate, which asks of them a gain."""
+    document = searched.saved["search"]
+    (chosen,) = [own for own in document["candidates"] if own["chosen"]]
+    assert document["people_alone"]["accuracy"] == chosen["accuracy"]
+    assert document["rows"] == {"human": gold.num_rows, "model": 0}
+
+
 def test_balance_gives_each_common_class_its_share() -> None:
     def made(counts: list[int], weight: float) -> Targets:
         probs = np.repeat(np.eye(len(counts)), counts, axis=0)
@@ -164,6 +182,7 @@ def test_balance_gives_each_common_class_its_share() -> None:
     assert np.bincount(rare.probs.argmax(axis=1), weights=rare.weights) == pytest.approx([480, 490 * 0.5 / 0.49 - 10, 3])
 
 
+@pytest.mark.usefixtures("helpful")
 def test_rows_to_choose_by_are_never_learned_from(gold: pa.Table, auto_labels: pa.Table) -> None:
     lying = auto_labels.set_column(2, "label", pa.array(["good"] * auto_labels.num_rows))
     lying = lying.set_column(lying.column_names.index("probs"), "probs", pa.array([[0.0, 1.0]] * auto_labels.num_rows))

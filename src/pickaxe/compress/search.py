@@ -98,12 +98,12 @@ def people_alone(
 ) -> dict[str, Any]:
     """The chosen student on people's labels alone: do the automatic labels help at all?
 
-    The burden of proof is theirs: `better` says that the student without them is right on more of the rows held back, be it one.
+    The burden of proof is theirs: `better` says that the student without them is right on as many of the rows held back, or more.
     """
     alone = Trial(chosen.candidate)
     _score(alone, load_predictor(workshop.make(chosen.candidate, rows, classes, ctx.scratch / "people-alone")), held)
     ctx.metric("accuracy.people_alone", alone.accuracy)
-    return {"accuracy": alone.accuracy, "log_loss": alone.log_loss, "better": alone.accuracy > chosen.accuracy}
+    return {"accuracy": alone.accuracy, "log_loss": alone.log_loss, "better": alone.accuracy >= chosen.accuracy}
 
 
 def wilson(right: int, rows: int) -> tuple[float, float]:

@@ -65,7 +65,7 @@ def search_students(ctx: StepContext, config: StudentConfig) -> None:
     alone = people_alone(ctx, workshop, chosen, learning[: len(human.texts)], held, classes) if taught.texts else None
     rows = np.arange(len(targets.texts))
     if alone and alone["better"]:
-        ctx.log("people's labels alone taught the student better: the automatic labels are left out", level="warning")
+        ctx.log("people's labels alone taught the student as well or better: the automatic labels are left out", level="warning")
         rows = np.delete(rows, np.arange(len(human.texts), len(human.texts) + len(taught.texts)))
 
     ctx.progress(len(trials), len(trials) + 1, f"the student: {chosen.candidate.name}")
