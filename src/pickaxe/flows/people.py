@@ -37,7 +37,9 @@ def refuse_early(task: Task) -> None:
     Raises `BadInput` for a path that is not there, and for people without classes or without a budget.
     """
     for path in task.missing():
-        raise BadInput(f"{path} does not exist", expected="a file or folder", remedy="check the path")
+        address = path.startswith(("http:/", "https:/", "s3:/", "gs:/"))
+        remedy = "addresses are not fetched: download it first, and name the file" if address else "check the path"
+        raise BadInput(f"{path} does not exist", expected="a file or folder", remedy=remedy)
     if task.annotators == "people":
         _classes(task)
         Budget(task.label)

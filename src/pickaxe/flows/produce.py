@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from pickaxe.data.ingest import ingest
 from pickaxe.data.readers.sniff import settled
 from pickaxe.evaluate.accept import accept
 from pickaxe.evaluate.gate import gate, require_passed
+from pickaxe.flows import remarks
 from pickaxe.flows.feedback import collect_feedback
 from pickaxe.flows.labelling import label_pool, labelled_test
 from pickaxe.flows.line import Line, LineWatcher, Nobody, StageRecord
@@ -118,9 +119,12 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     source = line.workspace.import_files(file, f"{task.name}/source")
     reading = settled(file, file.name, task.ingest) if file.is_file() else task.ingest
     taken = line.stage("ingest", ingest, reading, {"source": source}, counts="rows", cores=1)
+    profile = line.workspace.read_json(taken["profile"])
     if task.annotators != "people":
-        _refuse_one_class(line.workspace.read_json(taken["profile"])["classes"])
+        remarks.refuse_labels(profile["classes"])
+    _tell(line, remarks.of_rows(task.name, profile))
     kept = line.stage("curate", curate, task.curate, {"rows": taken["rows"]}, counts="pool", cores=1)
+    _tell(line, remarks.of_curation(task.name, line.workspace.read_json(kept["curation"])))
     if task.traffic is not None:
         home_requests(task, task.traffic, kept["traffic"])
     if task.annotators == "people":
@@ -134,15 +138,9 @@ def _prepare(line: Line, task: Task) -> dict[str, Artifact]:
     return {**taken.outputs, **kept.outputs, "test": test}
 
 
-def _refuse_one_class(classes: Mapping[str, int]) -> None:
-    """Raise `BadInput` when all labels of the file are the same."""
-    if len(classes) == 1:
-        raise BadInput(
-            "there is nothing to tell apart: the data holds one class only",
-            expected="labels of two classes or more",
-            got=f"{next(iter(classes))!r} in every row with a label",
-            remedy="check the label column, or add rows of another class",
-        )
+def _tell(line: Line, told: Iterable[str]) -> None:
+    for text in told:
+        line.watcher.note(f"{line.task}: {text}")
 
 
 def _refuse_small_test(task: Task, kept: Mapping[str, Artifact], labelled: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -90,7 +91,13 @@ class Task(Config):
         """Read a TOML task file; relative paths in it are relative to the file. Raises `BadInput` with the line or the field."""
         if not path.exists():
             raise BadInput(f"there is no task file {path}", remedy="check the path, or use --data FILE")
-        values = values_in(path, expected="a task file, see docs/guides/produce.md")
+        try:
+            values = values_in(path, expected="a task file, see docs/guides/produce.md")
+        except BadInput as error:
+            if path.suffix.lower() != ".toml":
+                texts = f"pickaxe produce --data {shlex.quote(str(path))} --text COLUMN --label COLUMN"
+                error.remedy = f"if it holds the texts, and is no task file, say so: {texts}"
+            raise
         return cls.parse(with_files(values, lambda named: _resolved(named, path.parent)), where=path.name)
 
     @classmethod

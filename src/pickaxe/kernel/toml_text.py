@@ -29,7 +29,8 @@ def values_of(text: str, *, what: str, expected: str) -> dict[str, Any]:
 def values_in(path: Path, *, expected: str, remedy: str = "check the path") -> dict[str, Any]:
     """The values of a file. Raises `BadInput` as `values_of` does, and for a file that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)  # one more than may be: what is too long is refused, not read
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not TOML: {error}", expected=expected) from None
     except OSError as error:
