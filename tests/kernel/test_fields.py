@@ -69,3 +69,26 @@ def test_a_configuration_says_so_too() -> None:
 
     with pytest.raises(BadInput, match="epochs: is missing; it takes a whole number, at least 1"):
         Teacher.parse({})
+
+
+class Gate(Config):
+    least: float = Field(0.5, le=1)
+
+
+class Whole(Config):
+    name: str = ""
+    gate: Gate = Gate()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"colour": 1}, "keys of Whole: name, gate"),
+        ({"gate": {"leest": 1}}, "keys of gate: least"),
+        ({"gate": {"least": 3}}, None),
+    ],
+)
+def test_keys_are_listed_where_one_is_unknown_and_not_where_a_value_is_wrong(given: dict[str, Any], expected: str | None) -> None:
+    with pytest.raises(BadInput) as caught:
+        Whole.parse(given)
+    assert caught.value.expected == expected

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pickaxe.kernel.errors import BadInput
-from pickaxe.kernel.fields import finding
+from pickaxe.kernel.fields import finding, names_beside
 
 
 class Config(BaseModel):
@@ -27,16 +28,25 @@ class Config(BaseModel):
         except ValidationError as error:
             found = [_problem(cls, where, item) for item in error.errors()]
             said = (f"{item['field']}: {item['problem']}" + (f" (got {item['got']})" if item["got"] else "") for item in found)
+            form, keys = _keys_in_question(cls, error.errors())
             raise BadInput(
                 f"{where} is not valid: {'; '.join(said)}",
-                expected=f"keys of {cls.__name__}: {', '.join(cls.model_fields)}",
+                expected=f"keys of {form}: {keys}" if keys else None,
                 remedy="correct or remove the fields named above",
                 reason="config_fields",
                 where=where,
-                form=cls.__name__,
-                keys=", ".join(cls.model_fields),
+                form=form,
+                keys=keys,
                 fields=found,
             ) from None
+
+
+def _keys_in_question(form: type[Config], problems: Sequence[Any]) -> tuple[str, str]:
+    """Of the first unknown or missing key: the section where it stands, and what keys that has. None: every key is right."""
+    place = next((item["loc"] for item in problems if item["type"] in ("extra_forbidden", "missing") and item["loc"]), None)
+    if place is None:
+        return form.__name__, ""
+    return ".".join(map(str, place[:-1])) or form.__name__, ", ".join(names_beside(form, place))
 
 
 def _problem(form: type[Config], where: str, item: Any) -> dict[str, Any]:

@@ -60,6 +60,19 @@ def fields_of(form: type[BaseModel]) -> str:
     return ", and perhaps ".join(", ".join(names) for names in (needed, rest) if names)
 
 
+def names_beside(form: type[BaseModel], place: Sequence[str | int]) -> list[str]:
+    """The names of the fields where a field at `place` belongs.
+
+    >>> class Key(BaseModel):
+    ...     days: float
+    >>> class Person(BaseModel):
+    ...     key: Key
+    >>> names_beside(Person, ["key", "dayz"])
+    ['days']
+    """
+    return _names(form, place)
+
+
 def _meant(problem: Mapping[str, Any], form: type[BaseModel] | None) -> str:
     """The field whose name is near to that of an unknown one."""
     if problem["type"] != "extra_forbidden":
