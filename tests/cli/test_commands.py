@@ -59,7 +59,16 @@ def test_the_status_a_command_ends_with_is_that_of_the_process(pickaxe: Pickaxe,
 
 
 @pytest.mark.parametrize(
-    ("wrong", "hint"), [("prodcue", "Did you mean 'produce'?"), ("artefacts", "Did you mean 'artifacts'?"), ("zzz", "--help")]
+    ("wrong", "hint"),
+    [
+        ("prodcue", "Did you mean 'produce'?"),
+        ("artefacts", "Did you mean 'artifacts'?"),
+        ("zzz", "--help"),
+        ("login", "pickaxe sign-in"),
+        ("serve", "pickaxe up"),
+        ("help", "pickaxe --help"),
+        ("sql", ".sql("),
+    ],
 )
 def test_an_unknown_command(pickaxe: Pickaxe, wrong: str, hint: str) -> None:
     said = pickaxe(wrong)

@@ -91,6 +91,15 @@ def test_the_workspace_may_be_named_after_the_command(pickaxe: Pickaxe, tmp_path
     assert "no runs yet" in pickaxe("-w", tmp_path / "here", "runs").out
 
 
+def test_an_address_on_the_command_line_goes_before_a_folder_of_the_environment(
+    pickaxe: Pickaxe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PICKAXE_WORKSPACE", str(tmp_path / "here"))
+    nobody = "http://127.0.0.1:9"
+    assert nobody in pickaxe("--url", nobody, "runs").err
+    assert "two places" in pickaxe("--url", nobody, "-w", tmp_path / "here", "runs").err
+
+
 def test_the_closing_table_totals_what_was_spent_now() -> None:
     screen = io.StringIO()
     records = [

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.core import ParameterSource
 
 import pickaxe
 
@@ -40,6 +41,23 @@ _COMMANDS = {
     "doctor": ("pickaxe.cli.keep:doctor", "Look for what is missing or damaged, and say how to mend it."),
     "move": ("pickaxe.cli.move:move", "Carry a workspace to PostgreSQL, to a bucket, or back, losslessly."),
 }
+
+_ELSEWHERE = {
+    "help": "pickaxe --help",
+    "version": "pickaxe --version",
+    **dict.fromkeys(("login", "signin"), "pickaxe sign-in"),
+    **dict.fromkeys(("logout", "signout"), "pickaxe sign-out"),
+    **dict.fromkeys(("serve", "server", "start", "ui", "console", "web"), "pickaxe up"),
+    **dict.fromkeys(("train", "run", "fit", "new"), "pickaxe produce"),
+    **dict.fromkeys(("init", "create"), "pickaxe produce --data FILE: a workspace is made by the first command that writes"),
+    **dict.fromkeys(
+        ("sql", "query"), "the console (pickaxe up, then Data), or in Python pickaxe.open(FOLDER, mode='r').sql('SELECT ...')"
+    ),
+    **dict.fromkeys(("list", "ls"), "pickaxe artifacts, pickaxe runs or pickaxe endpoints"),
+    **dict.fromkeys(("status", "ps", "stop"), "pickaxe jobs, and pickaxe cancel to stop one"),
+    "predict": "POST /v1/endpoints/NAME/predict of a server (pickaxe up), or in Python pickaxe.connect(URL).predict",
+}
+"""What other tools call a thing that has another name here, or is elsewhere."""
 
 
 def _choose_workspace(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -80,8 +98,9 @@ class _Lazy(click.Group):
         from pickaxe.kernel.nearest import nearest
 
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = nearest(args[0], _COMMANDS, most=1)
-            ctx.fail(f"no command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else " See pickaxe --help."))
+            here, near = _ELSEWHERE.get(args[0].lower()), nearest(args[0], _COMMANDS, most=1)
+            meant = f"Perhaps you want {here}" if here else f"Did you mean {near[0]!r}?" if near else "See pickaxe --help."
+            ctx.fail(f"no command {args[0]!r}. {meant}")
         return super().resolve_command(ctx, args)
 
 
@@ -106,7 +125,9 @@ def group(ctx: click.Context, workspace: str | None, url: str | None) -> None:
     NAME/model@production, where NAME is the task's name. An artifact is named NAME (the newest), NAME:3, NAME@alias or by its id.
     """
     if url is not None and workspace is not None:
-        raise click.UsageError("--url and --workspace name two places: give one of them")
+        if ctx.get_parameter_source("workspace") is not ParameterSource.ENVIRONMENT:
+            raise click.UsageError("--url and --workspace name two places: give one of them")
+        workspace = None  # what is written out goes before what the environment says
     if url is not None:
         os.environ["PICKAXE_URL"] = url
     ctx.obj = workspace
