@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pickaxe.compute.planner.catalogue import hardware, probe
+from pickaxe.compute.planner.catalogue import hardware, measuring, probe
 from pickaxe.compute.planner.quantities.units import Bandwidth, Bytes, FlopRate
 from pickaxe.kernel.errors import BadInput
 
@@ -45,7 +45,7 @@ def test_entry_reads_back(machine: probe.Machine, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_readings_are_told_as_they_are_taken(tmp_path: Path) -> None:
-    heard: list[probe.Reading] = []
+    heard: list[measuring.Reading] = []
     found = probe.probe(tmp_path, seconds=0.02, torch=False, told=heard.append)
     assert tuple(heard) == found.readings
 
@@ -53,8 +53,8 @@ def test_readings_are_told_as_they_are_taken(tmp_path: Path) -> None:
 def test_a_product_that_is_interrupted_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first takes a hundred times as long as the others, and more than the time there is."""
     ticks = iter([0.0, 0.0, 1.0, 1.0, 1.01, 1.01, 1.02])
-    monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
-    assert probe._best_rate(1.0, lambda: None, 0.5) == pytest.approx(100)
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks))
+    assert measuring.best_rate(1.0, lambda: None, 0.5) == pytest.approx(100)
 
 
 @pytest.mark.parametrize(("load", "doubted"), [(0.1, False), (3.9, False), (4.0, True), (19.0, True)])

@@ -14,7 +14,8 @@ from pickaxe.cli.plan_train import train
 
 if TYPE_CHECKING:
     from pickaxe.compute.planner.catalogue.hardware import Accelerator
-    from pickaxe.compute.planner.catalogue.probe import Machine, Reading
+    from pickaxe.compute.planner.catalogue.measuring import Reading
+    from pickaxe.compute.planner.catalogue.probe import Machine
 
 CATALOGUE = "hardware.toml"
 
