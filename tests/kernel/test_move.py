@@ -138,7 +138,7 @@ move(Path(sys.argv[1]), Path(sys.argv[2]), {"catalog": sys.argv[3]}, tell)
 def test_a_killed_move_goes_on(source: Path, tmp_path: Path, when: tuple[str, int]) -> None:
     target, to = tmp_path / "there", {"catalog": shared_server().empty_url()}
     killed = python(_KILLED, source, target, to["catalog"], *when, stderr=subprocess.DEVNULL)
-    assert killed.wait(60) == -signal.SIGKILL
+    assert killed.wait(600) == -signal.SIGKILL
     stages: list[tuple[str, int]] = []
     move(source, target, to, lambda stage, done, total: stages.append((stage, total)))
     assert everything(target) == everything(source)
@@ -167,7 +167,7 @@ def test_a_target_that_holds_something_is_left_alone(source: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_another_move_under_way_is_not_mixed_in(source: Path, tmp_path: Path) -> None:
     target, to = tmp_path / "there", {"catalog": shared_server().empty_url()}
-    python(_KILLED, source, target, to["catalog"], "rows", 0, stderr=subprocess.DEVNULL).wait(60)
+    python(_KILLED, source, target, to["catalog"], "rows", 0, stderr=subprocess.DEVNULL).wait(600)
     Workspace(tmp_path / "other").close()
     with pytest.raises(Conflict, match="holds something else"):
         move(tmp_path / "other", target, to)

@@ -56,7 +56,7 @@ def test_two_processes_do_everything_at_once(place: Path) -> None:
         assert peer.stdin is not None
         peer.stdin.write("go\n")
         peer.stdin.flush()
-    assert [peer.wait(120) for peer in peers] == [0, 0]
+    assert [peer.wait(600) for peer in peers] == [0, 0]
     with Workspace(place, mode="r") as reader:
         for me in ("1", "2"):
             assert [event.step for event in reader.events(kind="log", subject=me)] == list(range(40))
@@ -101,11 +101,11 @@ def test_events_show_in_the_order_of_their_numbers(place: Path) -> None:
 
 def test_of_several_who_start_the_same_run_one_gets_it(place: Path) -> None:
     with Workspace(place, settings=Settings(cores=1)) as one, Workspace(place, settings=Settings(cores=1)) as other:
-        first = one.submit(steps.count, steps.Count(upto=3, nap=0.3), name="t/count")
+        first = one.submit(steps.count, steps.Count(upto=3, nap=1.0), name="t/count")
         with pytest.raises(Conflict, match="cannot become queued"):
-            other.submit(steps.count, steps.Count(upto=3, nap=0.3), name="t/count")
+            other.submit(steps.count, steps.Count(upto=3, nap=1.0), name="t/count")
         made = first.result()
-        again = other.run(steps.count, steps.Count(upto=3, nap=0.3), name="t/count")
+        again = other.run(steps.count, steps.Count(upto=3, nap=1.0), name="t/count")
         assert again.cached
         assert again["total"].id == made["total"].id
         assert one.runs.get(made.run.id).attempt == 1

@@ -68,9 +68,11 @@ def eventually(what: Callable[[], bool]) -> None:
 
 def busiest(found: Callable[[], set[psutil.Process]], until: Sequence[Future[Any]] = ()) -> psutil.Process:
     """The one that loops: it uses the processor all the time. Any one, when all that `until` waits for is done."""
+    pause = 0.3
     while True:
         before = {each: cpu(each) for each in found()}
-        time.sleep(0.3)
+        time.sleep(pause)
+        pause *= 2  # a busy machine has little of it to give
         used = {each: cpu(each) - begun for each, begun in before.items()}
         busy = max(used, key=lambda each: used[each], default=psutil.Process())
         if used.get(busy, 0) > 0.1 or (until and all(each.done() for each in until)):

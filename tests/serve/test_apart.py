@@ -86,7 +86,7 @@ def test_a_call_that_does_not_end_is_ended_and_the_model_answers_again(
 @pytest.mark.slow
 def test_a_call_that_takes_all_memory_is_refused_and_the_model_answers_again(workspace: Workspace, tmp_path: Path) -> None:
     publish(workspace, "headlines", write_onnx(tmp_path / "model", takes_all_memory()))
-    with serving(workspace) as client:
+    with serving(workspace, predict_seconds=280) as client:
         assert client.labels("headlines") == ["sarcastic", "serious"]
         refused = client.ask("headlines", POISON)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_overrun")
@@ -214,8 +214,8 @@ def test_not_many_wait_for_a_model_that_takes_long(store: MemoryStore, monkeypat
 
 def test_a_call_that_was_ended_leaves_its_thread_free(tmp_path: Path) -> None:
     folder = write_onnx(tmp_path / "model", never_ends())
-    model = Apart("it", lambda: folder, ServeConfig(predict_seconds=1))
+    model = Apart("it", lambda: folder, ServeConfig(predict_seconds=5))
     model.load()
-    with pytest.raises(TimedOut, match="was not done after 1 s"):
+    with pytest.raises(TimedOut, match="was not done after 5 s"):
         model.predict_proba(POISON)
     model.close()

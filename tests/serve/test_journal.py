@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,22 @@ from tests.serve.fakes import MemoryStore
 
 def fact(number: int) -> dict[str, object]:
     return {"kind": "trace", "subject": f"{number:032x}", "body": {}}
+
+
+class Held(MemoryStore):
+    """Its commits wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing, self.let_go = threading.Event(), threading.Event()
+
+    def for_tenant(self, tenant_id: str, /) -> Held:
+        return self
+
+    def emit_many(self, facts: Sequence[Mapping[str, Any]], /) -> None:
+        self.writing.set()
+        self.let_go.wait()
+        super().emit_many(facts)
 
 
 def test_an_acknowledged_fact_is_in_the_store() -> None:
@@ -31,15 +50,17 @@ def test_an_acknowledged_fact_is_in_the_store() -> None:
 
 
 def test_facts_that_gather_during_a_commit_share_the_next() -> None:
-    store = MemoryStore()
-    store.emit_delay = 0.05
+    store = Held()
 
     async def run() -> None:
         journal = Journal(store, max_waiting=100)
         journal.start()
         first = asyncio.create_task(journal.record(LOCAL_TENANT, fact(0)))
-        await asyncio.sleep(0.02)
-        await asyncio.gather(first, *(journal.record(LOCAL_TENANT, fact(number)) for number in range(1, 41)))
+        await asyncio.to_thread(store.writing.wait)
+        others = [asyncio.create_task(journal.record(LOCAL_TENANT, fact(number))) for number in range(1, 41)]
+        await asyncio.sleep(0)
+        store.let_go.set()
+        await asyncio.gather(first, *others)
         journal.close()
 
     asyncio.run(run())
@@ -90,20 +111,20 @@ def test_close_writes_what_waits_and_then_refuses() -> None:
 
 
 def test_too_many_waiting_is_busy_not_memory() -> None:
-    store = MemoryStore()
-    store.emit_delay = 0.1
+    store = Held()
 
     async def run() -> list[BaseException | None]:
         journal = Journal(store, max_waiting=5)
         journal.start()
         first = asyncio.create_task(journal.record(LOCAL_TENANT, fact(0)))
-        await asyncio.sleep(0.03)  # the first is being written now
-        rest = await asyncio.gather(
-            *(journal.record(LOCAL_TENANT, fact(number)) for number in range(1, 9)), return_exceptions=True
-        )
+        await asyncio.to_thread(store.writing.wait)
+        rest = [asyncio.create_task(journal.record(LOCAL_TENANT, fact(number))) for number in range(1, 9)]
+        await asyncio.sleep(0)
+        store.let_go.set()
+        ended = await asyncio.gather(*rest, return_exceptions=True)
         await first
         journal.close()
-        return rest
+        return ended
 
     rest = asyncio.run(run())
     assert [type(error).__name__ for error in rest] == ["NoneType"] * 5 + ["Busy"] * 3
