@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import tarfile
@@ -36,8 +37,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(filled: Path, tmp_path: Path) -> Path:
-    import shutil
-
     shutil.copytree(filled, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -267,6 +266,50 @@ def test_a_damaged_table_is_found(copy: Path) -> None:
     assert said.startswith("error content: words/rows:1")
 
 
+def test_a_table_whose_file_is_gone_is_found(copy: Path) -> None:
+    next(copy.joinpath("tables").rglob("*.parquet")).unlink()
+    for quick in (True, False):
+        (said,) = found_in(copy, quick=quick)
+        assert said.startswith("error content: words/rows:1: the file of a table is gone")
+
+
+@pytest.mark.parametrize(
+    "pin", ['{"name": "words/rows", "snapshot_id": 999, "rows": 1, "bytes": 1}', "{}", '{"blob": "sha256:0"}']
+)
+@pytest.mark.parametrize("reference", ["words/rows", "words/total"])
+def test_a_pin_that_points_nowhere_is_found(copy: Path, reference: str, pin: str) -> None:
+    with pickaxe.open(copy, mode="r") as workspace:
+        artifact = workspace.artifact(reference)
+    with sqlite3.connect(copy / "catalog.db") as catalog:
+        catalog.execute("UPDATE artifacts SET pin = ? WHERE id = ?", (pin, artifact.id))
+    for quick in (True, False):
+        said = [line for line in found_in(copy, quick=quick) if line.startswith("error")]
+        assert len(said) == 1
+        assert said[0].startswith(f"error content: {artifact.ref}: ")
+
+
+def test_what_mends_is_what_is_said(filled: Path, copy: Path, tmp_path: Path) -> None:
+    """An imported file comes back with the next import; what a run made with its file from a backup."""
+    given = tmp_path / "notes.txt"
+    given.write_text("notes", encoding="utf-8")
+    with pickaxe.open(copy) as workspace:
+        notes = workspace.import_files(given, "words/notes")
+    for file in copy.joinpath("blobs", "sha256").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    with pickaxe.open(copy, mode="r") as workspace:
+        mends = {finding.what.partition(":")[0]: finding.mend for finding in examine(workspace).findings}
+    assert "import it again" in mends["words/notes"]
+    assert "import it again" not in mends["words/total"]
+    assert "copy the file that is missing" in mends["words/total"]
+    with pickaxe.open(copy) as workspace:
+        assert workspace.import_files(given, "words/notes") == notes
+    back_up(filled, tmp_path / "backup.tar.zst")
+    restore(tmp_path / "backup.tar.zst", tmp_path / "restored")
+    shutil.copytree(tmp_path / "restored" / "blobs", copy / "blobs", dirs_exist_ok=True)
+    assert found_in(copy) == []
+
+
 def test_rows_that_point_nowhere_are_found(copy: Path) -> None:
     with sqlite3.connect(copy / "catalog.db") as catalog:
         catalog.execute("UPDATE aliases SET artifact_id = 'art-gone'")
@@ -282,6 +325,16 @@ def test_a_ledger_that_does_not_add_up_is_found(copy: Path) -> None:
     (said,) = found_in(copy)
     assert "error ledger" in said
     assert "beyond its capacity" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [("pool_id = 'pool-gone'", "error graph: lease that points nowhere"), ("end_ns = start_ns - 5", "error ledger: pool")],
+)
+def test_a_lease_that_cannot_be_is_found(copy: Path, change: str, check: str) -> None:
+    with sqlite3.connect(copy / "catalog.db") as catalog:
+        catalog.execute(f"UPDATE leases SET {change} WHERE id = (SELECT min(id) FROM leases)")
+    assert any(line.startswith(check) for line in found_in(copy))
 
 
 def test_a_blob_of_nobody_is_only_noted(copy: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_spoilt_blob_is_found_by_another_process_even_with_its_old_time(store:
     spoil(blob_file(store, digest))
     with pytest.raises(Corrupted, match=digest) as caught:
         LocalBlobs(store.root).open(digest)
-    assert "run the step that made it again" in str(caught.value)
+    assert "make it again in a new workspace" in str(caught.value)
     with pytest.raises(Corrupted):
         store.read_bytes(digest)
 

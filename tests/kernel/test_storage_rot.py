@@ -46,7 +46,7 @@ def test_a_flipped_byte_anywhere_in_a_data_file_is_found(sound: tuple[Path, Pin]
         with pytest.raises(Corrupted, match="damaged") as caught:
             reader.read(pin)
         assert file.name in str(caught.value)
-        assert "run the step that wrote the table again" in str(caught.value)
+        assert "write the table again in a new workspace" in str(caught.value)
     file.write_bytes(whole)
     assert reader.read(pin).num_rows == 200
 

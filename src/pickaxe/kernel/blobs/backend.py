@@ -126,7 +126,7 @@ def no_blob(digest: str, where: str) -> NotFound:
     return NotFound(
         f"no blob {digest}",
         got=f"nothing at {where}",
-        remedy="restore it from a backup, or run the step that made it again",
+        remedy="restore it from a backup, or make it again in a new workspace: the same content has the same digest",
     )
 
 
@@ -136,6 +136,6 @@ def damaged_blob(digest: str, where: str, got: str) -> Corrupted:
         f"blob {digest} is damaged",
         expected=digest,
         got=f"{got} in {where}",
-        remedy="restore it from a backup, or delete it and run the step that made it again; then check the disk",
+        remedy="restore it from a backup, or make it again in a new workspace; then check the disk",
         digest=digest,
     )

@@ -39,7 +39,7 @@ def reconcile(
 ) -> Statement:
     """Charge every lease, then walk the pool's timeline and price what nobody held; the two are computed independently.
 
-    Raises `Conflict` if at some instant more was held than the pool has.
+    Raises `Conflict` if at some instant more was held than the pool has, or less than nothing.
     """
     charged = 0
     changes: dict[int, int] = {opened: 0, closed: 0}
@@ -52,9 +52,9 @@ def reconcile(
     instants = sorted(changes)
     for at, until in pairwise(instants):
         in_use += changes[at]
-        if in_use > capacity or at < opened or until > closed:
+        if not 0 <= in_use <= capacity or at < opened or until > closed:
             raise Conflict(
-                f"pool {pool_id} was leased beyond its capacity or its life", expected=f"<= {capacity}", got=str(in_use)
+                f"pool {pool_id} was leased beyond its capacity or its life", expected=f"0 to {capacity}", got=str(in_use)
             )
         idle += (capacity - in_use) * tariff.held(at, until)
     return Statement(pool_id, resource, capacity * tariff.held(opened, closed), charged, idle)

@@ -82,7 +82,7 @@ def damaged(path: Path, message: str, expected: str, got: str) -> Corrupted:
         message,
         expected=expected,
         got=f"{got}, in {path}",
-        remedy="restore the file from a backup, or run the step that wrote the table again; then check the disk",
+        remedy="restore the file from a backup, or write the table again in a new workspace; then check the disk",
         path=str(path),
     )
 

@@ -56,6 +56,10 @@ class DataFiles(Protocol):
         """
         ...
 
+    def look(self, file: DataFile) -> None:
+        """Raises `Corrupted` when it is gone; what is in it is not read."""
+        ...
+
     def any(self) -> bool:
         """Whether there is any data file."""
         ...
@@ -98,7 +102,7 @@ class FolderFiles:
         try:
             stat = path.stat()
         except FileNotFoundError:
-            raise damaged(path, "the file of a table is gone", file.digest, "nothing") from None
+            raise _gone(path, file) from None
         stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
         if afresh or self._verified.get(file.path) != stamp:
             got = file_digest(path)
@@ -106,6 +110,10 @@ class FolderFiles:
                 raise damaged(path, "the file of a table is damaged", file.digest, got)
             self._verified[file.path] = stamp
         return path
+
+    def look(self, file: DataFile) -> None:
+        if not (path := self.root / file.path).is_file():
+            raise _gone(path, file)
 
     def any(self) -> bool:
         return next(self.leftovers(), None) is not None
@@ -149,10 +157,14 @@ class DepotFiles:
             try:
                 self._cache.take(file.digest, self._depot.get(file.path), where)
             except NotFound:
-                raise damaged(Path(where), "the file of a table is gone", file.digest, "nothing") from None
+                raise _gone(Path(where), file) from None
             except Corrupted as error:
                 raise damaged(Path(where), "the file of a table is damaged", file.digest, error.got or "") from None
         return self._cache.materialise(file.digest, "file")
+
+    def look(self, file: DataFile) -> None:
+        if self._depot.size(file.path) is None:
+            raise _gone(Path(f"{self._depot.place}/{file.path}"), file)
 
     def any(self) -> bool:
         return any(kept.name.endswith(_SUFFIX) for kept in self._depot.names())
@@ -165,3 +177,7 @@ class DepotFiles:
         with suppress(FileNotFoundError):
             (self._writing / name).unlink()
         self._depot.remove(name)
+
+
+def _gone(path: Path, file: DataFile) -> Corrupted:
+    return damaged(path, "the file of a table is gone", file.digest, "nothing")

@@ -85,7 +85,9 @@ class Tables(Protocol):
         """Read every file of the pin from disk and compare digests; raises `Corrupted` or `NotFound`."""
         ...
 
-    def size_bytes(self, pin: Pin) -> int: ...
+    def look(self, pin: Pin) -> None:
+        """Raises `Corrupted` or `NotFound` when a file of the pin is not there; none is read."""
+        ...
 
     def close(self) -> None: ...
 
@@ -182,10 +184,12 @@ class LakeTables:
             lake.files.local(file, afresh=True)
 
     @retried
-    def size_bytes(self, pin: Pin) -> int:
+    def look(self, pin: Pin) -> None:
         from pickaxe.kernel.tables.read import state_at
 
-        return state_at(self._lake_for(pin), pin).size
+        lake = self._lake_for(pin)
+        for file in state_at(lake, pin).files:
+            lake.files.look(file)
 
     @retried
     def sweep(self) -> int:

@@ -160,7 +160,7 @@ def unlike(pin: Pin, got: str) -> Corrupted:
         f"table {pin.name!r} at snapshot {pin.snapshot_id} is not what was pinned",
         expected=f"{pin.rows} rows in {pin.bytes} bytes",
         got=got,
-        remedy="restore lake.db from a backup, or run the step that wrote the table again",
+        remedy="restore lake.db from a backup, or write the table again in a new workspace",
     )
 
 
@@ -246,7 +246,7 @@ def _unrecorded(what: str) -> Corrupted:
         f"the lake has no record of {what}",
         expected="a commit written by Pickaxe, with the digests of its files",
         got="none (the metadata was damaged, or another program wrote to the lake)",
-        remedy="restore lake.db from a backup, or run the step that wrote the table again",
+        remedy="restore lake.db from a backup, or write the table again in a new workspace",
     )
 
 

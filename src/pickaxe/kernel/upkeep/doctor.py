@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from pickaxe.kernel.artifacts import Artifacts
-from pickaxe.kernel.catalog.schema import aliases, artifacts, edges, endpoints, runs
-from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound
+from pickaxe.kernel.catalog.schema import aliases, artifacts, edges, endpoints, leases, pools, runs
+from pickaxe.kernel.errors import BadInput, Conflict, Corrupted, NotFound, PickaxeError
 from pickaxe.kernel.nouns import Artifact
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def _graph(workspace: Workspace) -> Iterator[Finding]:
             "artifact made by no run",
             sa.select(artifacts.c.id).where(artifacts.c.run_id.is_not(None), artifacts.c.run_id.not_in(known_runs)),
         ),
+        ("lease", sa.select(leases.c.id + " of " + leases.c.pool_id).where(leases.c.pool_id.not_in(sa.select(pools.c.id)))),
     ]
     with workspace.catalog.read() as connection:
         for kind, query in dangling:
@@ -142,15 +143,11 @@ class _Content:
                 if artifact.stored == "files":
                     for entry in self._ws.blobs.manifest(pin["blob"]):
                         self._look_at_blob(entry["digest"])
+        except (KeyError, TypeError):  # what a pin is made of is not there
+            yield Finding("error", "content", f"{artifact.ref}: its pin {pin!r:.200} points nowhere", _FROM_A_BACKUP)
         except (NotFound, Corrupted, BadInput) as error:
-            maker = (
-                f"run {artifact.run_id} made it: run the same again" if artifact.run_id else "it was imported: import it again"
-            )
-            mend = f"{maker}, or restore from a backup"
-            if isinstance(error, Corrupted) and artifact.stored != "table":
-                mend = f"remove the damaged file ({error.details.get('digest', 'see above')}); {mend}"
             said = f"{error.message}" + (f" ({error.got})" if error.got else "")
-            yield Finding("error", "content", f"{artifact.ref}: {said}"[:500], mend)
+            yield Finding("error", "content", f"{artifact.ref}: {said}"[:500], _mend(artifact, error))
 
     def _look_at_table(self, pin: dict[str, Any]) -> None:
         from pickaxe.kernel.tables.lake import Pin
@@ -159,7 +156,7 @@ class _Content:
         if (wanted.name, wanted.snapshot_id) in self.tables:
             return
         if self._quick:
-            self._ws.tables.size_bytes(wanted)
+            self._ws.tables.look(wanted)
         else:
             self._ws.tables.verify(wanted)
         self.tables.add((wanted.name, wanted.snapshot_id))
@@ -191,4 +188,16 @@ class _Content:
         """Whether every artifact was looked at to its end: otherwise a file may belong to one that was not."""
         with self._ws.catalog.read() as connection:
             pins = connection.execute(sa.select(artifacts.c.pin).where(artifacts.c.stored != "table")).scalars().all()
-        return all(pin["blob"] in self.blobs for pin in pins)
+        return all(pin.get("blob") in self.blobs for pin in pins)
+
+
+_FROM_A_BACKUP = "restore a backup (pickaxe restore) and go on there, or copy the file that is missing from it"
+
+
+def _mend(artifact: Artifact, error: PickaxeError) -> str:
+    """What brings content back. A run whose content is lost is answered from the cache when it is asked for again, and a table that was
+    imported is known: neither is written anew. An imported file or document is."""
+    if artifact.run_id or artifact.stored == "table":
+        return f"{_FROM_A_BACKUP}; without one, make it again in a new workspace: the same content has the same digest"
+    damaged = f"remove the damaged file ({error.details.get('digest', 'see above')}); " if isinstance(error, Corrupted) else ""
+    return f"{damaged}it was imported: import it again under the same name, or {_FROM_A_BACKUP}"
