@@ -247,10 +247,10 @@ def test_a_defect_of_ours_is_a_500_that_tells_nothing(
 def test_busy_says_when_to_come_back(store: MemoryStore, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    store.publish("headlines", [Route(store.add_model(write_model(tmp_path / "slow", sleep=0.2)).id)])
+    store.publish("headlines", [Route(store.add_model(write_model(tmp_path / "slow", text_sleep=0.2)).id)])
     app = create_app(store, config=ServeConfig(max_in_flight=1))
     with TestClient(app, base_url="http://localhost") as client, ThreadPoolExecutor(3) as threads:
-        answers = list(threads.map(lambda _: client.post(PREDICT, json={"text": "x"}), range(3)))
+        answers = list(threads.map(lambda _: client.post(PREDICT, json={"texts": ["x"] * 15}), range(3)))
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 200
     assert statuses[-1] == 503
