@@ -27,10 +27,12 @@ setup: $(STAMP) ## create .venv with everything pinned in constraints.txt (about
 $(STAMP): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" sh scripts/make-venv.sh $(VENV)
 	@grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
+	@echo "PyTorch first, then the other packages: a few minutes, mostly without a word"
 	$(PIP) install --quiet -c $(VENV)/constraints.txt $(TORCH)
 	$(PIP) install --quiet -c $(VENV)/constraints.txt -e '.[all,dev]'
 	@$(PIP) check
 	@touch $@
+	@echo "ready. In a terminal of yours: source $(BIN)/activate, then pickaxe --help"
 
 demo: $(STAMP) ## run the whole production line on real data (about 5 minutes)
 	$(BIN)/pickaxe demo
