@@ -111,6 +111,37 @@ def test_a_key_instead_of_a_password(
     assert pickaxe("--url", url, "runs").code != 0, "what is set comes before what is kept"
 
 
+def test_a_command_that_reads_a_held_folder_asks_as_whoever_is_signed_in(
+    pickaxe: Pickaxe, typed: Pickaxe, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ("-w", folder)
+    assert pickaxe(*here, "runs").code == 0, "nobody signs in"
+    typed(*here, "user", "add", "ada", "--role", "admin")
+    locked = pickaxe(*here, "runs")
+    assert locked.code != 0
+    assert f"pickaxe sign-in {url}, or show a key: PICKAXE_API_KEY" in locked.err
+    typed(*here, "sign-in", "--name", "ada")
+    assert pickaxe(*here, "runs").code == pickaxe(*here, "audit").code == 0, "by the kept key"
+    made = pickaxe(*here, "api-key", "create", "reader", "--scope", "read").out.strip()
+    typed(*here, "sign-out")
+    assert pickaxe(*here, "runs").code != 0
+    monkeypatch.setenv("PICKAXE_API_KEY", made)
+    assert pickaxe(*here, "runs").code == 0, "by a key of its own"
+    refused = pickaxe(*here, "audit")
+    assert (refused.code == 0, "the scope 'admin'" in refused.err) == (False, True), "the files would have told"
+
+
+def test_when_the_server_is_gone_commands_read_the_folder_again(pickaxe: Pickaxe, typed: Pickaxe, folder: Path) -> None:
+    with library.open(folder) as workspace, ServerThread(workspace, whole=True) as server:
+        workspace.stores.announce(server.url)
+        typed("-w", folder, "user", "add", "ada", "--role", "admin")
+        assert pickaxe("-w", folder, "runs").code != 0
+    assert pickaxe("-w", folder, "runs").code == 0
+    note = folder / "writer.lock"
+    note.write_text(json.dumps({"pid": 1, "url": server.url}), encoding="utf-8")  # as one leaves it that was killed
+    assert pickaxe("-w", folder, "runs").code == 0
+
+
 def test_where_nobody_signs_in_a_key_of_another_time_is_no_hindrance(
     pickaxe: Pickaxe, typed: Pickaxe, url: str, config: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pickaxe.kernel.errors import Unavailable, WriterBusy
 from pickaxe.kernel.system import lock as module
-from pickaxe.kernel.system.lock import WriterLock
+from pickaxe.kernel.system.lock import WriterLock, holder_of
 from tests.kernel.processes import line, python
 
 HOLD = """
@@ -51,6 +51,25 @@ def test_the_second_writer_is_told_who_is_first(path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_who_holds_it_is_seen_without_taking_it(path: Path) -> None:
+    assert holder_of(path) == {}, "no file"
+    process = holder(path)
+    try:
+        assert holder_of(path)["pid"] == process.pid
+        with WriterLock(path.with_name("other")) as ours:
+            ours.tell(url="http://127.0.0.1:1")
+            assert holder_of(ours.path)["url"] == "http://127.0.0.1:1"
+            path.chmod(0o444)
+            assert holder_of(path)["pid"] == process.pid
+    finally:
+        process.kill()
+        process.wait()
+    assert path.read_text(encoding="utf-8"), "what the dead one left"
+    assert holder_of(path) == {}
+    assert not path.with_name("other").read_text(encoding="utf-8")
+    assert holder_of(path.with_name("other")) == {}
 
 
 def test_kill_9_lets_go(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from importlib import import_module
@@ -138,6 +140,7 @@ def main() -> None:
     from pickaxe.kernel.errors import PickaxeError
     from pickaxe.kernel.system.terminal import visible
 
+    _settle_streams()
     try:
         status = group(prog_name="pickaxe", standalone_mode=False)
     except click.ClickException as error:
@@ -145,6 +148,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error  # click puts an Abort in the place of what interrupted
+        if isinstance(error.__context__, EOFError):
+            click.echo("\nerror: a question was asked and nothing came: standard input has ended, or is no terminal", err=True)
+            sys.exit(2)
         said = str(cause) if isinstance(cause, KeyboardInterrupt) else ""
         click.echo(f"\ninterrupted; {said or 'run the same command again and it resumes'}", err=True)
         sys.exit(130)
@@ -154,5 +160,18 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        click.echo(f"error: {visible(str(error))}\n  what to do: see to the room on the disk, or to the rights on it", err=True)
+        sys.exit(5 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 1)
     # Outside its standalone mode click hands back the status of `ctx.exit(n)` instead of ending the process with it.
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _settle_streams() -> None:
+    """Streams that nobody opened lead nowhere, and a letter that a terminal does not know is written as its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

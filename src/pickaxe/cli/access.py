@@ -49,7 +49,7 @@ def _say_what_is_next(ws: Opened, name: str, password: str | None) -> None:
     from pickaxe.cli.sign_in import say_signed_in
     from pickaxe.kernel.workspace import Workspace
 
-    click.echo("from now on a server of this workspace asks everybody who they are; commands on the folder itself do not")
+    click.echo("from now on a server of this workspace asks everybody who they are, and so do commands while one holds it")
     if isinstance(ws, Workspace):
         click.echo("next: pickaxe up; then sign in at its address with a browser, and for commands: pickaxe sign-in")
     elif password is not None and sys.stdin.isatty() and click.confirm(f"Sign in here as {name} now?", default=True, err=True):

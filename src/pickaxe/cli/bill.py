@@ -144,7 +144,8 @@ def _tree(ws: Opened, graph: Edges, found: Cost) -> Tree:
     from rich.tree import Tree
 
     costs = {run.run_id: run for run in found.runs}
-    refs = {artifact.id: artifact.ref for artifact in ws.artifacts.list()}
+    inputs = (id for ids in graph.inputs_of.values() for id in ids)
+    refs = {id: item.ref for id, item in ws.artifacts.many([found.artifact.id, *graph.made_by, *inputs]).items()}
     seen: set[str] = set()
 
     def unfold(node: Tree, artifact_id: str) -> None:

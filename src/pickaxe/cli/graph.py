@@ -74,7 +74,7 @@ def _tree(ws: Opened, artifact_id: str) -> Tree:
     from pickaxe.kernel.wording import counted
 
     graph = ws.lineage(ws.artifact(artifact_id))
-    known = {artifact.id: artifact for artifact in ws.artifacts.list()}
+    known = ws.artifacts.many([artifact_id, *graph.made_by, *(id for ids in graph.inputs_of.values() for id in ids)])
     seen: set[str] = set()
 
     def unfold(node: Tree, id: str) -> None:

@@ -222,13 +222,13 @@ def _tell_reading(job: Task) -> None:
 
 def _preview(workspace: str | None, job: Task) -> None:
     """Print the forecast of a whole line."""
-    from pickaxe.cli.screen import asking, print_table
+    from pickaxe.cli.screen import print_table, reading
     from pickaxe.flows.report.markup import duration, size
     from pickaxe.kernel.errors import NoWorkspace, from_dict
     from pickaxe.kernel.ledger.cost import as_money
 
     try:
-        with asking(workspace) as ws:
+        with reading(workspace) as ws:
             found = ws.jobs.forecast(job)
     except NoWorkspace:
         click.echo(_NOTHING_RAN)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     """A workspace here or behind a server: the same façade."""
 
 
-def reading(path: str | None) -> Opened:
-    """The workspace for reading: through the server that PICKAXE_URL names, else the folder, which never waits for a writer.
+def reading(path: str | None) -> AbstractContextManager[Opened]:
+    """The workspace for reading: the server's that PICKAXE_URL names, or that holds the folder; else the folder, which never waits.
 
-    A folder is read also while a server holds it: there are any number of readers, and who may read the files needs no server's leave.
+    Where a server holds it, the command asks as whoever is signed in to it here.
     """
     from pickaxe.flows.workspace import Workspace
 
-    return _elsewhere(path) or Workspace(path, mode="r")
+    if there := _elsewhere(path):
+        return there
+    url = server_with(path)
+    return pickaxe.connect(url) if url else Workspace(path, mode="r")
 
 
 def writing(path: str | None) -> AbstractContextManager[Opened]:
@@ -53,12 +56,6 @@ def writing(path: str | None) -> AbstractContextManager[Opened]:
         if url is None:
             raise
         return _through(url)
-
-
-def asking(path: str | None) -> AbstractContextManager[Opened]:
-    """The workspace that `writing` would write to, for reading: what a command would come to is asked where it would be carried out."""
-    url = None if _address(path) else server_with(path)
-    return _through(url) if url else reading(path)
 
 
 @contextmanager
@@ -110,18 +107,11 @@ def refuse_address(path: str | None) -> None:
 
 def server_with(path: str | None) -> str | None:
     """The address of the server that holds the folder; None when none does."""
-    from pickaxe.kernel.errors import WriterBusy
     from pickaxe.kernel.settings import Settings
-    from pickaxe.kernel.system.lock import WriterLock
+    from pickaxe.kernel.system.lock import holder_of
 
-    file = (Path(path) if path is not None else Settings.from_environment().workspace) / "writer.lock"
-    if not file.exists():
-        return None
-    try:
-        with WriterLock(file):
-            return None
-    except WriterBusy as busy:
-        return _server_of(busy)
+    folder = Path(path) if path is not None else Settings.from_environment().workspace
+    return _url_of(holder_of(folder / "writer.lock"))
 
 
 def _elsewhere(path: str | None) -> RemoteWorkspace | None:
@@ -141,7 +131,12 @@ def _through(url: str) -> RemoteWorkspace:
 
 def _server_of(busy: WriterBusy) -> str | None:
     holder = busy.details.get("holder")
-    url = holder.get("url") if isinstance(holder, dict) else None
+    return _url_of(holder) if isinstance(holder, dict) else None
+
+
+def _url_of(holder: Mapping[str, Any]) -> str | None:
+    """The address of a server that holds a workspace, by what it says of itself."""
+    url = holder.get("url")
     return url if isinstance(url, str) and url.startswith("http://") else None
 
 

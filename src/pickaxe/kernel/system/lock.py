@@ -135,6 +135,30 @@ def _describe_holder(fd: int, **more: Any) -> None:
             raise
 
 
+def holder_of(path: Path) -> dict[str, Any]:
+    """What the holder of the lock at `path` says of itself; empty when nobody holds it, or it says nothing. The lock is not taken.
+
+    A file that its reader may not read or lock says nothing either: then nobody can be asked.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return {}
+    try:
+        said = _holder(fd)
+        if not said:
+            return {}
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # what is written may be a dead holder's, who could not erase it
+        except BlockingIOError:
+            return said
+        except OSError:
+            return {}
+        return {}
+    finally:
+        os.close(fd)
+
+
 def _holder(fd: int) -> dict[str, Any]:
     """What the file says about its holder; empty when it says nothing that can be read."""
     try:
