@@ -22,7 +22,7 @@ from typing import Any
 from pickaxe.kernel.errors import BadInput, PickaxeError, from_dict
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TZ")
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _AFTER_ITS_TIME = 3
 
 
