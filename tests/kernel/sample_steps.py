@@ -1,5 +1,6 @@
 """Steps that the engine's tests run in real workers."""
 
+import gc
 import os
 import signal
 import time
@@ -72,6 +73,15 @@ def burn(ctx: StepContext, config: Config) -> None:
 
 def add(ctx: StepContext, config: Config) -> None:
     ctx.save_json("total", {"total": sum(ctx.inputs[side].json()["total"] for side in ("left", "right"))})
+
+
+def make_objects(ctx: StepContext, config: Config) -> None:
+    """How often Python looks for garbage while 30,000 lists are made and kept, and whether it does at all in the end."""
+    before = gc.get_stats()[0]["collections"]
+    kept = [[number] for number in range(30_000)]
+    looks = gc.get_stats()[0]["collections"] - before
+    kept += [[number] for number in range(100_000)]
+    ctx.save_json("total", {"looks": looks, "later": gc.get_stats()[0]["collections"] - before, "kept": len(kept)})
 
 
 def read_rows(ctx: StepContext, config: Config) -> None:

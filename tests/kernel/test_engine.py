@@ -56,6 +56,13 @@ def test_outputs_feed_other_runs_and_the_cache_looks_at_content_not_names(worksp
     assert same_content.cached
 
 
+def test_a_worker_looks_for_garbage_seldom(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "w") as workspace:
+        said = workspace.read_json(workspace.run(steps.make_objects, Config(), name="t/objects")["total"])
+    assert said["looks"] <= 1, "importing a library makes a million objects that stay"
+    assert said["later"] >= 2
+
+
 def test_a_worker_checks_no_signature_that_its_engine_has_checked(workspace: Workspace) -> None:
     rows = workspace.import_table(pa.table({"n": [1, 2, 3]}), "t/rows")
     said = workspace.read_json(workspace.run(steps.read_rows, Config(), name="t/rows", inputs={"rows": rows})["total"])

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pickaxe.kernel.errors import BadInput, PickaxeError
 from pickaxe.kernel.ledger.tokens import METER, tokens_of_process
 from pickaxe.kernel.system.disk import storage_errors
+from pickaxe.kernel.system.garbage import collect_seldom
 from pickaxe.kernel.system.retry import retried
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ MAIN_MODULE = "__pickaxe_main__"
 
 def main() -> None:
     """Run the job on standard input; exit status 0 whatever the step's fate, which travels as a message."""
+    collect_seldom()
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_the_engine, daemon=True).start()
     tell = _Telling(int(sys.argv[1]))
