@@ -24,6 +24,7 @@ PATHS = {
     "new task's form": "/tasks/-/new?source=tiny/source",
     "runs": "/runs",
     "run": "/runs/{run}",
+    "run with figures of long names": "/runs/{student}",
     "compare": "/runs/compare?run={run}&run={other}",
     "artifacts": "/artifacts",
     "artifact": "/artifacts/tiny/model@production",
@@ -54,7 +55,8 @@ def names(workspace: Workspace) -> dict[str, str]:
     teachers = workspace.runs.page(prefix="tiny/teacher", limit=2)[0]
     trace = workspace.log.list(kind="feedback", limit=1)[0].subject
     row = explain(workspace, trace, count=1).evidence[0].row.row_key
-    return {"run": teachers[0].id, "other": teachers[1].id, "trace": trace, "row": row}
+    [student] = workspace.runs.page(prefix="tiny/student", limit=1)[0]
+    return {"run": teachers[0].id, "other": teachers[1].id, "student": student.id, "trace": trace, "row": row}
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -14,6 +14,7 @@ from pickaxe.kernel.config import Config
 from pickaxe.kernel.nouns import RunState
 from pickaxe.kernel.step import StepContext
 from pickaxe.kernel.workspace import Workspace
+from tests.console.browser import Browser
 from tests.kernel.sample_steps import Count, count
 
 
@@ -108,6 +109,18 @@ def test_a_run_has_said_nothing_yet_while_it_may_still_speak(empty: Workspace, c
     assert "said nothing" not in client.get(f"/runs/{handle.run_id}").text
     silent = empty.run(make, Made(output="rows", rows=1), name="words/silent", cores=1)
     assert "It said nothing." in client.get(f"/runs/{silent.run.id}").text
+
+
+@pytest.mark.slow
+def test_the_list_of_tasks_has_what_the_newest_model_cost_beside_the_one_before(workspace: Workspace, browser: Browser) -> None:
+    workspace.run(count, Count(upto=1), name="words/ingest", cores=1)
+    for rows in (1, 2):
+        workspace.run(make, Made(output="model", rows=rows), name="words/publish", cores=1)
+    page = browser.open(workspace, "/tasks")
+    page.wait_for_selector(".priced strong")
+    assert page.inner_text(".priced").startswith("Cost of model 2")
+    assert "words/model:1" in page.inner_text(".priced")
+    browser.clean(page)
 
 
 def _strip(page: str) -> dict[str, str]:

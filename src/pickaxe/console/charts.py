@@ -17,6 +17,10 @@ from pickaxe.flows.report.drawing import ALARM, SERIES, SOFT, scale, short, them
 Spec = dict[str, Any]
 Point = tuple[float, float]
 
+_ONE_ROW = 40
+"""Characters of all names in a legend that stand beside each other on a narrow screen; more of them stand below each other."""
+_WIDER = 10
+"""Times that the last bin of a histogram is as wide as the first, where they grow by a factor and not by an amount."""
 MOST_POINTS = 400
 """Of one series: more than a chart has pixels to show."""
 
@@ -27,12 +31,13 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, zero: bool = False,
     `zero`: the axis begins there, for amounts of which nothing is a meaningful one.
     """
     names = [short(name, 40) for name in series]
+    legend: dict[str, Any] = {"title": None} | ({"columns": 1} if sum(map(len, names)) > _ONE_ROW else {})
     points = [
         {"x": at, "y": value, "series": name}
         for name, found in zip(names, series.values(), strict=True)
         for at, value in thinned(found)
     ]
-    colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else {"title": None}}
+    colour = {"field": "series", "type": "nominal", "scale": scale(names), "legend": None if len(names) < 2 else legend}
     axis: dict[str, Any] = {"tickMinStep": 1, "format": "~s"}
     if all(float(point["x"]).is_integer() for point in points):
         axis["labelExpr"] = "datum.value % 1 ? '' : datum.label"  # there is no half of a step
@@ -71,12 +76,14 @@ def curves(series: Mapping[str, Sequence[Point]], *, x: str, zero: bool = False,
 
 
 def histogram(bins: Sequence[tuple[float, float, int]], *, x: str, y: str, mark: float | None = None, height: int = 170) -> Spec:
-    """Bars from given bins (low, high, count); a dashed line at `mark`."""
+    """Bars from given bins (low, high, count), each as wide as the others where they widen by a factor; a dashed line at `mark`."""
+    by_factors = bins and bins[0][0] > 0 and bins[-1][1] - bins[-1][0] > _WIDER * (bins[0][1] - bins[0][0])
+    across: Spec = {"scale": {"type": "log"}, "axis": {"format": "~s", "tickCount": 5}} if by_factors else {}
     layers: list[Spec] = [
         {
             "mark": {"type": "bar", "color": SERIES[0], "binSpacing": 1},
             "encoding": {
-                "x": {"field": "low", "type": "quantitative", "bin": {"binned": True}, "title": x},
+                "x": {"field": "low", "type": "quantitative", "bin": {"binned": True}, "title": x} | across,
                 "x2": {"field": "high"},
                 "y": {"field": "count", "type": "quantitative", "title": y},
                 "tooltip": [

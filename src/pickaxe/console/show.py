@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -32,6 +33,8 @@ __all__ = [
     "size",
 ]
 
+_NUMBERS = re.compile(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]")
+"""A list of nothing but numbers as `json` indents it; within a string there is no line's end."""
 _STEPS = ((60, "second"), (3600, "minute"), (86_400, "hour"), (30 * 86_400, "day"))
 
 
@@ -133,7 +136,9 @@ def cell(value: object, limit: int = 240) -> str:
 
 
 def document(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    """JSON with a line for each thing that has a name; numbers in a row stay in one."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return _NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 
 def setting(value: object) -> str:

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from pickaxe.console import graph
+from pickaxe.console import charts, graph
 from pickaxe.console.difference import difference
+from pickaxe.console.documents import histograms_in
 from pickaxe.console.forms import After, Text
 from pickaxe.console.markdown import markup, says
 from pickaxe.console.site import Site
-from pickaxe.console.words import DEFAULT, catalogue
+from pickaxe.console.words import DEFAULT, Translate, catalogue
 from pickaxe.kernel import browse
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.ledger.cost import cost_of
@@ -67,6 +68,7 @@ def router(site: Site) -> APIRouter:
         if view == "lineage":
             drawn, near = _lineage(site, request, workspace, item, up, down)
             return site.page(request, "artifact_lineage.html", item=item, drawn=drawn, near=near, up=up, down=down)
+        content = _content(workspace, item, site.language_of(request))
         return site.page(
             request,
             "artifact.html",
@@ -75,10 +77,17 @@ def router(site: Site) -> APIRouter:
             before=next((other for other in versions if other.version < item.version), None),
             maker=workspace.runs.get(item.run_id) if item.run_id else None,
             cost=cost_of(workspace, item),
-            content=_content(workspace, item, site.language_of(request)),
+            content=content,
+            charts=_profile(content.get("document"), site.words_of(request)),
         )
 
     return routes
+
+
+def _profile(document: object, t: Translate) -> dict[str, charts.Spec]:
+    """A chart for each histogram in a document."""
+    drawn = histograms_in(document).items()
+    return {name: charts.histogram(bins, x=name, y=t("artifacts.texts")) for name, bins in drawn}
 
 
 def _lineage(

@@ -13,7 +13,7 @@ from pickaxe.console.site import Site
 from pickaxe.flows.job_view import JobNow, newest_job
 from pickaxe.flows.standing import Standing, standing, standings, tasks
 from pickaxe.flows.task import MOST_ROUNDS
-from pickaxe.kernel.browse import versions
+from pickaxe.kernel.browse import newest_versions, versions
 from pickaxe.kernel.errors import NotFound
 from pickaxe.kernel.ledger.cost import Cost, cost_of
 from pickaxe.kernel.nouns import Artifact
@@ -54,6 +54,7 @@ def router(site: Site) -> APIRouter:
             "tasks.html",
             lines=lines,
             verdicts={line.task: documents.get(_verdict(line.task)) for line in lines},
+            models=newest_versions(workspace, [_model(name) for name in names]),
             following=following,
             after=after,
             may_write=caller_of(request).may("write"),
@@ -66,7 +67,7 @@ def router(site: Site) -> APIRouter:
         if found is None and job is None:
             raise NotFound(f"no task {task!r:.80}", see="tasks", reason="no_task", name=task[:80])
         may_write = caller_of(request).may("write")
-        models = versions(workspace, f"{task}/model", limit=SHOWN_MODELS)
+        models = versions(workspace, _model(task), limit=SHOWN_MODELS)
         return site.page(
             request,
             "task.html",
@@ -106,6 +107,10 @@ def _fetching(workspace: Workspace, now: JobNow) -> tuple[str, float] | None:
 def verdict_of(workspace: Workspace, task: str) -> dict[str, Any] | None:
     """The document of the newest gate, None before there is one."""
     return document_of(workspace, _verdict(task), _IN_A_VERDICT)
+
+
+def _model(task: str) -> str:
+    return f"{task}/model"
 
 
 def _verdict(task: str) -> str:

@@ -30,7 +30,9 @@ for (const moment of ["change", "swapped"]) document.addEventListener(moment, co
 addEventListener("pageshow", countTicks); // a browser that goes back brings the ticks with it
 
 // What takes a moment to find comes after the page: the part asks for itself. When it does not come, its link leads to the same.
-for (const part of document.querySelectorAll("[data-fetch]")) fill(part);
+const fillAll = () => document.querySelectorAll("[data-fetch]:not([aria-busy=true])").forEach(fill);
+fillAll();
+document.addEventListener("swapped", fillAll); // parts that came with a live one
 async function fill(part) {
   const words = document.getElementById("away").dataset, link = part.querySelector("a");
   part.ariaBusy = "true";
@@ -41,6 +43,7 @@ async function fill(part) {
     link.parentElement.replaceChildren(words.missing, " ", link);
     return;
   }
+  part.removeAttribute("data-fetch");
   part.replaceChildren(...document.adoptNode(fresh).childNodes);
   drawCharts(part);
 }
