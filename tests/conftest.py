@@ -3,6 +3,7 @@ tests and however."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import re
@@ -38,6 +39,8 @@ settings.load_profile("pickaxe")
 
 # A request that names no time-out waits five seconds otherwise: a busy machine takes longer now and then.
 httpx._config.DEFAULT_TIMEOUT_CONFIG.__init__(120.0)
+# And reads the certificates of every authority there is, 20 ms of CPU time: once is enough.
+pytest.MonkeyPatch().setattr("httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context))
 
 
 @pytest.fixture(scope="session", autouse=True)
