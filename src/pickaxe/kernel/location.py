@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from pickaxe.kernel.errors import BadInput
+from pickaxe.kernel.errors import BadInput, Conflict
 
 FILE = "workspace.toml"
+_USUAL = ".pickaxe"
+_MARKS = ("catalog.db", "writer.lock", FILE)
+"""By which a workspace is known, one whose making was cut short too."""
+_OURS = ("scratch", "blobs", "tables", "checkpoints", "cache")
 PRIVATE, PRIVATE_FILE = 0o700, 0o600
 """Modes of a new workspace's folder and of a backup: what is in them is for those whom their owner lets in."""
 
@@ -121,3 +125,27 @@ def _resolved(name: str, text: str, environment: Mapping[str, str]) -> str:
             got=text.partition("@")[0][:40],
         )
     return text
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise `Conflict` where a new workspace would mix with what is somebody's own.
+
+    That is a folder that has a workspace in it already, as a project's folder has, and one whose folders have the names of ours:
+    what a writer finds in `scratch` and does not know in `blobs` it removes.
+    """
+    if any((folder / name).exists() for name in _MARKS):
+        return
+    if inner := inner_workspace(folder):
+        raise Conflict(f"{folder} is no workspace, and has one in it", remedy=inner)
+    for name in _OURS:
+        if (folder / name).is_dir() and any((folder / name).iterdir()):
+            raise Conflict(
+                f"{folder} is no workspace, and has a folder {name} of its own",
+                expected="a new folder, an empty one, or a workspace",
+                remedy=f"choose a folder for it alone, for instance {folder / _USUAL}",
+            )
+
+
+def inner_workspace(folder: Path) -> str | None:
+    """``did you mean FOLDER/.pickaxe?``, where that is a workspace."""
+    return f"did you mean {folder / _USUAL}?" if (folder / _USUAL / "catalog.db").exists() else None

@@ -18,7 +18,7 @@ from pickaxe.kernel.engine.engine import RunHandle
 from pickaxe.kernel.engine.executor import Cores, Executor, LocalExecutor
 from pickaxe.kernel.errors import Conflict, PickaxeError, StorageFull
 from pickaxe.kernel.ledger.pools import Pools
-from pickaxe.kernel.location import PRIVATE, Location
+from pickaxe.kernel.location import PRIVATE, Location, refuse_foreign
 from pickaxe.kernel.peers import Peers
 from pickaxe.kernel.places import Places
 from pickaxe.kernel.registry import EXECUTORS, load_named
@@ -125,6 +125,8 @@ class Stores:
             self._release()
 
     def _acquire(self) -> WriterLock | None:
+        if self.location.catalog is None:
+            refuse_foreign(self.path)
         try:
             self.path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         except OSError as error:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from pickaxe.kernel.errors import Conflict, Corrupted, NotFound, NoWorkspace, PickaxeError, StorageFull, WriterBusy
+from pickaxe.kernel.location import inner_workspace
 
 _BUSY_TIMEOUT_MS = 15_000
 
@@ -109,7 +110,9 @@ class SqliteDatabase:
         """Nothing: SQLite looks at the largest number itself."""
 
     def missing(self) -> NotFound:
-        return NoWorkspace(f"no workspace at {self.path.parent}", remedy="create one: pickaxe produce … , or pickaxe.open(path)")
+        folder = self.path.parent
+        remedy = inner_workspace(folder) or "create one: pickaxe produce … , or pickaxe.open(path)"
+        return NoWorkspace(f"no workspace at {folder}", remedy=remedy)
 
     def close(self) -> None:
         self._engine.dispose()
