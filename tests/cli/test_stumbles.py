@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
@@ -206,3 +210,41 @@ def test_a_folder_that_a_server_has_says_how_to_go_through_it(tmp_path: Path) ->
         workspace.stores.announce("http://127.0.0.1:8080")
         with pytest.raises(WriterBusy, match=r'pickaxe\.connect\("http://127\.0\.0\.1:8080"\)'):
             Workspace(tmp_path / "w")
+
+
+def _typed(command: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a shell does it, with `pickaxe` for the command."""
+    program = f"{shlex.quote(sys.executable)} -c 'from pickaxe.cli import main; main()'"
+    told = {**os.environ, "PICKAXE_WORKSPACE": str(tmp_path / "here"), **environment}
+    line = command.replace("pickaxe", program, 1)
+    return subprocess.run(["sh", "-c", line], env=told, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.slow
+def test_output_that_nobody_takes_is_told_and_no_traceback(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "here") as workspace:
+        workspace.import_json({}, "desk/notes")
+    if Path("/dev/full").exists():
+        full = _typed("pickaxe artifacts > /dev/full", tmp_path)
+        assert full.returncode == 5
+        assert full.stderr.startswith("error: ")
+        assert "Traceback" not in full.stderr
+    closed = _typed("pickaxe artifacts >&- <&-", tmp_path)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_letters_that_a_terminal_does_not_know_are_written_as_numbers(tmp_path: Path) -> None:
+    table = pa.table({"row_key": ["a"], "text": ["Bj\u00f6rn 🙂"]})
+    with Workspace(tmp_path / "here") as workspace:
+        workspace.import_table(table, "desk/rows")
+    said = _typed("pickaxe rows desk/rows", tmp_path, PYTHONIOENCODING="ascii")
+    assert said.returncode == 0, said.stderr
+    assert "Bj\\xf6rn \\U0001f642" in said.stdout
+
+
+@pytest.mark.slow
+def test_a_question_without_an_answer_is_no_interruption(tmp_path: Path) -> None:
+    said = _typed("pickaxe sign-in http://127.0.0.1:9 < /dev/null", tmp_path)
+    assert said.returncode == 2
+    assert "standard input has ended" in said.stderr
