@@ -36,8 +36,8 @@ from pickaxe.server.everybody import acting_for
 from pickaxe.server.refusing import Refuse
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_LOOK_AGAIN_SECONDS = 2.0
-"""Of a stream, between two looks at who follows it; the stream says something at least every quarter of a minute."""
+_LOOK_AGAIN_SECONDS = 0.1
+"""Of a stream, between two looks at who follows it where that is asked of a catalog that servers share; else every message is one."""
 
 
 class _NoLonger(Exception):
@@ -166,14 +166,16 @@ class Authenticate:
         return private
 
     def _still_allowed(self, headers: Headers, caller: Caller, send: Send) -> Send:
-        """`send` that ends a stream of events when who follows it may not any more: it would go on for ever."""
+        """`send` that ends a stream of events when who follows it may not any more: before it says the next thing, an event or, within a
+        quarter of a minute, that it is still here."""
         live, looked = False, time.monotonic()
+        apart = _LOOK_AGAIN_SECONDS if self._workspace.catalog.shared else 0.0  # who alone writes remembers who shows what
 
         async def allowed(message: Message) -> None:
             nonlocal live, looked
             if message["type"] == "http.response.start":
                 live = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
-            elif live and time.monotonic() - looked >= _LOOK_AGAIN_SECONDS:
+            elif live and time.monotonic() - looked >= apart:
                 looked = time.monotonic()
                 if await self._now(headers) != caller:
                     await send({"type": "http.response.body", "body": b""})
