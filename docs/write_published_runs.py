@@ -111,8 +111,11 @@ def _memory() -> Iterator[str]:
         cells = list(table.cells())
         columns = list(dict.fromkeys(cell.column for cell in cells))
         at = {(cell.row, cell.column): cell for cell in cells}
-        worst = max(cells, key=lambda cell: abs(cell.error))
-        yield f"\n## {table.title}\n\n{table.source}. Computed / published, {table.unit}; the furthest cell is {worst.error:+.1%} off.\n"
+        rounded = [cell for cell in cells if 0 < abs(cell.computed - cell.published) <= table.rounding]
+        worst = max((cell for cell in cells if cell not in rounded), key=lambda cell: abs(cell.error))
+        print_rounds = ", but for what the print rounds to two or three digits" if rounded else ""
+        off = f"the furthest cell is {worst.error:+.1%} off{print_rounds}"
+        yield f"\n## {table.title}\n\n{table.source}. Computed / published, {table.unit}; {off}.\n"
         yield f"{table.note}\n" if table.note else ""
         yield "\n| | " + " | ".join(columns) + " |\n|---|" + "---:|" * len(columns) + "\n"
         for row in dict.fromkeys(cell.row for cell in cells):
