@@ -159,11 +159,11 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
 
     Source: McNemar 1947; the exact form is a binomial test of the rows on which only one of them is right.
     """
-    from scipy.stats import binomtest
+    from scipy.special import bdtr  # `scipy.stats` takes a third of a second to import
 
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     differ = only_first + only_second
-    p_value = float(binomtest(only_first, differ, 0.5).pvalue) if differ else 1.0
+    p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), differ, 0.5)))
     return {"only_first_right": only_first, "only_second_right": only_second, "p_value": p_value}
 
 
