@@ -90,7 +90,7 @@ class Task(Config):
     def load(cls, path: Path) -> Self:
         """Read a TOML task file; relative paths in it are relative to the file. Raises `BadInput` with the line or the field."""
         if not path.exists():
-            raise BadInput(f"there is no task file {path}", remedy="check the path, or use --data FILE")
+            raise BadInput(f"there is no task file {path}", remedy="check the path, or name the texts: pickaxe produce --data FILE")
         try:
             values = values_in(path, expected="a task file, see docs/guides/produce.md")
         except BadInput as error:
