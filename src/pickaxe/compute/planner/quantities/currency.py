@@ -15,7 +15,8 @@ from importlib.resources import files
 from typing import Any
 
 from pickaxe.compute.planner.quantities.checks import amount, one_of
-from pickaxe.compute.planner.quantities.unit_text import Dimension, read
+from pickaxe.compute.planner.quantities.unit_text import read
+from pickaxe.compute.planner.quantities.unit_words import Dimension
 from pickaxe.compute.planner.quantities.units import Number, Quantity
 from pickaxe.kernel.errors import BadInput
 

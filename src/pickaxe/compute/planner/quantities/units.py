@@ -16,7 +16,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Self, TypeVar, cast
 
-from pickaxe.compute.planner.quantities.unit_text import Dimension, describe, in_unit, read, show
+from pickaxe.compute.planner.quantities.unit_text import describe, in_unit, read, show
+from pickaxe.compute.planner.quantities.unit_words import Dimension
 from pickaxe.kernel.errors import BadInput
 
 
