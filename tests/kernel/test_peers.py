@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -126,6 +127,14 @@ waiting.result()
 """
 
 
+def _until_interrupted(workspace: Workspace, run_id: str) -> None:
+    """By the look that the test takes, or by the one that a workspace takes by itself every few seconds."""
+    ends = time.monotonic() + 300
+    while workspace.runs.get(run_id).state is not RunState.INTERRUPTED:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 def test_a_killed_peer_is_noticed_by_the_living(place: Path) -> None:
     with Workspace(place, settings=Settings(cores=1)) as living:
         peer = python(_KILLED, place)
@@ -135,8 +144,8 @@ def test_a_killed_peer_is_noticed_by_the_living(place: Path) -> None:
         peer.send_signal(signal.SIGKILL)
         peer.wait()
         running = next(run for run in living.runs.list() if run.name == "t/running")
-        assert running.id in living.stores.peers.look(now=True)
-        assert living.runs.get(running.id).state is RunState.INTERRUPTED
+        living.stores.peers.look(now=True)
+        _until_interrupted(living, running.id)
         statements = living.ledger.statements()
         assert len(statements) == 2
         assert all(item.charged + item.idle == item.cost for item in statements)
@@ -157,7 +166,8 @@ def test_a_silent_peer_is_given_up_and_may_come_back(place: Path, monkeypatch: p
         later = other.catalog.clock.now_ns() + 2 * int(GONE_AFTER.total_seconds()) * 10**9
         with monkeypatch.context() as patch:
             patch.setattr(other.catalog.clock, "now_ns", lambda: later)
-            assert Peers(other.catalog, other.stores.pools).look(now=True) == [lost.id]
+            Peers(other.catalog, other.stores.pools).look(now=True)
+            _until_interrupted(other, lost.id)
         taken = other.run(steps.count, steps.Count(upto=1), name="t/count")
         assert taken.run.attempt == 2
         with silent.catalog.write() as connection, pytest.raises(Conflict):
