@@ -23,7 +23,7 @@ from pickaxe.data.label.queue import Queues, create_queue
 from pickaxe.data.look import look
 from pickaxe.data.readers.base import Record
 from pickaxe.data.readers.encoding import known_encoding
-from pickaxe.data.readers.sniff import NOT_OURS
+from pickaxe.data.readers.no_text import NOT_OURS
 from pickaxe.flows.ceiling import Ceiling
 from pickaxe.flows.job_view import job_of
 from pickaxe.flows.task import Task
@@ -111,6 +111,7 @@ def mistakes(workspace: Workspace, folder: Path) -> Mapping[str, Callable[[], ob
         "key_scopes": lambda: members.create_key("k", [], person="ada"),
         "file_empty": a_file(folder, "empty.csv", b""),
         **{reason: a_file(folder, reason, magic + b"\0" * 40) for magic, _, _, reason in NOT_OURS},
+        "file_no_text": a_file(folder, "picture.csv", b"\x89PNG\r\n" + bytes(range(32)) * 4),
         "file_json_array": a_file(folder, "rows.json", b'[{"text": "a"}]'),
         "file_column_twice": a_file(folder, "twice.csv", b"text,text\na,b\n"),
         "file_parquet": a_file(folder, "rows.parquet", b"PAR1" + b"\0" * 40),
@@ -187,6 +188,31 @@ def test_a_page_and_the_api_say_it_in_chinese(empty: Workspace, client: TestClie
     asked = client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}, headers=ZH).text
     assert "没有列 <bdi>&#39;txt&#39;</bdi>" in asked
     assert "没有列" not in client.get("/data/-/sql", params={"q": 'SELECT txt FROM "shop/rows"'}).text
+
+
+@pytest.mark.parametrize(
+    ("reason", "address"),
+    [
+        ("no_state", "/runs?state=odd"),
+        ("compare_count", "/runs/compare?run=run-0"),
+        ("compare_two", "/artifacts/diff?a=shop/rows"),
+        ("compare_unlike", "/artifacts/diff?a=shop/rows&b=shop/report"),
+        ("query_not_saved", "/data/-/queries/odd"),
+        ("table_none", "/data/shop/report"),
+    ],
+)
+def test_what_a_page_refuses_itself_is_said_in_both_languages(
+    empty: Workspace, client: TestClient, reason: str, address: str
+) -> None:
+    empty.import_table(pa.table({"text": ["a"]}), "shop/rows")
+    empty.import_json({}, "shop/report", kind="report")
+    empty.import_json({}, "queries/odd", kind="report")
+    for headers, words in (({}, catalogue("en")), (ZH, catalogue("zh"))):
+        page = client.get(address, headers=headers)
+        shown = re.sub(r"</?(?:bdi|span)[^>]*>", "", page.text)
+        assert page.status_code == 422
+        for key in (f"problem.{reason}", f"problem.{reason}-expected"):
+            assert max(re.split(r"{\w+}", words[key]), key=len).strip() in shown, key
 
 
 def _raise(error: BadInput) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import random
 import tracemalloc
+from collections import Counter
 from encodings.aliases import aliases
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.encoded import Half, tables
 from pickaxe.data.ingest import IngestConfig
 from pickaxe.data.look import look
 from pickaxe.data.readers.encoding import found_encoding
@@ -71,6 +76,69 @@ def test_whatever_it_is_and_is_called_it_is_read_or_refused(tmp_path: Path, cont
         for name in ("some.csv", "some.jsonl"):
             with contextlib.suppress(BadInput):
                 look(path, name, IngestConfig(encoding=encoding))
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "cp932", "euc_jp", "cp949"])
+def test_one_short_sentence_again_and_again_is_told(tmp_path: Path, encoding: str) -> None:
+    said = {
+        "gb18030": ("打印机坏了请尽快处理第{}次", "紧急", "普通"),
+        "big5": ("印表機壞了請儘快處理第{}次", "緊急", "普通"),
+        "cp932": ("印刷機が故障第{}回", "至急", "普通"),
+        "euc_jp": ("印刷機が故障第{}回", "至急", "普通"),
+        "cp949": ("프린터 고장 {}번째", "긴급", "보통"),
+    }
+    text, *classes = said[encoding]
+    content = "text,kind\n" + "".join(f"{text.format(n)},{classes[n % 2]}\n" for n in range(200))
+    found = found_encoding(written(tmp_path, content.encode(encoding)))
+    assert found.name == encoding
+    assert found.sure or encoding == "euc_jp", "of Japanese without kana one cannot be sure"
+
+
+@pytest.mark.parametrize("half", ["tuned", "held"])
+def test_most_tables_of_22_languages_are_read_as_they_were_written(tmp_path: Path, half: Half) -> None:
+    wrong, every = Counter[str](), Counter[str]()
+    for table in islice(tables(half), 0, None, 37):
+        guess = found_encoding(written(tmp_path, table.data)).name
+        every[table.encoding] += 1
+        wrong[table.encoding] += table.data.decode(guess, errors="replace") != table.content
+    assert len(every) == 16, "every encoding has its turn"
+    assert wrong.total() <= 0.05 * every.total(), wrong
+    assert not any(wrong[encoding] for encoding in ("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1251", "cp1256", "cp874"))
+
+
+NO_TEXTS = {
+    "a PNG image": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x06\0\0\0" + bytes(range(256)) * 4,
+    "a JPEG image": b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01" + bytes(range(256)) * 4,
+    "a pickle": b"\x80\x04\x95\x10\0\0\0\0\0\0\0]\x94(K\x01K\x02K\x03e." + bytes(range(64)) * 4,
+    "a program": b"\x7fELF\x02\x01\x01" + b"\0" * 9 + bytes(range(64)) * 8,
+    "bytes that no text": b"begins like text\n" + random.Random(7).randbytes(4000),
+}
+
+
+@pytest.mark.parametrize("what", NO_TEXTS)
+@pytest.mark.parametrize("name", ["some.csv", "some.jsonl", "some"])
+def test_what_is_no_text_is_refused(tmp_path: Path, what: str, name: str) -> None:
+    for config in (IngestConfig(), IngestConfig(format="csv", encoding="cp1256")):
+        with pytest.raises(BadInput, match="is no text") as refused:
+            look(written(tmp_path, NO_TEXTS[what]), name, config)
+        assert what in (refused.value.got or "")
+        assert refused.value.details["reason"] == "file_no_text"
+
+
+def test_a_format_that_was_told_makes_no_text_of_an_archive(tmp_path: Path) -> None:
+    for content, said in (
+        (b"PK\x03\x04rest", "zip archive"),
+        (gzip.compress(b"text\na\n"), "gzip file"),
+        (b"%PDF-1.7\n", "a PDF"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            look(written(tmp_path, content), "some.csv", IngestConfig(format="csv", encoding="latin-1"))
+
+
+def test_a_few_control_characters_make_no_text_of_nothing(tmp_path: Path) -> None:
+    content = "text,kind\n" + "".join(f"row {n} of many\0\x07,a\n" if n % 20 == 0 else f"row {n} of many,a\n" for n in range(200))
+    assert look(written(tmp_path, content.encode()), "some.csv").rejected == {"NUL byte": 10}
+    assert look(written(tmp_path, b"GIF8 and BM, MZ too,a\n" * 9), "some.csv").format == "csv"
 
 
 def test_a_short_file_says_that_its_encoding_is_a_guess(tmp_path: Path) -> None:

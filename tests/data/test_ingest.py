@@ -68,7 +68,13 @@ def test_right_to_left_emoji_and_decomposed_text_pass_untouched(tmp_path: Path) 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_any_text_survives_csv(values: list[str]) -> None:
     buffer = io.StringIO()
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows([["text", "n"], *([text, str(at)] for at, text in enumerate(values))])

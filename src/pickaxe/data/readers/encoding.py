@@ -1,6 +1,6 @@
 """Which encoding a text file is in: told by its mark, or found in a bounded sample of its bytes.
 
-UTF-8 proves itself. Other encodings show themselves by the characters that texts in them are full of, see `letters`; that is a guess,
+UTF-8 proves itself. Of other encodings the one is taken whose reading is the likeliest text, see `likely`; that is a guess,
 and called one, unless there is plenty of text in an encoding of several bytes a character.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pickaxe.data.readers.letters import NARROW, PLAIN_SHARE, WIDE, narrow_share, wide_share
+from pickaxe.data.readers.letters import NARROW, WIDE
+from pickaxe.data.readers.likely import reading
 from pickaxe.kernel.errors import BadInput
 from pickaxe.kernel.nearest import nearest
 
@@ -20,6 +21,10 @@ COMMON = ("utf-8", "utf-16", *WIDE, *NARROW)
 """What people may choose from; Python knows more."""
 _ENOUGH = 100
 """Characters beyond ASCII from which an encoding of several bytes a character is no mere guess."""
+_BROKEN_IN = 50
+"""Characters beyond ASCII of which one may be broken."""
+_CLEAR, _NONSENSE = 0.3, -7.0
+"""Logarithms of probability for each byte: that a reading is ahead of the next when it is no mere guess; less than that is no text."""
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -139,10 +144,11 @@ def _first(lines: Sequence[bytes]) -> bytes:
 
 
 def _guessed(sample: bytes) -> Encoding:
-    wide = {name: wide_share(sample, name) for name in WIDE}
-    likely = max(wide, key=lambda name: wide[name])
-    if wide[likely] >= PLAIN_SHARE:
-        return Encoding(likely, sure=sum(char > "\x7f" for char in sample.decode(likely)) >= _ENOUGH)
-    narrow = {name: narrow_share(sample, name) for name in NARROW}
-    likely = max(narrow, key=lambda name: narrow[name])  # of equals the first
-    return Encoding(likely if narrow[likely] > 0 else "latin-1", sure=False)
+    """The most likely reading, of equals the first."""
+    readings = sorted((reading(sample, name) for name in (*WIDE, *NARROW)), key=lambda each: -each.score)
+    best, next_best = readings[:2]
+    if best.score < _NONSENSE or sample.decode(best.encoding, errors="replace").count("\ufffd") * _BROKEN_IN > best.beyond:
+        return Encoding("latin-1", sure=False)
+    return Encoding(
+        best.encoding, sure=best.encoding in WIDE and best.beyond >= _ENOUGH and best.score - next_best.score >= _CLEAR
+    )

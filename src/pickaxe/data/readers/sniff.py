@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pickaxe.data.readers.base import Reader
 from pickaxe.data.readers.dialect import found_dialect
 from pickaxe.data.readers.encoding import AUTO, found_encoding, known_encoding
+from pickaxe.data.readers.no_text import refuse_what_is_no_text
 from pickaxe.kernel.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,14 +29,6 @@ _BY_SUFFIX = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-NOT_OURS = (
-    (b"PK\x03\x04", "a zip archive (perhaps an Excel workbook)", "unpack it, or save the sheet as CSV UTF-8", "file_zip"),
-    (b"\x1f\x8b", "a gzip file", "unpack it with gunzip first", "file_gzip"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV UTF-8", "file_xls"),
-    (b"%PDF", "a PDF", "extract its text into a CSV or JSON Lines file", "file_pdf"),
-    (b"SQLite format 3", "an SQLite database", "export the table as CSV", "file_sqlite"),
-)
-"""How a file begins, what it then is, what to do, and the reason of the error."""
 
 
 def settled(path: Path, name: str, config: IngestConfig) -> IngestConfig:
@@ -52,6 +45,8 @@ def settled(path: Path, name: str, config: IngestConfig) -> IngestConfig:
             reason="file_empty",
             name=name,
         )
+    if config.format != "parquet":
+        refuse_what_is_no_text(path, name)
     form = _format(path, name) if config.format == "auto" else config.format
     found = config.model_copy(update={"format": form})
     if form == "parquet":
@@ -122,15 +117,6 @@ def _format(path: Path, name: str) -> str:
         head = file.read(4096)
     if head.startswith(b"PAR1"):
         return "parquet"
-    for magic, what, remedy, reason in NOT_OURS:
-        if head.startswith(magic):
-            raise BadInput(
-                f"{name} is {what}",
-                expected="CSV, TSV, JSON Lines or Parquet",
-                remedy=remedy,
-                reason=reason,
-                name=name,
-            )
     if form := _BY_SUFFIX.get(Path(name).suffix.lower()):
         return form
     first = head.replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
