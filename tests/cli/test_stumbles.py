@@ -129,6 +129,13 @@ def test_a_download_is_announced_once_and_bars_rest_while_somebody_labels() -> N
     assert screen.getvalue().count("getting demo data minilm (84 MB)") == 1
 
 
+def test_a_note_is_not_broken_into_lines() -> None:
+    screen, text = io.StringIO(), "mail: 12 rows set aside (empty text: 12); to see them: pickaxe rows mail/quarantine"
+    with TerminalLine(Console(file=screen, width=60)) as live:
+        live.note(text)
+    assert screen.getvalue() == text + "\n"
+
+
 @pytest.mark.slow
 def test_quitting_ends_the_command_and_the_same_one_goes_on(
     pickaxe: Pickaxe, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -69,7 +69,7 @@ class TerminalLine:
         )
 
     def note(self, text: str) -> None:
-        self.console.print(Text(visible(text)), highlight=False)
+        self.console.print(Text(visible(text)), highlight=False, soft_wrap=True)  # a command in it can be copied whole
 
     def asking(self) -> None:
         self._bars.stop()
