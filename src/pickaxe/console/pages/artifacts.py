@@ -47,11 +47,20 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         if not (a and b):
             raise BadInput(
-                "two artifacts are compared", expected="a and b, each a name, name:3, name@alias or an id", see="artifacts"
+                "two artifacts are compared",
+                expected="a and b, each a name, name:3, name@alias or an id",
+                see="artifacts",
+                reason="compare_two",
             )
         before, now = workspace.artifact(a), workspace.artifact(b)
         if before.stored != now.stored:
-            raise BadInput("these two cannot be compared", expected=f"another {before.stored}", got=now.stored)
+            raise BadInput(
+                "these two cannot be compared",
+                expected=f"another {before.stored}",
+                got=now.stored,
+                reason="compare_unlike",
+                stored=before.stored,
+            )
         return site.page(request, "artifact_diff.html", a=before, b=now, found=difference(workspace, before, now))
 
     @routes.get("/artifacts/{reference:path}")

@@ -85,7 +85,7 @@ def router(site: Site) -> APIRouter:
     def save(request: Request, fields: Annotated[dict[str, str], Depends(_posted)]) -> Response:
         text, name, drawing = fields.get("q", ""), fields.get("name", "").strip(), Drawing.kept(fields)
         if not text.strip():
-            raise BadInput("there is no query to save", expected="a SELECT")
+            raise BadInput("there is no query to save", expected="a SELECT", reason="query_none")
         kept = site.workspace_of(request).import_json({"sql": text, **drawing.as_dict()}, _SAVED + name, kind=_SAVED_KIND)
         note(request, kept.id, query=name)
         return RedirectResponse(Saved(name, text, drawing).address, status_code=303)
@@ -96,7 +96,15 @@ def router(site: Site) -> APIRouter:
         workspace = site.workspace_of(request)
         item = workspace.artifact(_SAVED + name)
         if item.kind != _SAVED_KIND:
-            raise BadInput(f"{item.ref} is no saved query", expected=f"kind {_SAVED_KIND}", got=item.kind, see="data")
+            raise BadInput(
+                f"{item.ref} is no saved query",
+                expected=f"kind {_SAVED_KIND}",
+                got=item.kind,
+                see="data",
+                reason="query_not_saved",
+                ref=item.ref,
+                kind=_SAVED_KIND,
+            )
         return RedirectResponse(_opened(workspace, item).address, status_code=303)
 
     @reading.get("/data/-/columns/{ref:path}")
@@ -170,7 +178,13 @@ def _table(workspace: Workspace, ref: str) -> Artifact:
     artifact = workspace.artifact(ref)
     if artifact.stored != "table":
         raise BadInput(
-            f"{artifact.ref} is not a table", expected="a table", got=artifact.stored, remedy=f"see /artifacts/{artifact.name}"
+            f"{artifact.ref} is not a table",
+            expected="a table",
+            got=artifact.stored,
+            remedy=f"see /artifacts/{artifact.name}",
+            reason="table_none",
+            ref=artifact.ref,
+            name=artifact.name,
         )
     return artifact
 

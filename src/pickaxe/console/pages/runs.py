@@ -35,7 +35,8 @@ def router(site: Site) -> APIRouter:
     def runs(request: Request, q: Text = "", state: Text = "", after: After = None) -> Response:
         workspace = site.workspace_of(request)
         if state and state not in list(RunState):
-            raise BadInput("no such state", expected=f"one of {', '.join(RunState)}", got=state, see="runs")
+            states = ", ".join(RunState)
+            raise BadInput("no such state", expected=f"one of {states}", got=state, see="runs", reason="no_state", states=states)
         names = run_names(workspace, words) if (words := q.split()) else None
         found, following = workspace.runs.page(names=names, states=[state] if state else (), after=after, limit=PAGE)
         return site.page(
@@ -62,6 +63,9 @@ def router(site: Site) -> APIRouter:
                 expected=f"{FEWEST_COMPARED} to {MOST_COMPARED}",
                 got=str(len(wanted)),
                 see="runs",
+                reason="compare_count",
+                fewest=FEWEST_COMPARED,
+                most=MOST_COMPARED,
             )
         found = [workspace.runs.get(id) for id in wanted]
         points = {one.id: metrics_of(workspace, one.id) for one in found}
