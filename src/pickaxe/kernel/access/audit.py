@@ -42,7 +42,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "signing": ("sign-in", "/sign-"),
     "labelling": ("/v1/queues", "/label", "/v1/traces"),
     "lines": ("/v1/jobs", "/v1/runs"),
-    "things": ("/v1/endpoints", "/v1/aliases", "/v1/imports", "/v1/scenarios", "/v1/prices", "/plan", "/data"),
+    "things": ("/v1/endpoints", "/v1/aliases", "/v1/imports", "/v1/documents", "/v1/scenarios", "/v1/prices", "/plan", "/data"),
     "commands": ("pickaxe",),
 }
 KINDS = tuple(_PLACES)
