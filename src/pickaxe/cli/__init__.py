@@ -139,10 +139,8 @@ def group(ctx: click.Context, workspace: str | None, url: str | None) -> None:
 def main() -> None:
     """Run a command; every error that Pickaxe raises on purpose is printed with its remedy and its exit status."""
     from pickaxe.kernel.errors import PickaxeError
-    from pickaxe.kernel.system.garbage import collect_seldom
     from pickaxe.kernel.system.terminal import visible
 
-    collect_seldom()
     _settle_streams()
     try:
         status = group(prog_name="pickaxe", standalone_mode=False)
