@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 
 from pickaxe.kernel.system.garbage import collect_seldom
 
-# As our own processes do. Left alone, a sixth of the CPU time of the tests goes into looking at a heap that stays.
+# As workers do. Left alone, a sixth of the CPU time of the tests goes into looking at a heap that stays.
 collect_seldom()
 
 if TYPE_CHECKING:
