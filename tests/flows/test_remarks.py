@@ -59,7 +59,7 @@ def test_a_file_of_texts_in_the_place_of_a_task_file_is_told_from_one(tmp_path: 
 
 
 def test_an_address_is_no_file_and_it_is_said_what_to_do() -> None:
-    task = Task(name="tickets", data="https://example.org/tickets.csv")
+    task = Task.parse({"name": "tickets", "data": "https://example.org/tickets.csv"})
     with pytest.raises(BadInput) as caught:
         refuse_early(task)
     assert "download it first" in str(caught.value.remedy)

@@ -10,7 +10,7 @@ import pytest
 
 import pickaxe
 from pickaxe.flows.produce import produce
-from pickaxe.flows.task import Task, with_settings
+from pickaxe.flows.task import Task, name_from, with_settings
 from pickaxe.kernel.errors import BadInput
 
 GOOD = 'name = "mail"\ndata = "mail.csv"\n'
@@ -162,3 +162,10 @@ def test_the_toy_is_a_task_file_like_any_other() -> None:
     assert tomllib.loads(tiny.as_toml(values)) == values
     assert "traffic" not in values
     assert values["label"]["max_labels"] == 150
+
+
+def test_titles_in_other_letters_make_tasks_of_different_names(tmp_path: Path) -> None:
+    assert name_from("Störungen 2026") == "storungen-2026"
+    complaints, orders = name_from("投诉"), name_from("工单")
+    assert complaints != orders
+    assert load(tmp_path, GOOD.replace("mail", orders, 1)).name == orders

@@ -72,7 +72,7 @@ def test_a_configuration_says_so_too() -> None:
 
 
 class Gate(Config):
-    least: float = Field(0.5, le=1)
+    least: float = Field(default=0.5, le=1)
 
 
 class Whole(Config):

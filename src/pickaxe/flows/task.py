@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import tomllib
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -90,7 +92,9 @@ class Task(Config):
     def load(cls, path: Path) -> Self:
         """Read a TOML task file; relative paths in it are relative to the file. Raises `BadInput` with the line or the field."""
         if not path.exists():
-            raise BadInput(f"there is no task file {path}", remedy="check the path, or name the texts: pickaxe produce --data FILE")
+            raise BadInput(
+                f"there is no task file {path}", remedy="check the path, or name the texts: pickaxe produce --data FILE"
+            )
         try:
             values = values_in(path, expected="a task file, see docs/guides/produce.md")
         except BadInput as error:
@@ -147,8 +151,18 @@ def with_files(values: Mapping[str, Any], placed: Callable[[str], str]) -> dict[
 
 
 def name_from(title: str) -> str:
-    """What a task is called after a file or a title: lower case, with what no name may hold made a dash."""
-    return re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).replace("..", ".").strip("-._") or "task"
+    """What a task is called after a file or a title: lower case, letters without their accents, with what no name may hold made a dash.
+
+    Titles whose letters no name may hold would all be called the same; theirs end in a digest of the title.
+
+    >>> name_from("Störungen 2026"), name_from("工单")
+    ('storungen-2026', 'task-e45308')
+    """
+    letters = "".join(char for char in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(char))
+    name = re.sub(r"[^a-z0-9_.-]+", "-", letters).replace("..", ".").strip("-._") or "task"
+    if any(char.isalnum() and not char.isascii() for char in letters):
+        return f"{name}-{hashlib.sha256(title.encode()).hexdigest()[:6]}"
+    return name
 
 
 def _resolved(value: str, folder: Path) -> str:
