@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,32 @@ def rows() -> pa.Table:
             "tags": [["a"] * (number % 3) for number in range(100)],
         }
     )
+
+
+TAKES_AN_ARTIFACT: dict[str, tuple[str, Callable[[Facade, Any], Any]]] = {
+    "read_table": ("words/rows", lambda at, given: at.read_table(given)),
+    "read_rows": ("words/rows", lambda at, given: at.read_rows(given, 3, 4)),
+    "files": ("words/one-file", lambda at, given: at.files(given).read_bytes()),
+    "read_json": ("words/total", lambda at, given: at.read_json(given)),
+    "cost": ("words/total", lambda at, given: at.cost(given)),
+    "footprint": ("words/total", lambda at, given: at.footprint(given)),
+    "lineage": ("words/total", lambda at, given: at.lineage(given)),
+    "alias": ("words/rows", lambda at, given: at.alias(given, "kept")),
+}
+
+
+@pytest.mark.parametrize("method", TAKES_AN_ARTIFACT)
+def test_what_takes_an_artifact_takes_its_name(workspace: Facade, method: str) -> None:
+    name, call = TAKES_AN_ARTIFACT[method]
+    assert call(workspace, name) == call(workspace, workspace.artifact(name))
+    with pytest.raises(NotFound):
+        call(workspace, "words/nothing")
+
+
+def test_inputs_by_name_are_the_same_inputs(filled: Workspace) -> None:
+    given = filled.artifact("words/total:1")
+    names = [filled.run(double, pickaxe.Config(), name="words/double", inputs={"total": total}) for total in (given, given.ref)]
+    assert all(result.cached for result in names)
 
 
 @pytest.mark.parametrize("reference", ["words/model", "words/model:1"])

@@ -87,7 +87,7 @@ class Workspace(KernelWorkspace):
 
         return blast(self, target, annotator=annotator)
 
-    def footprint(self, artifact: Artifact, *, grid: str = "world") -> Footprint:
+    def footprint(self, artifact: Artifact | str, *, grid: str = "world") -> Footprint:
         """The energy that everything upstream of `artifact` took, by meters or estimates, and the CO2 of it in a grid's electricity.
 
         Its basis is ``unknown`` where no meter read any. Raises `NotFound` for a grid that there is none of.

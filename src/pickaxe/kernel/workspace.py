@@ -134,7 +134,7 @@ class Workspace:
         config: Config,
         *,
         name: str,
-        inputs: Mapping[str, Artifact] | None = None,
+        inputs: Mapping[str, Artifact | str] | None = None,
         cores: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         watcher: Watcher | None = None,
@@ -155,7 +155,7 @@ class Workspace:
         config: Config,
         *,
         name: str,
-        inputs: Mapping[str, Artifact] | None = None,
+        inputs: Mapping[str, Artifact | str] | None = None,
         cores: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         watcher: Watcher | None = None,
@@ -171,21 +171,22 @@ class Workspace:
                 f"{run.name} ({run_id}) is not under way", expected="a run that is queued or running", got=str(run.state)
             )
 
-    def spec(self, step: Callable[..., Any], config: Config, *, name: str, inputs: Mapping[str, Artifact]) -> RunSpec:
+    def spec(self, step: Callable[..., Any], config: Config, *, name: str, inputs: Mapping[str, Artifact | str]) -> RunSpec:
         """The run's key (code + config + input digests) and what it was made of."""
+        given = {role: self.artifact(reference) for role, reference in inputs.items()}
         # A step that is handed a model runs the code of the model's format too, which it does not import by name.
-        models = own_modules(PREDICTORS) if any(artifact.kind == "model" for artifact in inputs.values()) else []
+        models = own_modules(PREDICTORS) if any(artifact.kind == "model" for artifact in given.values()) else []
         values, address = config.model_dump(mode="json"), address_of(step)
         decides = {
             "step": address,
             "code": fingerprint(step, *models),
             "config": values,
-            "inputs": {role: artifact.digest for role, artifact in inputs.items()},
+            "inputs": {role: artifact.digest for role, artifact in given.items()},
         }
         if self.tenant_id != LOCAL_TENANT:
             decides["tenant"] = self.tenant_id  # nobody is served from another tenant's cache
         key = hashlib.sha256(canonical_json(decides)).hexdigest()
-        return RunSpec(key, name, address, values, dict(inputs))
+        return RunSpec(key, name, address, values, given)
 
     def result(self, run: Run, *, cached: bool) -> RunResult:
         outputs = {role: self.artifacts.get(id) for role, id in run.outputs.items()}
@@ -208,9 +209,12 @@ class Workspace:
 
     # Artifacts
 
-    def artifact(self, reference: str) -> Artifact:
-        """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
-        return self.artifacts.get(reference)
+    def artifact(self, reference: Artifact | str) -> Artifact:
+        """By id, ``name`` (newest), ``name:3`` or ``name@alias``; an artifact is itself. So do all that take an artifact.
+
+        Raises `NotFound`.
+        """
+        return reference if isinstance(reference, Artifact) else self.artifacts.get(reference)
 
     def import_files(self, path: Path | str, name: str, *, kind: str = "source") -> Artifact:
         """Take a file or folder from outside into the workspace; the same content under the same name is taken once."""
@@ -241,39 +245,45 @@ class Workspace:
             self.artifacts.add(connection, name, stored, id=id, run_id=None, at_ns=self.catalog.clock.now_ns())
         return self.artifacts.get(id)
 
-    def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_table(self, artifact: Artifact | str, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows in the order they were saved. Raises `Corrupted` when the files or what is known about them are damaged."""
+        artifact = self.artifact(artifact)
         return self.content.read_table(artifact, self.artifacts.pin(artifact), columns)
 
-    def read_rows(self, artifact: Artifact, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_rows(self, artifact: Artifact | str, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
         """At most `count` rows from the `begin`-th (0 is the first), without reading the others. Raises `Corrupted`."""
+        artifact = self.artifact(artifact)
         return self.content.read_rows(artifact, self.artifacts.pin(artifact), begin, count, columns)
 
-    def stream(self, artifact: Artifact) -> Streamed:
+    def stream(self, artifact: Artifact | str) -> Streamed:
         """The rows for a query, which reads of them what it needs. Raises `Corrupted`, of the files only while they are read."""
+        artifact = self.artifact(artifact)
         return self.content.stream(artifact, self.artifacts.pin(artifact))
 
-    def files(self, artifact: Artifact) -> Path:
+    def files(self, artifact: Artifact | str) -> Path:
         """A read-only local path of the file or folder, under its own name. Raises `Corrupted`."""
+        artifact = self.artifact(artifact)
         return self.content.files(artifact, self.artifacts.pin(artifact))
 
-    def read_json(self, artifact: Artifact) -> Any:
+    def read_json(self, artifact: Artifact | str) -> Any:
         """The document. Raises `Corrupted`."""
+        artifact = self.artifact(artifact)
         return self.content.read_json(artifact, self.artifacts.pin(artifact))
 
-    def alias(self, artifact: Artifact, alias: str) -> None:
-        self.artifacts.alias(artifact, alias)
+    def alias(self, artifact: Artifact | str, alias: str) -> None:
+        self.artifacts.alias(self.artifact(artifact), alias)
 
     # The graph and the bill
 
-    def cost(self, artifact: Artifact) -> Cost:
+    def cost(self, artifact: Artifact | str) -> Cost:
         """Everything upstream of `artifact`, priced: in full, and what it added to the bill."""
         from pickaxe.kernel.ledger.cost import cost_of
 
-        return cost_of(self, artifact)
+        return cost_of(self, self.artifact(artifact))
 
-    def lineage(self, artifact: Artifact, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
+    def lineage(self, artifact: Artifact | str, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
         """The graph around `artifact`, towards what it was made from or towards what was made from it."""
+        artifact = self.artifact(artifact)
         return ancestry(self, artifact.id) if direction == "upstream" else progeny(self, artifact.id)
 
     # What a step saved

@@ -13,7 +13,6 @@ from pickaxe.kernel.lineage import Edges
 from pickaxe.kernel.nouns import Artifact, Endpoint, Event, Route
 from pickaxe.wire.native import signing_in
 from pickaxe.wire.native.api import PAGE
-from pickaxe.wire.native.client_artifacts import RemoteArtifacts
 from pickaxe.wire.native.client_events import RemoteEvents
 from pickaxe.wire.native.client_jobs import RemoteJobs
 from pickaxe.wire.native.client_journeys import RemoteJourneys
@@ -48,7 +47,6 @@ class RemoteWorkspace(RemoteJourneys):
         super().__init__(signing_in.opened(url, key))
         self.runs = RemoteRuns(self.api)
         self.jobs = RemoteJobs(self.api)
-        self.artifacts = RemoteArtifacts(self.api)
         self.log = RemoteEvents(self.api)
         self.ledger = RemoteLedger(self.api)
         self.members = RemoteMembers(self.api)
@@ -85,22 +83,18 @@ class RemoteWorkspace(RemoteJourneys):
 
     # Artifacts
 
-    def artifact(self, reference: str) -> Artifact:
-        """By id, ``name`` (newest), ``name:3`` or ``name@alias``."""
-        return self.artifacts.get(reference)
-
-    def alias(self, artifact: Artifact, alias: str) -> None:
-        self.artifacts.alias(artifact, alias)
+    def alias(self, artifact: Artifact | str, alias: str) -> None:
+        self.artifacts.alias(self.artifact(artifact), alias)
 
     # The graph and the bill
 
-    def cost(self, artifact: Artifact) -> Cost:
+    def cost(self, artifact: Artifact | str) -> Cost:
         """Everything upstream of `artifact`, priced."""
-        return CostInfo.model_validate(self.api.get(f"/v1/cost/{artifact.id}")).noun()
+        return CostInfo.model_validate(self.api.get(f"/v1/cost/{self.artifact(artifact).id}")).noun()
 
-    def lineage(self, artifact: Artifact, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
+    def lineage(self, artifact: Artifact | str, direction: Literal["upstream", "downstream"] = "upstream") -> Edges:
         """The graph around `artifact`."""
-        return Graph.model_validate(self.api.get(f"/v1/lineage/{artifact.id}", direction=direction)).edges()
+        return Graph.model_validate(self.api.get(f"/v1/lineage/{self.artifact(artifact).id}", direction=direction)).edges()
 
     # Events, endpoints
 

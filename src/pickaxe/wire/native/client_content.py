@@ -13,7 +13,7 @@ from pickaxe.kernel.errors import BadInput, Corrupted
 from pickaxe.kernel.nouns import Artifact
 from pickaxe.wire.native.api import PAGE, Api
 from pickaxe.wire.native.arrow import MEDIA
-from pickaxe.wire.native.client_artifacts import artifact_of
+from pickaxe.wire.native.client_artifacts import RemoteArtifacts, artifact_of
 from pickaxe.wire.native.routes_imports import TAR
 
 if TYPE_CHECKING:
@@ -25,7 +25,15 @@ class RemoteContent:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+        self.artifacts = RemoteArtifacts(api)
         self._kept = tempfile.TemporaryDirectory(prefix="pickaxe-files-")
+
+    def artifact(self, reference: Artifact | str) -> Artifact:
+        """By id, ``name`` (newest), ``name:3`` or ``name@alias``; an artifact is itself. So do all that take an artifact.
+
+        Raises `NotFound`.
+        """
+        return reference if isinstance(reference, Artifact) else self.artifacts.get(reference)
 
     def import_files(self, path: Path | str, name: str, *, kind: str = "source") -> Artifact:
         """Upload a file or folder; the same content under the same name is taken once."""
@@ -60,19 +68,21 @@ class RemoteContent:
         told = {"name": name, "document": document, "kind": kind, "meta": dict(meta or {})}
         return artifact_of(self.api.post("/v1/documents", told))
 
-    def read_table(self, artifact: Artifact, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_table(self, artifact: Artifact | str, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows in the order they were saved. Raises `Corrupted` when a whole table is not what its digest says."""
         from pickaxe.kernel.digest import table_digest
 
+        artifact = self.artifact(artifact)
         table = self.api.table("GET", f"/v1/rows/{artifact.id}", params={"column": _named(columns)})
         if columns is None and (found := table_digest(table)) != artifact.digest:
             raise _damaged(artifact, found)
         return table
 
-    def read_rows(self, artifact: Artifact, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_rows(self, artifact: Artifact | str, begin: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
         """At most `count` rows from the `begin`-th (0 is the first), of more than 1,000 in several requests."""
         import pyarrow as pa
 
+        artifact = self.artifact(artifact)
         parts: list[pa.Table] = []
         while not parts or (len(parts[-1]) == PAGE and sum(map(len, parts)) < count):
             place = begin + sum(map(len, parts))
@@ -80,8 +90,9 @@ class RemoteContent:
             parts.append(self.api.table("GET", f"/v1/rows/{artifact.id}", params=asked))
         return pa.concat_tables(parts)
 
-    def files(self, artifact: Artifact) -> Path:
+    def files(self, artifact: Artifact | str) -> Path:
         """A local copy of the file or folder, under its own name, for as long as this connection is open. Raises `Corrupted`."""
+        artifact = self.artifact(artifact)
         place = Path(self._kept.name) / artifact.id
         listed = self.api.get(f"/v1/files/{artifact.id}")
         if not place.exists():
@@ -99,9 +110,9 @@ class RemoteContent:
                 folder.rename(place)
         return place if listed["folder"] else place / listed["files"][0]["path"]
 
-    def read_json(self, artifact: Artifact) -> Any:
+    def read_json(self, artifact: Artifact | str) -> Any:
         """The document."""
-        return self.api.get(f"/v1/documents/{artifact.id}")
+        return self.api.get(f"/v1/documents/{self.artifact(artifact).id}")
 
 
 def _named(columns: Sequence[str] | None) -> list[str] | None:

@@ -73,14 +73,14 @@ class RemoteJourneys(RemoteContent):
         answer = {**told.answer, "at": datetime.fromisoformat(told.answer["at"])}
         return Explanation(told.trace_id, told.text, answer, told.model.noun(), evidence, people)
 
-    def footprint(self, artifact: Artifact, *, grid: str = "world") -> Footprint:
+    def footprint(self, artifact: Artifact | str, *, grid: str = "world") -> Footprint:
         """The energy that everything upstream of `artifact` took, by meters or estimates, and the CO2 of it in a grid's electricity.
 
         Its basis is ``unknown`` where no meter read any. Raises `NotFound` for a grid that there is none of.
         """
         from pickaxe.compute.planner.energy import NOTHING_READ
 
-        told = CostInfo.model_validate(self.api.get(f"/v1/cost/{artifact.id}", grid=grid))
+        told = CostInfo.model_validate(self.api.get(f"/v1/cost/{self.artifact(artifact).id}", grid=grid))
         return told.footprint.noun() if told.footprint else NOTHING_READ
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[list[Any]]:
