@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PATIENCE = 120.0
 """Seconds for anything that a page shall come to: far more than a busy machine takes."""
@@ -51,7 +51,14 @@ def tab(browser: Browser, address: str, *, narrow: bool = False, dark: bool = Fa
     page = context.new_page()
     opened = Tab(page, address)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    page.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
+
+    def console(said: ConsoleMessage) -> None:
+        place = said.location.get("url", "")
+        icon_of_others = place.endswith("/favicon.ico") and not place.startswith(address)  # which the browser asks for by itself
+        if said.type == "error" and not icon_of_others:
+            opened.complaints.append(said.text)
+
+    page.on("console", console)
     yield opened
     context.close()
     assert opened.complaints == []
