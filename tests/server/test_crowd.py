@@ -137,7 +137,7 @@ def test_who_says_nothing_is_let_go(served: Served, monkeypatch: pytest.MonkeyPa
     with connected(served[1]) as client:
         client.sendall(said)
         assert is_let_go(client)
-    assert time.monotonic() - start >= 0.5
+    assert time.monotonic() - start > 0.4, "an event loop may wake a tick too early"
 
 
 def test_a_head_that_drips_is_let_go_too_and_a_second_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
